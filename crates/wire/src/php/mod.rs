@@ -1,0 +1,7 @@
+//! PHP-serialized data (`serialize()`), the form of every reply and of every session.
+
+pub mod reader;
+pub mod value;
+
+pub use reader::{Key, Reader, Scalar, Token};
+pub use value::Value;

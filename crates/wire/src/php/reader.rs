@@ -1,0 +1,520 @@
+//! A pull reader over untrusted PHP-serialized bytes.
+//!
+//! It borrows from the input and allocates nothing, whatever lengths the input claims; it bounds the depth of
+//! nesting and answers every malformed input with a [`ReadError`]. What only PHP's engine can rebuild (objects,
+//! enums, references) is handed out as its raw bytes, [`Token::Engine`].
+
+/// How deep arrays may nest. PHP's own `unserialize_max_depth` is 4096; no list of a gateway nests deeper than 4,
+/// and what nests deeper is a session, which goes to the engine as raw bytes.
+pub const MAX_DEPTH: usize = 512;
+
+/// The shortest array element, `i:0;N;`: no array can have more elements than its bytes have room for.
+const SHORTEST_ELEMENT: usize = 6;
+
+/// What stands next in the input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Token<'a> {
+    /// A complete scalar.
+    Scalar(Scalar<'a>),
+    /// The start of an array of this many elements: read that many times [`Reader::key`] and a value, then
+    /// [`Reader::end`].
+    Array(usize),
+    /// A value that only PHP's engine can rebuild: its bytes, whole.
+    Engine(&'a [u8]),
+}
+
+/// A value without parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// `N;`
+    Null,
+    /// `b:1;`
+    Bool(bool),
+    /// `i:42;`
+    Int(i64),
+    /// `d:0.5;`
+    Float(f64),
+    /// `s:2:"hi";`
+    Str(&'a [u8]),
+}
+
+/// The key of an array element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// An integer key.
+    Int(i64),
+    /// A string key.
+    Str(&'a [u8]),
+}
+
+/// Why the input is not PHP-serialized data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The input ends inside a value.
+    #[error("the data ends at byte {at}, in the middle of a value")]
+    End {
+        /// The input's length.
+        at: usize,
+    },
+    /// A byte that cannot stand where it stands.
+    #[error("byte {at} is not serialized PHP data where {wanted} is due")]
+    Unexpected {
+        /// Its position.
+        at: usize,
+        /// What should have been there.
+        wanted: &'static str,
+    },
+    /// A number that is out of range.
+    #[error("the number at byte {at} is out of range")]
+    Number {
+        /// Its position.
+        at: usize,
+    },
+    /// A length or count that the rest of the input has no room for.
+    #[error("{claimed} bytes or elements are announced at byte {at}, there is room for {room}")]
+    Claim {
+        /// Its position.
+        at: usize,
+        /// What is announced.
+        claimed: usize,
+        /// What there is room for.
+        room: usize,
+    },
+    /// Arrays nest deeper than [`MAX_DEPTH`].
+    #[error("arrays nest deeper than {MAX_DEPTH} at byte {at}")]
+    Depth {
+        /// The position of the array that is too deep.
+        at: usize,
+    },
+    /// Bytes follow the value.
+    #[error("the value ends at byte {at}, more bytes follow")]
+    Trailing {
+        /// Where the value ends.
+        at: usize,
+    },
+}
+
+/// A position in PHP-serialized bytes.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    depth: usize,
+}
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, depth: 0 }
+    }
+
+    /// Reads the next scalar, the start of an array, or a whole engine value.
+    ///
+    /// # Errors
+    /// Where the input is malformed at this place.
+    #[inline]
+    pub fn token(&mut self) -> Result<Token<'a>> {
+        let start = self.at;
+        let kind = self.byte()?;
+        Ok(match kind {
+            b's' => Token::Scalar(Scalar::Str(self.string(b';')?)),
+            b'i' => Token::Scalar(Scalar::Int(self.colon_int(b';')?)),
+            b'a' => Token::Array(self.array_start(start)?),
+            b'N' => {
+                self.expect(b';', "';'")?;
+                Token::Scalar(Scalar::Null)
+            }
+            b'b' => match self.colon_int(b';')? {
+                value @ (0 | 1) => Token::Scalar(Scalar::Bool(value == 1)),
+                _ => return Err(ReadError::Number { at: start }),
+            },
+            b'd' => Token::Scalar(Scalar::Float(self.float()?)),
+            b'O' | b'C' | b'E' | b'r' | b'R' => {
+                self.at = start;
+                self.skip()?;
+                Token::Engine(&self.bytes[start..self.at])
+            }
+            _ => return Err(ReadError::Unexpected { at: start, wanted: "a value" }),
+        })
+    }
+
+    /// Reads a value that has to be a scalar.
+    ///
+    /// # Errors
+    /// Where it is none.
+    #[inline]
+    pub fn scalar(&mut self) -> Result<Scalar<'a>> {
+        let at = self.at;
+        match self.token()? {
+            Token::Scalar(scalar) => Ok(scalar),
+            _ => Err(ReadError::Unexpected { at, wanted: "a scalar" }),
+        }
+    }
+
+    /// Reads the start of a value that has to be an array; answers its number of elements.
+    ///
+    /// # Errors
+    /// Where it is none.
+    #[inline]
+    pub fn array(&mut self) -> Result<usize> {
+        let at = self.at;
+        match self.token()? {
+            Token::Array(len) => Ok(len),
+            _ => Err(ReadError::Unexpected { at, wanted: "an array" }),
+        }
+    }
+
+    /// Reads the key of the next element.
+    ///
+    /// # Errors
+    /// Where no key stands here.
+    #[inline]
+    pub fn key(&mut self) -> Result<Key<'a>> {
+        let at = self.at;
+        match self.byte()? {
+            b'i' => Ok(Key::Int(self.colon_int(b';')?)),
+            b's' => Ok(Key::Str(self.string(b';')?)),
+            _ => Err(ReadError::Unexpected { at, wanted: "an array key" }),
+        }
+    }
+
+    /// Reads the end of an array, after its last element.
+    ///
+    /// # Errors
+    /// Where the array does not end here.
+    #[inline]
+    pub fn end(&mut self) -> Result<()> {
+        self.expect(b'}', "the end of an array")?;
+        self.depth = self.depth.saturating_sub(1);
+        Ok(())
+    }
+
+    /// Passes over one whole value; answers its bytes.
+    ///
+    /// # Errors
+    /// Where it is malformed.
+    pub fn skip(&mut self) -> Result<&'a [u8]> {
+        let start = self.at;
+        let floor = self.depth;
+        // The number of values still to pass in each array that is open, innermost last. Its length is the depth
+        // that was really opened, which array_start() bounds, not one that was claimed.
+        let mut open: Vec<usize> = Vec::new();
+        loop {
+            if let Some(elements) = self.skip_head()? {
+                open.push(elements);
+            }
+            loop {
+                match open.last_mut() {
+                    None => {
+                        self.depth = floor;
+                        return Ok(&self.bytes[start..self.at]);
+                    }
+                    Some(0) => {
+                        self.end()?;
+                        open.pop();
+                    }
+                    Some(left) => {
+                        *left -= 1;
+                        self.key()?;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says that the value was all of the input.
+    ///
+    /// # Errors
+    /// Where bytes follow.
+    pub fn finish(&self) -> Result<()> {
+        if self.at == self.bytes.len() { Ok(()) } else { Err(ReadError::Trailing { at: self.at }) }
+    }
+
+    /// The bytes that have not been read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// The position of the next byte.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over a scalar, or over the head of a value that has elements: their number.
+    fn skip_head(&mut self) -> Result<Option<usize>> {
+        let start = self.at;
+        match self.bytes.get(start) {
+            Some(b'O') => {
+                self.at += 1;
+                self.string(b':')?;
+                Ok(Some(self.elements(start)?))
+            }
+            Some(b'C') => {
+                self.at += 1;
+                self.string(b':')?;
+                let at = self.at;
+                let len = self.length(b':')?;
+                self.expect(b'{', "'{'")?;
+                let room = self.bytes.len() - self.at;
+                if len > room {
+                    return Err(ReadError::Claim { at, claimed: len, room });
+                }
+                self.at += len;
+                self.expect(b'}', "'}'")?;
+                Ok(None)
+            }
+            Some(b'E') => {
+                self.at += 1;
+                self.string(b';')?;
+                Ok(None)
+            }
+            Some(b'r' | b'R') => {
+                self.at += 1;
+                self.colon_int(b';')?;
+                Ok(None)
+            }
+            _ => match self.token()? {
+                Token::Array(elements) => Ok(Some(elements)),
+                Token::Scalar(_) | Token::Engine(_) => Ok(None),
+            },
+        }
+    }
+
+    /// Reads `:COUNT:{`.
+    fn array_start(&mut self, start: usize) -> Result<usize> {
+        self.expect(b':', "':'")?;
+        self.elements(start)
+    }
+
+    /// Reads `COUNT:{` and opens a level.
+    fn elements(&mut self, start: usize) -> Result<usize> {
+        let at = self.at;
+        let claimed = self.length(b':')?;
+        self.expect(b'{', "'{'")?;
+        let room = (self.bytes.len() - self.at) / SHORTEST_ELEMENT;
+        if claimed > room {
+            return Err(ReadError::Claim { at, claimed, room });
+        }
+        if self.depth >= MAX_DEPTH {
+            return Err(ReadError::Depth { at: start });
+        }
+        self.depth += 1;
+        Ok(claimed)
+    }
+
+    /// Reads `:LENGTH:"BYTES"` and the byte behind it.
+    #[inline]
+    fn string(&mut self, behind: u8) -> Result<&'a [u8]> {
+        self.expect(b':', "':'")?;
+        let at = self.at;
+        let len = self.length(b':')?;
+        self.expect(b'"', "'\"'")?;
+        let room = self.bytes.len() - self.at;
+        if len > room {
+            return Err(ReadError::Claim { at, claimed: len, room });
+        }
+        let bytes = &self.bytes[self.at..self.at + len];
+        self.at += len;
+        self.expect(b'"', "'\"'")?;
+        self.expect(behind, "the end of a string")?;
+        Ok(bytes)
+    }
+
+    /// Reads digits and the byte behind them.
+    #[inline]
+    fn length(&mut self, behind: u8) -> Result<usize> {
+        let at = self.at;
+        let mut value = 0usize;
+        loop {
+            match self.byte()? {
+                digit @ b'0'..=b'9' => {
+                    value = value
+                        .checked_mul(10)
+                        .and_then(|value| value.checked_add(usize::from(digit - b'0')))
+                        .ok_or(ReadError::Number { at })?;
+                }
+                byte if byte == behind && self.at - at > 1 => return Ok(value),
+                _ => return Err(ReadError::Unexpected { at: self.at - 1, wanted: "a length" }),
+            }
+        }
+    }
+
+    /// Reads `:`, an integer and the byte behind it.
+    #[inline]
+    fn colon_int(&mut self, behind: u8) -> Result<i64> {
+        self.expect(b':', "':'")?;
+        let at = self.at;
+        let negative = match self.bytes.get(at) {
+            Some(b'-') => {
+                self.at += 1;
+                true
+            }
+            Some(b'+') => {
+                self.at += 1;
+                false
+            }
+            _ => false,
+        };
+        let digits = self.at;
+        let mut value = 0i64;
+        loop {
+            match self.byte()? {
+                digit @ b'0'..=b'9' => {
+                    let digit = i64::from(digit - b'0');
+                    value =
+                        value
+                            .checked_mul(10)
+                            .and_then(|value| {
+                                if negative { value.checked_sub(digit) } else { value.checked_add(digit) }
+                            })
+                            .ok_or(ReadError::Number { at })?;
+                }
+                byte if byte == behind && self.at - digits > 1 => return Ok(value),
+                _ => return Err(ReadError::Unexpected { at: self.at - 1, wanted: "an integer" }),
+            }
+        }
+    }
+
+    /// Reads `:FLOAT;`.
+    fn float(&mut self) -> Result<f64> {
+        self.expect(b':', "':'")?;
+        let at = self.at;
+        let rest = &self.bytes[at..];
+        let len =
+            rest.iter().position(|byte| *byte == b';').ok_or(ReadError::End { at: self.bytes.len() })?;
+        let text = &rest[..len];
+        self.at += len + 1;
+        match text {
+            b"INF" => return Ok(f64::INFINITY),
+            b"-INF" => return Ok(f64::NEG_INFINITY),
+            b"NAN" => return Ok(f64::NAN),
+            _ => {}
+        }
+        let plain = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
+        let unexpected = ReadError::Unexpected { at, wanted: "a float" };
+        if !text.iter().all(plain) {
+            return Err(unexpected);
+        }
+        let text = std::str::from_utf8(text).map_err(|_| unexpected)?;
+        text.parse().map_err(|_| unexpected)
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Result<u8> {
+        let byte = *self.bytes.get(self.at).ok_or(ReadError::End { at: self.bytes.len() })?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8, wanted: &'static str) -> Result<()> {
+        if self.byte()? == byte { Ok(()) } else { Err(ReadError::Unexpected { at: self.at - 1, wanted }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_kind_of_scalar() {
+        let read = |text: &'static [u8]| {
+            let mut reader = Reader::new(text);
+            let scalar = reader.scalar()?;
+            reader.finish()?;
+            Ok::<_, ReadError>(scalar)
+        };
+        assert_eq!(read(b"N;"), Ok(Scalar::Null));
+        assert_eq!(read(b"b:1;"), Ok(Scalar::Bool(true)));
+        assert_eq!(read(b"b:0;"), Ok(Scalar::Bool(false)));
+        assert_eq!(read(b"i:-9223372036854775808;"), Ok(Scalar::Int(i64::MIN)));
+        assert_eq!(read(b"d:0.1;"), Ok(Scalar::Float(0.1)));
+        assert_eq!(read(b"d:1.0E+25;"), Ok(Scalar::Float(1e25)));
+        assert_eq!(read(b"d:-INF;"), Ok(Scalar::Float(f64::NEG_INFINITY)));
+        assert!(matches!(read(b"d:NAN;"), Ok(Scalar::Float(value)) if value.is_nan()));
+        assert_eq!(read(b"s:4:\"a\";b\";"), Ok(Scalar::Str(b"a\";b")));
+        assert_eq!(read(b"s:0:\"\";"), Ok(Scalar::Str(b"")));
+    }
+
+    #[test]
+    fn answers_malformed_input_with_an_error() {
+        for bad in [
+            &b""[..],
+            b"x",
+            b"N",
+            b"N:",
+            b"i:;",
+            b"i:-;",
+            b"i:9223372036854775808;",
+            b"i:1",
+            b"b:2;",
+            b"d:;",
+            b"d:x;",
+            b"d:infinity;",
+            b"s:1:\"",
+            b"s:2:\"a\";",
+            b"s:99999999999999999999:\"\";",
+            b"s::\"\";",
+            b"a:1:{}",
+            b"a:-1:{}",
+            b"a:4294967295:{i:0;N;}",
+            b"a:0:{",
+            b"a:1:{N;N;}",
+            b"a:1:{i:0;N;",
+            b"O:1:\"A\":1:{}",
+            b"C:1:\"A\":9:{}",
+            b"E:3:\"A:B\"",
+            b"r:;",
+        ] {
+            let mut reader = Reader::new(bad);
+            let result = reader.skip().and_then(|_| reader.finish());
+            assert!(result.is_err(), "{:?} was read", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn never_believes_a_claimed_length() {
+        assert_eq!(
+            Reader::new(b"a:4000000000:{i:0;N;}").array(),
+            Err(ReadError::Claim { at: 2, claimed: 4_000_000_000, room: 1 })
+        );
+    }
+
+    #[test]
+    fn bounds_the_depth() {
+        let nest = |depth: usize| "a:1:{i:0;".repeat(depth) + "N;" + &"}".repeat(depth);
+        let (fits, too_deep) = (nest(MAX_DEPTH), nest(MAX_DEPTH + 1));
+        assert!(Reader::new(fits.as_bytes()).skip().is_ok());
+        assert!(matches!(Reader::new(too_deep.as_bytes()).skip(), Err(ReadError::Depth { .. })));
+    }
+
+    #[test]
+    fn hands_out_engine_values_whole() {
+        let text = b"a:5:{i:0;O:1:\"A\":1:{s:1:\"x\";a:1:{i:0;i:1;}}i:1;C:1:\"B\":1:{}}i:2;E:3:\"A:B\";i:3;R:1;i:4;i:7;}";
+        let mut reader = Reader::new(text);
+        assert_eq!(reader.array(), Ok(5));
+        let mut values = Vec::new();
+        for _ in 0..5 {
+            reader.key().expect("a key");
+            values.push(reader.token().expect("a value"));
+        }
+        reader.end().expect("the end");
+        reader.finish().expect("all of it");
+        assert_eq!(
+            values,
+            [
+                Token::Engine(b"O:1:\"A\":1:{s:1:\"x\";a:1:{i:0;i:1;}}"),
+                Token::Engine(b"C:1:\"B\":1:{}}"),
+                Token::Engine(b"E:3:\"A:B\";"),
+                Token::Engine(b"R:1;"),
+                Token::Scalar(Scalar::Int(7)),
+            ]
+        );
+    }
+}
