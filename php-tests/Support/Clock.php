@@ -1,0 +1,76 @@
+<?php
+
+declare(strict_types=1);
+
+namespace GatewayWorker\Tests\Support;
+
+use RuntimeException;
+
+/**
+ * Waiting for events with a deadline. The only place in the tests that knows the time.
+ */
+final class Clock
+{
+    /**
+     * The deadline that lies so many seconds ahead.
+     */
+    public static function in(float $seconds): float
+    {
+        return self::now() + $seconds;
+    }
+
+    /**
+     * Waits until the stream can be read (the end of it can be read, too); false after the deadline.
+     *
+     * @param resource $stream
+     */
+    public static function readable($stream, float $deadline): bool
+    {
+        return self::select([$stream], [], $deadline);
+    }
+
+    /**
+     * Waits until the stream can be written to; false after the deadline.
+     *
+     * @param resource $stream
+     */
+    public static function writable($stream, float $deadline): bool
+    {
+        return self::select([], [$stream], $deadline);
+    }
+
+    /**
+     * Asks again and again until the condition holds. The last resort, for what sends no event to wait for.
+     *
+     * @param callable(): bool $condition
+     */
+    public static function waitUntil(callable $condition, string $what, float $timeout = 10.0): void
+    {
+        $deadline = self::in($timeout);
+        // Nothing ever arrives here: it is what stream_select() waits on between two questions.
+        $silence = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+        while (!$condition()) {
+            if (self::now() > $deadline) {
+                throw new RuntimeException("waited in vain: $what");
+            }
+            self::select([$silence[0]], [], self::in(0.002));
+        }
+    }
+
+    /**
+     * @param list<resource> $read
+     * @param list<resource> $write
+     */
+    private static function select(array $read, array $write, float $deadline): bool
+    {
+        $left = max(0.0, $deadline - self::now());
+        $seconds = (int) $left;
+        $except = [];
+        return (bool) stream_select($read, $write, $except, $seconds, (int) (($left - $seconds) * 1e6));
+    }
+
+    private static function now(): float
+    {
+        return hrtime(true) / 1e9;
+    }
+}
