@@ -76,7 +76,21 @@ final class Php
      */
     private static function execute(array $command, string $code, array $arguments): self
     {
-        array_push($command, '-r', $code, '--', ...$arguments);
+        // A file and not -r, which knows no auto_prepend_file.
+        $script = (string) tempnam(sys_get_temp_dir(), 'gatewayworker-php-');
+        file_put_contents($script, "<?php\n$code");
+        try {
+            return self::wait(array_merge($command, [$script], $arguments));
+        } finally {
+            unlink($script);
+        }
+    }
+
+    /**
+     * @param list<string> $command
+     */
+    private static function wait(array $command): self
+    {
         $stderr = tmpfile();
         $process = proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], $stderr], $pipes);
         if ($process === false || $stderr === false) {

@@ -1,0 +1,466 @@
+<?php
+
+declare(strict_types=1);
+
+namespace GatewayWorker\Tests;
+
+use Exception;
+use GatewayWorker\Lib\Gateway;
+use GatewayWorker\Tests\Support\Clock;
+use GatewayWorker\Tests\Support\ClusterTestCase;
+use GatewayWorker\Tests\Support\Gatewayd;
+use GatewayWorker\Tests\Support\Outcome;
+use GatewayWorker\Tests\Support\WorkerStub;
+
+/**
+ * What happens when a gateway or the register does not do its part: an error that says so, never an empty answer.
+ */
+final class FailureTest extends ClusterTestCase
+{
+    /** @var list<Gatewayd> */
+    private $started = [];
+
+    protected function tearDown(): void
+    {
+        parent::tearDown();
+        foreach ($this->started as $cluster) {
+            $cluster->stop();
+        }
+        $this->started = [];
+    }
+
+    /**
+     * The queries that go to all gateways, with arguments.
+     */
+    private const FAN_OUT = [
+        'getAllClientCount' => [],
+        'getAllClientIdCount' => [],
+        'getClientCountByGroup' => ['room'],
+        'getClientIdCountByGroup' => ['room'],
+        'getAllClientIdList' => [],
+        'getAllClientSessions' => [],
+        'getClientSessionsByGroup' => ['room'],
+        'getClientIdListByGroup' => ['room'],
+        'getClientIdByUid' => ['ann'],
+        'isUidOnline' => ['ann'],
+        'getUidListByGroup' => ['room'],
+        'getUidCountByGroup' => ['room'],
+        'getAllUidList' => [],
+        'getAllUidCount' => [],
+        'getAllGroupIdList' => [],
+        'getAllGroupUidList' => [],
+        'getAllGroupUidCount' => [],
+        'getAllGroupClientIdList' => [],
+        'getAllGroupClientIdCount' => [],
+    ];
+
+    /** The commands by which those queries are asked. */
+    private const FAN_OUT_COMMANDS = [10, 15, 16, 23, 24, 25, 26, 28];
+
+    /**
+     * @return array<string, array{string, array<mixed>}>
+     */
+    public static function fanOutQueries(): array
+    {
+        $queries = [];
+        foreach (self::FAN_OUT as $method => $arguments) {
+            $queries[$method] = [$method, $arguments];
+        }
+        return $queries;
+    }
+
+    /**
+     * @dataProvider fanOutQueries
+     * @group better-than-original
+     *
+     * @param array<mixed> $arguments
+     */
+    public function testAQueryThrowsWhenAGatewayClosesInsteadOfAnswering(string $method, array $arguments): void
+    {
+        $this->enter('client');
+        $this->text(0);
+        foreach (self::FAN_OUT_COMMANDS as $command) {
+            $this->cluster->answer(1, $command, '', 100);
+        }
+        try {
+            $outcome = $this->observe(static function () use ($method, $arguments) {
+                return Gateway::$method(...$arguments);
+            });
+        } finally {
+            foreach (self::FAN_OUT_COMMANDS as $command) {
+                $this->cluster->answer(1, $command, '', 0);
+            }
+        }
+        $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/clos|end of/i');
+        self::assertSame(1, Gateway::getAllClientCount(), 'the next query is answered');
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAQueryOfOneClientThrowsWhenItsGatewayClosesInsteadOfAnswering(): void
+    {
+        $this->enter('client');
+        $client = $this->text(1);
+        foreach (['isOnline' => 11, 'getSession' => 203, 'getUidByClientId' => 25] as $method => $command) {
+            $this->cluster->answer(1, $command, '', 100);
+            try {
+                $outcome = $this->observe(static function () use ($method, $client) {
+                    return Gateway::$method($client->clientId());
+                });
+            } finally {
+                $this->cluster->answer(1, $command, '', 0);
+            }
+            $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/clos|end of/i');
+        }
+        self::assertSame(1, Gateway::isOnline($client->clientId()), 'the next query is answered');
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAQueryThrowsWhenAGatewayDoesNotAnswerInTime(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
+        $client = $this->text(1);
+        self::assertSame(1, Gateway::getAllClientCount());
+        $this->cluster->gateway('mute_gateway', 1, ['muted' => true]);
+        $outcome = $this->observe(static function () {
+            return Gateway::getAllClientCount();
+        });
+        $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/time(d)?[ -]?out|in time/i');
+        $this->cluster->gateway('mute_gateway', 1, ['muted' => false]);
+        self::assertSame(1, Gateway::getAllClientCount(), 'the late answer is not taken for that of another query');
+        self::assertSame([], Gateway::getSession($client->clientId()));
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAQueryOfOneClientThrowsWhenItsGatewayDoesNotAnswerInTime(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
+        $client = $this->text(1);
+        $this->cluster->gateway('mute_gateway', 1, ['muted' => true]);
+        $outcome = $this->observe(static function () use ($client) {
+            return Gateway::isOnline($client->clientId());
+        });
+        $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/time(d)?[ -]?out|in time/i');
+        $this->cluster->gateway('mute_gateway', 1, ['muted' => false]);
+        self::assertSame(1, Gateway::isOnline($client->clientId()));
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAQueryThrowsWhenAGatewayCannotBeReached(): void
+    {
+        $nobody = self::unusedAddress();
+        $this->enter('client');
+        $this->text(0);
+        self::assertSame(1, Gateway::getAllClientCount());
+        Gateway::setBusinessWorker(new WorkerStub(array_merge($this->cluster->internalAddresses(), [$nobody])));
+        $outcome = $this->observe(static function () {
+            return Gateway::getAllClientCount();
+        });
+        $this->assertQueryFailed($outcome, $nobody, '/can not connect|refused/i');
+        Gateway::setBusinessWorker(null);
+        $outcome = $this->observe(static function () use ($nobody) {
+            return Gateway::isOnline(self::clientAt($nobody));
+        });
+        $this->assertQueryFailed($outcome, $nobody, '/can not connect|refused/i');
+    }
+
+    /**
+     * @dataProvider malformedAnswers
+     * @group better-than-original
+     */
+    public function testAQueryThrowsWhenTheAnswerIsNotWhatItShouldBe(string $bytes): void
+    {
+        $this->enter('client');
+        $this->text(0);
+        $this->cluster->answer(1, 24, $bytes);
+        $outcome = $this->observe(static function () {
+            return Gateway::getAllClientCount();
+        });
+        $this->cluster->answer(1, 24, '', 0);
+        $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/./');
+        self::assertSame(1, Gateway::getAllClientCount(), 'the next query is answered');
+    }
+
+    /**
+     * @return array<string, array{string}>
+     */
+    public static function malformedAnswers(): array
+    {
+        return [
+            'nothing' => [pack('N', 0)],
+            'no PHP value' => [pack('N', 7) . 'garbage'],
+            'cut short' => [pack('N', 9) . 'a:1:{i:0;'],
+            'more than anybody takes' => ["\xff\xff\xff\xff" . 'i:1;'],
+        ];
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAWrongSecretIsAnErrorAndNoEmptyAnswer(): void
+    {
+        $this->enter('client with secret');
+        $client = $this->text(1);
+        Gateway::$secretKey = 'wrong';
+        $one = $this->observe(static function () use ($client) {
+            return Gateway::isOnline($client->clientId());
+        });
+        $this->assertQueryFailed($one, $this->cluster->internal(1), '/secret|key|auth|reject/i');
+
+        Gateway::setBusinessWorker(new WorkerStub($this->cluster->internalAddresses()));
+        $all = $this->observe(static function () {
+            return Gateway::getAllClientCount();
+        });
+        $this->assertQueryFailed($all, '127.0.0.', '/secret|key|auth|reject/i');
+
+        Gateway::setBusinessWorker(null);
+        Gateway::$secretKey = self::SECRET;
+        self::assertSame(1, Gateway::getAllClientCount(), 'with the right one it works at once');
+    }
+
+    public function testARegisterThatRefusesTheSecretIsAnError(): void
+    {
+        $this->enter('client with secret');
+        Gateway::$secretKey = 'wrong';
+        $outcome = $this->observe(static function () {
+            return Gateway::getAllClientCount();
+        });
+        self::assertInstanceOf(Exception::class, $outcome->thrown);
+        self::assertStringContainsString($this->cluster->register(), $outcome->thrown->getMessage());
+    }
+
+    public function testAnUnreachableRegisterIsAnError(): void
+    {
+        Gateway::$registerAddress = self::unusedAddress();
+        foreach (['sendToAll' => ['x'], 'getAllClientCount' => [], 'ungroup' => ['room']] as $method => $arguments) {
+            $outcome = $this->observe(static function () use ($method, $arguments) {
+                return Gateway::$method(...$arguments);
+            });
+            self::assertInstanceOf(Exception::class, $outcome->thrown, $method);
+            self::assertStringContainsString(
+                'Can not connect to tcp://' . Gateway::$registerAddress,
+                $outcome->thrown->getMessage()
+            );
+        }
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAnErrorOfTheConnectionRaisesNoWarning(): void
+    {
+        Gateway::$registerAddress = $nobody = self::unusedAddress();
+        $calls = [
+            'sendToAll' => ['x'],
+            'getAllClientCount' => [],
+            'sendToClient' => [self::clientAt($nobody), 'x'],
+            'isOnline' => [self::clientAt($nobody)],
+        ];
+        foreach ($calls as $method => $arguments) {
+            $outcome = $this->observe(static function () use ($method, $arguments) {
+                return Gateway::$method(...$arguments);
+            });
+            self::assertInstanceOf(Exception::class, $outcome->thrown, $method);
+            self::assertSame([], $outcome->warnings, $method);
+            self::assertSame('', $outcome->printed, $method);
+        }
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testARegisterThatSaysNothingIsGivenUpOn(): void
+    {
+        $silent = stream_socket_server('tcp://127.0.0.1:0');
+        Gateway::$registerAddress = stream_socket_get_name($silent, false);
+        Gateway::$connectTimeout = 0.2;
+        $outcome = $this->observe(static function () {
+            return Gateway::getAllClientCount();
+        });
+        self::assertInstanceOf(Exception::class, $outcome->thrown);
+        self::assertNotSame(Exception::class, get_class($outcome->thrown));
+        self::assertStringContainsString(Gateway::$registerAddress, $outcome->thrown->getMessage());
+        self::assertMatchesRegularExpression('/time(d)?[ -]?out|in time/i', $outcome->thrown->getMessage());
+        self::assertSame([], $outcome->warnings);
+    }
+
+    public function testSendingToAClientOfAnUnreachableGatewayThrows(): void
+    {
+        $nobody = self::unusedAddress();
+        $this->enter('client');
+        foreach (['sendToClient', 'closeClient', 'bindUid', 'joinGroup'] as $method) {
+            $outcome = $this->observe(static function () use ($method, $nobody) {
+                return Gateway::$method(self::clientAt($nobody), 'x');
+            });
+            self::assertInstanceOf(Exception::class, $outcome->thrown, $method);
+            self::assertStringContainsString("can not connect to tcp://$nobody", $outcome->thrown->getMessage());
+        }
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testADeadGatewayDoesNotKeepAFanOutFromTheOthers(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
+        $dead = self::unusedAddress();
+        $this->cluster->control(['cmd' => 'add_address', 'address' => $dead]);
+        [$a, $b] = [$this->text(0), $this->text(1)];
+        Gateway::bindUid($a->clientId(), 'ann');
+        Gateway::joinGroup($b->clientId(), 'room');
+        $outcome = $this->observe(function () use ($a): void {
+            self::assertNull(Gateway::sendToAll('to all'));
+            self::assertNull(Gateway::sendToAll('to others', null, [$a->clientId()]));
+            self::assertNull(Gateway::sendToUid('ann', 'for ann'));
+            self::assertNull(Gateway::sendToGroup('room', 'for the room'));
+            self::assertNull(Gateway::sendToGroup('room', 'for the room again', [$a->clientId()]));
+            self::assertNull(Gateway::ungroup('room'));
+            self::assertNull(Gateway::sendToGroup('room', 'for nobody'));
+        });
+        self::assertNull($outcome->thrown, (string) $outcome->thrown);
+        self::assertSame([], $outcome->warnings);
+        $this->assertReceived(['to all', 'for ann'], $a);
+        $this->assertReceived(['to all', 'to others', 'for the room', 'for the room again'], $b);
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAFanOutReachesTheOthersWhenAGatewayDiesThatWasInUse(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start(3));
+        [$a, $c] = [$this->text(0), $this->text(2)];
+        Gateway::sendToAll('all three');
+        self::assertSame(2, Gateway::getAllClientCount());
+        $this->cluster->gateway('stop_gateway', 1);
+        $this->cluster->control(['cmd' => 'add_address', 'address' => $this->cluster->internal(1)]);
+        for ($i = 0; $i < 3; $i++) {
+            self::assertNull(Gateway::sendToAll("two left $i"));
+        }
+        foreach ([$a, $c] as $client) {
+            $this->assertReceived(['all three', 'two left 0', 'two left 1', 'two left 2'], $client);
+        }
+    }
+
+    public function testAFanOutThatReachesNobodyThrows(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start(1));
+        $dead = self::unusedAddress();
+        $this->cluster->control(['cmd' => 'add_address', 'address' => $dead]);
+        $this->cluster->control(['cmd' => 'remove_address', 'address' => $this->cluster->internal(0)]);
+        $outcome = $this->observe(static function () {
+            return Gateway::sendToAll('to nobody');
+        });
+        self::assertInstanceOf(Exception::class, $outcome->thrown);
+        self::assertStringContainsString($dead, $outcome->thrown->getMessage());
+    }
+
+    /**
+     * A list of clients concerns several gateways: one that is dead keeps nothing from the others.
+     *
+     * @group better-than-original
+     */
+    public function testADeadGatewayDoesNotKeepAListFromTheOthers(): void
+    {
+        $dead = self::unusedAddress();
+        $this->enter('client');
+        [$a, $b] = [$this->text(0), $this->text(1)];
+        $outcome = $this->observe(static function () use ($a, $b, $dead) {
+            return Gateway::sendToAll('to some', [self::clientAt($dead), $a->clientId(), $b->clientId()]);
+        });
+        self::assertNull($outcome->thrown, (string) $outcome->thrown);
+        $this->assertReceived(['to some'], $a);
+        $this->assertReceived(['to some'], $b);
+    }
+
+    public function testAGatewayThatComesBackIsUsedAgain(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
+        Gateway::sendToAll('warm up');
+        self::assertSame(0, Gateway::getAllClientCount());
+        $this->cluster->gateway('stop_gateway', 1);
+        $this->cluster->gateway('start_gateway', 1);
+        // Commands queue up or fail until the connection is there again; an answer shows that it is.
+        Clock::waitUntil(static function (): bool {
+            try {
+                return Gateway::getAllClientCount() === 0;
+            } catch (Exception $exception) {
+                return false;
+            }
+        }, 'for the gateway to answer again');
+        $client = $this->text(1);
+        Clock::waitUntil(static function () use ($client): bool {
+            try {
+                return Gateway::sendToClient($client->clientId(), 'back');
+            } catch (Exception $exception) {
+                return false;
+            }
+        }, 'for the gateway to take commands again');
+        self::assertSame('back', $client->receive());
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testTheLastKnownGatewaysAreUsedWhileTheRegisterIsAway(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
+        [$a, $b] = [$this->text(0), $this->text(1)];
+        Gateway::sendToAll('with a register');
+        $this->cluster->control(['cmd' => 'stop_register']);
+        Gateway::sendToAll('without a register');
+        self::assertSame(2, Gateway::getAllClientCount());
+        foreach ([$a, $b] as $client) {
+            $this->assertReceived(['with a register', 'without a register'], $client);
+        }
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testTheRegisterIsAskedOnceForManyCalls(): void
+    {
+        $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
+        for ($i = 0; $i < 20; $i++) {
+            Gateway::sendToAll("$i");
+            Gateway::getAllClientCount();
+        }
+        self::assertSame(1, $this->cluster->stats()['register']['worker_connects']);
+    }
+
+    private function assertQueryFailed(Outcome $outcome, string $gateway, string $reason): void
+    {
+        self::assertNotNull($outcome->thrown, 'it returned ' . json_encode($outcome->returned));
+        self::assertInstanceOf(Exception::class, $outcome->thrown);
+        self::assertNotSame(Exception::class, get_class($outcome->thrown), 'a class of its own');
+        self::assertStringContainsString($gateway, $outcome->thrown->getMessage());
+        self::assertMatchesRegularExpression($reason, $outcome->thrown->getMessage());
+        self::assertSame([], $outcome->warnings);
+        self::assertSame('', $outcome->printed);
+    }
+
+    /**
+     * An address at which nobody listens.
+     */
+    private static function unusedAddress(): string
+    {
+        // No gateway of the tests is ever started at this host, so the port stays free for the length of a test.
+        $listener = stream_socket_server('tcp://127.0.0.99:0');
+        $address = stream_socket_get_name($listener, false);
+        fclose($listener);
+        return $address;
+    }
+
+    private static function clientAt(string $address): string
+    {
+        [$ip, $port] = explode(':', $address);
+        return bin2hex(pack('NnN', ip2long($ip), (int) $port, 1));
+    }
+}

@@ -1,0 +1,191 @@
+<?php
+
+declare(strict_types=1);
+
+namespace GatewayWorker\Tests\Support;
+
+use RuntimeException;
+
+/**
+ * A running development gateway: a register and gateways on loopback addresses, with a control connection.
+ */
+final class Gatewayd
+{
+    /** @var array<string, self> */
+    private static $shared = [];
+
+    /** @var ChildProcess */
+    private $process;
+
+    /** @var array<string, mixed> what it said about itself */
+    private $info;
+
+    /** @var resource */
+    private $control;
+
+    /**
+     * @param list<string> $options options of the program
+     */
+    public function __construct(array $options)
+    {
+        $program = getenv('GATEWAYD') ?: Implementation::root() . '/target/release/gatewayd';
+        if (!is_executable($program)) {
+            throw new RuntimeException('The development gateway is not built; `make test` does it, '
+                . 'or name it in the environment variable GATEWAYD.');
+        }
+        $this->process = new ChildProcess(array_merge([$program, '--until-stdin-closes', '--greet'], $options));
+        $this->info = json_decode($this->process->readLine(), true);
+        $control = stream_socket_client("tcp://{$this->info['control']}", $code, $message, 5.0);
+        if ($control === false) {
+            throw new RuntimeException("cannot reach the control port of gatewayd: $message");
+        }
+        stream_set_timeout($control, 15);
+        $this->control = $control;
+    }
+
+    /**
+     * A cluster of the given size, each gateway at an address of its own, on free ports.
+     *
+     * @param list<string> $options further options of the program
+     */
+    public static function start(int $gateways = 2, ?string $secret = null, array $options = []): self
+    {
+        for ($i = 1; $i <= $gateways; $i++) {
+            array_push($options, '--gateway', "127.0.0.$i:0");
+        }
+        if ($secret !== null) {
+            array_push($options, '--secret', $secret);
+        }
+        return new self($options);
+    }
+
+    /**
+     * A cluster that all tests of the run use in turn; it ends with the run.
+     */
+    public static function shared(?string $secret = null): self
+    {
+        $key = (string) $secret;
+        if (!isset(self::$shared[$key])) {
+            self::$shared[$key] = self::start(2, $secret);
+        }
+        return self::$shared[$key];
+    }
+
+    /**
+     * The address of the register.
+     */
+    public function register(): string
+    {
+        return $this->info['register'];
+    }
+
+    /**
+     * The addresses at which gateways take commands and queries.
+     *
+     * @return list<string>
+     */
+    public function internalAddresses(): array
+    {
+        return array_column($this->info['gateways'], 'internal');
+    }
+
+    /**
+     * The internal address of a gateway.
+     */
+    public function internal(int $gateway): string
+    {
+        return $this->info['gateways'][$gateway]['internal'];
+    }
+
+    /**
+     * Where a gateway takes clients that speak in lines.
+     */
+    public function text(int $gateway): string
+    {
+        return $this->info['gateways'][$gateway]['text'];
+    }
+
+    /**
+     * Where a gateway takes WebSocket clients.
+     */
+    public function websocket(int $gateway): string
+    {
+        return $this->info['gateways'][$gateway]['websocket'];
+    }
+
+    /**
+     * Sends a request to the control port and returns the answer.
+     *
+     * @param array<string, mixed> $request
+     *
+     * @return array<string, mixed>
+     */
+    public function control(array $request): array
+    {
+        fwrite($this->control, json_encode($request, JSON_THROW_ON_ERROR) . "\n");
+        $answer = json_decode((string) fgets($this->control), true);
+        if (!is_array($answer) || isset($answer['error'])) {
+            throw new RuntimeException('gatewayd answered ' . json_encode($request) . ' with ' . json_encode($answer));
+        }
+        return $answer;
+    }
+
+    /**
+     * What the cluster has counted.
+     *
+     * @return array<string, mixed>
+     */
+    public function stats(): array
+    {
+        return $this->control(['cmd' => 'stats']);
+    }
+
+    /**
+     * How many frames of a command all gateways have got together.
+     */
+    public function framesOf(int $command): int
+    {
+        $sum = 0;
+        foreach ($this->stats()['gateways'] as $gateway) {
+            $sum += $gateway['frames'][(string) $command] ?? 0;
+        }
+        return $sum;
+    }
+
+    /**
+     * How many clients are connected to all gateways together.
+     */
+    public function clients(): int
+    {
+        return array_sum(array_column($this->stats()['gateways'], 'clients'));
+    }
+
+    /**
+     * Sends a request that concerns one gateway.
+     *
+     * @param array<string, mixed> $more
+     *
+     * @return array<string, mixed>
+     */
+    public function gateway(string $command, int $gateway, array $more = []): array
+    {
+        return $this->control(['cmd' => $command, 'gateway' => $gateway] + $more);
+    }
+
+    /**
+     * Has a gateway answer a query with these bytes, length and all; with none, it closes the connection.
+     */
+    public function answer(int $gateway, int $command, string $bytes, int $times = 1): void
+    {
+        $this->gateway('reply', $gateway, ['command' => $command, 'hex' => bin2hex($bytes), 'times' => $times]);
+    }
+
+    /**
+     * Ends the process.
+     */
+    public function stop(): void
+    {
+        fclose($this->control);
+        $this->process->stop();
+    }
+}
