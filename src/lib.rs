@@ -1,1 +1,90 @@
-//! The PHP binding.
+//! The PHP binding of the GatewayWorker client: `GatewayWorker\Lib\Gateway` as an extension.
+//!
+//! Nothing here opens a socket (that is [`gatewayworker_client`]), and nothing there knows the engine. The way of a call:
+//! [`surface`] (which methods there are) → [`call`] (the frame of one call) → [`methods`] (what each does) → the core.
+
+mod arguments;
+mod call;
+mod class;
+mod context;
+mod engine;
+mod exceptions;
+mod info;
+mod methods;
+mod settings;
+mod surface;
+mod target;
+mod worker;
+
+use std::time::Duration;
+
+use ext_php_rs::prelude::*;
+use ext_php_rs::zend::ModuleEntry;
+use gatewayworker_client::Process;
+
+/// The start of the module: settings and classes are registered. No thread is started and no socket opened here: the
+/// process may fork yet.
+extern "C" fn startup(_kind: i32, module: i32) -> i32 {
+    guarded(|| {
+        engine::names::start();
+        settings::register(module);
+        if settings::enabled() {
+            exceptions::register();
+            class::register(&surface::GATEWAY);
+            if settings::gateway_client() {
+                class::register(&surface::GATEWAY_CLIENT);
+            }
+        }
+    })
+}
+
+/// The end of the module: what was accepted is delivered, within `gatewayworker.flush_timeout`; the background ends.
+extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
+    guarded(|| {
+        let flush = Duration::from_secs_f64(settings::flush_timeout());
+        let end = Process::shutdown(flush);
+        for line in end.log {
+            engine::globals::log(&line);
+        }
+        for left in end.undelivered {
+            engine::globals::log(&info::undelivered(&left, flush));
+        }
+        settings::unregister(module);
+    })
+}
+
+extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
+    0
+}
+
+/// The end of a request: whatever points into the request's memory is let go.
+extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
+    guarded(|| {
+        target::forget();
+        call::tell_background_log();
+    })
+}
+
+extern "C" fn show_info(module: *mut ModuleEntry) {
+    guarded(|| info::show(module));
+}
+
+/// A panic must not cross into the engine. 0 is the engine's success, -1 its failure.
+fn guarded(run: impl FnOnce()) -> i32 {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(()) => 0,
+        Err(_) => -1,
+    }
+}
+
+/// The module, as the engine finds it.
+#[php_module]
+pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
+    module
+        .name("gatewayworker")
+        .startup_function(startup)
+        .shutdown_function(shutdown)
+        .request_startup_function(request_startup)
+        .request_shutdown_function(request_shutdown)
+        .info_function(show_info)
+}

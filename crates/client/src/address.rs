@@ -1,0 +1,181 @@
+//! The address of a gateway: what it is called, and where it is reached.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs};
+use std::sync::Arc;
+
+use gatewayworker_wire::ClientId;
+
+/// A gateway's internal address as the register or a client id tells it, and where it is reached from here.
+#[derive(Clone, Debug)]
+pub struct GatewayAddress {
+    /// As the register advertises it: `ip:port`.
+    pub text: Arc<str>,
+    /// The IPv4 address that stands in the ids of its clients.
+    pub ip: u32,
+    /// The port that stands in the ids of its clients.
+    pub port: u16,
+    /// Where to connect to: the same, or what the [`AddressMap`] has for it.
+    pub reach: SocketAddr,
+}
+
+impl GatewayAddress {
+    /// The address in a client id.
+    #[must_use]
+    pub fn from_client_id(id: ClientId, map: &AddressMap) -> Self {
+        let address = id.gateway();
+        Self {
+            text: address.to_string().into(),
+            ip: id.ip,
+            port: id.port,
+            reach: map.reach(SocketAddr::V4(address)),
+        }
+    }
+
+    /// An `ip:port` text, without asking anybody; `None` where a name stands for the ip.
+    #[must_use]
+    pub fn from_literal(text: &str, map: &AddressMap) -> Option<Self> {
+        let address: SocketAddr = text.parse().ok()?;
+        Some(Self::new(text, address, map))
+    }
+
+    /// An `ip:port` or `name:port` text. May ask the system's resolver, so never to be called in the background
+    /// thread.
+    ///
+    /// # Errors
+    /// Where the text is no address, or the name is unknown.
+    pub fn resolve(text: &str, map: &AddressMap) -> io::Result<Self> {
+        Ok(Self::new(text, resolve(text)?, map))
+    }
+
+    fn new(text: &str, address: SocketAddr, map: &AddressMap) -> Self {
+        let ip = match address {
+            SocketAddr::V4(address) => address.ip().to_bits(),
+            // Client ids have room for IPv4 only; the original writes 0 there too.
+            SocketAddr::V6(_) => 0,
+        };
+        Self { text: text.into(), ip, port: address.port(), reach: map.reach(address) }
+    }
+
+    /// The two numbers of a client id in one: what clusters look gateways up by.
+    #[must_use]
+    pub fn key(&self) -> GatewayKey {
+        GatewayKey::new(self.ip, self.port)
+    }
+}
+
+impl fmt::Display for GatewayAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A gateway's ip and port in one integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GatewayKey(u64);
+
+impl GatewayKey {
+    /// The key of a gateway's internal address.
+    #[must_use]
+    pub fn new(ip: u32, port: u16) -> Self {
+        Self(u64::from(ip) << 16 | u64::from(port))
+    }
+}
+
+impl From<ClientId> for GatewayKey {
+    fn from(id: ClientId) -> Self {
+        Self::new(id.ip, id.port)
+    }
+}
+
+/// Resolves `host:port`; IPv4 is preferred, as in the original.
+pub(crate) fn resolve(text: &str) -> io::Result<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let addresses: Vec<SocketAddr> = text.to_socket_addrs()?.collect();
+    addresses
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(addresses.first())
+        .copied()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+}
+
+/// Advertised address → reachable address, for gateways in containers or behind NAT (`gatewayworker.address_map`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressMap {
+    hosts: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    exact: BTreeMap<SocketAddrV4, SocketAddrV4>,
+}
+
+/// A part of an address map that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not of the form advertised-ip[:port]=reachable-ip[:port]")]
+pub struct AddressMapError(pub String);
+
+impl AddressMap {
+    /// Maps nothing.
+    pub const EMPTY: Self = Self { hosts: BTreeMap::new(), exact: BTreeMap::new() };
+
+    /// Reads `172.25.0.2=10.0.0.5,172.25.0.3:2900=10.0.0.5:12900`. A pair without ports maps every port of that ip to
+    /// the same port of the other; a pair with ports maps just that one and goes before.
+    ///
+    /// # Errors
+    /// Where a pair has another form.
+    pub fn parse(text: &str) -> Result<Self, AddressMapError> {
+        let mut map = Self::default();
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let bad = || AddressMapError(pair.to_owned());
+            let (from, to) = pair.split_once('=').ok_or_else(bad)?;
+            let (from, to) = (from.trim(), to.trim());
+            if let (Ok(from), Ok(to)) = (from.parse(), to.parse()) {
+                map.hosts.insert(from, to);
+            } else if let (Ok(from), Ok(to)) = (from.parse(), to.parse()) {
+                map.exact.insert(from, to);
+            } else {
+                return Err(bad());
+            }
+        }
+        Ok(map)
+    }
+
+    fn reach(&self, advertised: SocketAddr) -> SocketAddr {
+        let SocketAddr::V4(address) = advertised else {
+            return advertised;
+        };
+        if let Some(exact) = self.exact.get(&address) {
+            return SocketAddr::V4(*exact);
+        }
+        match self.hosts.get(address.ip()) {
+            Some(ip) => SocketAddr::V4(SocketAddrV4::new(*ip, address.port())),
+            None => advertised,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_advertised_addresses_and_keeps_the_numbers_of_client_ids() {
+        let map = AddressMap::parse("172.25.0.2=10.0.0.5, 172.25.0.2:2901=10.0.0.6:12901,").expect("a map");
+        let reach = |text: &str| {
+            let address = GatewayAddress::from_literal(text, &map).expect("a literal");
+            (address.reach.to_string(), Ipv4Addr::from_bits(address.ip).to_string(), address.port)
+        };
+        assert_eq!(reach("172.25.0.2:2900"), ("10.0.0.5:2900".into(), "172.25.0.2".into(), 2900));
+        assert_eq!(reach("172.25.0.2:2901"), ("10.0.0.6:12901".into(), "172.25.0.2".into(), 2901));
+        assert_eq!(reach("172.25.0.3:2900"), ("172.25.0.3:2900".into(), "172.25.0.3".into(), 2900));
+    }
+
+    #[test]
+    fn refuses_a_map_it_cannot_read() {
+        for bad in ["172.25.0.2", "a=b", "1.2.3.4=1.2.3.4:5", "1.2.3.4:5=1.2.3.4"] {
+            assert_eq!(AddressMap::parse(bad), Err(AddressMapError(bad.into())));
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! A cluster of gateways, as one caller sees it. Its operations, one per call of the PHP class, are in
+//! [`crate::commands`] and [`crate::queries`]; this is what they are made of.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use gatewayworker_wire::{ClientId, Command, Head};
+
+use crate::address::GatewayAddress;
+use crate::command_link::{Attempt, CommandLink};
+use crate::error::{Error, ReplyError};
+use crate::gateway::Gateway;
+use crate::members::Members;
+use crate::query::{self, Question};
+use crate::register::Register;
+use crate::runtime::Background;
+use crate::secret::Secret;
+use crate::send_queue::{Encoded, SHARED_FROM};
+use crate::settings::Patience;
+
+/// What makes two clusters different: each has its own connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClusterId {
+    /// Who uses it: two PHP classes do not share connections.
+    pub user: &'static str,
+    /// Where its gateways are known from.
+    pub discovery: Discovery,
+    /// The shared key.
+    pub secret: Secret,
+}
+
+/// Where the gateways of a cluster are known from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Discovery {
+    /// The first of these registers that answers (client mode).
+    Registers(Vec<String>),
+    /// The caller tells them with [`Cluster::follow`] (worker mode: the BusinessWorker knows them).
+    Caller,
+}
+
+/// A cluster of gateways.
+#[derive(Debug)]
+pub struct Cluster {
+    id: ClusterId,
+    pub(crate) members: Arc<Members>,
+    pub(crate) register: Option<Arc<Register>>,
+    background: Arc<Background>,
+}
+
+thread_local! {
+    /// Where frames are encoded: one buffer for all calls of a thread.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A scratch buffer that grew beyond this is given back.
+const KEPT_SCRATCH: usize = 64 << 10;
+
+impl Cluster {
+    pub(crate) fn new(id: ClusterId, background: Arc<Background>) -> Self {
+        let members = Members::new(id.secret.clone(), Arc::clone(&background));
+        let register = match &id.discovery {
+            Discovery::Registers(registers) => Some(Register::new(
+                registers.clone(),
+                id.secret.clone(),
+                Arc::clone(&members),
+                Arc::clone(&background),
+            )),
+            Discovery::Caller => None,
+        };
+        Self { id, members, register, background }
+    }
+
+    /// What makes it different from others.
+    #[must_use]
+    pub fn id(&self) -> &ClusterId {
+        &self.id
+    }
+
+    /// Takes over the caller's list of gateways (`ip:port`). For [`Discovery::Caller`].
+    pub fn follow<T: AsRef<str>>(&self, addresses: &[T]) {
+        self.members.follow(addresses);
+    }
+
+    /// Takes over the caller's list of the gateways to be asked, where it is another than that of those to be sent to.
+    pub fn follow_for_questions<T: AsRef<str>>(&self, addresses: &[T]) {
+        self.members.follow_asked(addresses);
+    }
+
+    /// Makes sure that the gateways are known; with `fresh`, asks the register anew
+    /// (`Gateway::$addressesCacheDisable`).
+    ///
+    /// # Errors
+    /// Where no register answers, or where it knows of no gateway.
+    #[inline]
+    pub fn discover(&self, fresh: bool, patience: Patience) -> Result<(), Error> {
+        let Some(register) = &self.register else {
+            return Ok(());
+        };
+        register.wait_listed(fresh, patience.connect)?;
+        if self.members.with(<[_]>::is_empty) {
+            return Err(Error::NoGateways { registers: register.names() });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn links(&self) -> Vec<Arc<CommandLink>> {
+        self.members.everybody().iter().map(|gateway| Arc::clone(&gateway.link)).collect()
+    }
+
+    /// In client mode a caller waits for connections and for room; in worker mode nothing waits, since the event loop
+    /// must not stand still.
+    fn waits(&self) -> bool {
+        self.register.is_some()
+    }
+
+    // ---- sending ----
+
+    /// Sends a frame to the gateway of a client.
+    #[inline]
+    pub(crate) fn send_to(
+        &self,
+        id: ClientId,
+        head: Head,
+        ext: &[u8],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let gateway = self.members.of_client(id);
+        let link = &gateway.link;
+        if self.waits() && !link.is_online() {
+            self.wait_for_any(&[Arc::clone(&gateway)], patience)?;
+        }
+        encode(head, ext, body, |frame| {
+            let mut wake = false;
+            let mut pushed = link.push(frame, true, &mut wake);
+            if matches!(pushed, Err(Error::QueueFull { .. })) && self.waits() {
+                pushed = wait_for_room(link, frame, Instant::now() + patience.connect, &mut wake);
+            }
+            if wake {
+                link.wake();
+            }
+            pushed
+        })?
+    }
+
+    /// Sends a frame to every gateway.
+    #[inline]
+    pub(crate) fn send_to_every(
+        &self,
+        head: Head,
+        ext: &[u8],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        self.wait_for_fan_out(patience)?;
+        encode(head, ext, body, |frame| {
+            let refused = self.members.with(|gateways| {
+                let mut fan_out = FanOut::new(gateways.len());
+                for gateway in gateways {
+                    fan_out.push(gateway, frame);
+                }
+                fan_out.finish(&self.background)
+            });
+            self.settle_refused(refused, frame, patience)
+        })?
+    }
+
+    /// Sends a frame to every gateway, with extension data of its own for each.
+    pub(crate) fn send_to_each(
+        &self,
+        head: Head,
+        ext_for: impl Fn(&GatewayAddress) -> Vec<u8>,
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        self.wait_for_fan_out(patience)?;
+        let gateways = self.members.all();
+        let mut result = Ok(());
+        let mut fan_out = FanOut::new(gateways.len());
+        let mut last: Option<(Vec<u8>, Vec<u8>)> = None;
+        for gateway in &gateways {
+            let ext = ext_for(&gateway.address);
+            // Most gateways get the same frame: it is encoded once.
+            let frame = match last.take() {
+                Some((same, frame)) if same == ext => frame,
+                _ => head.frame(&ext, body)?,
+            };
+            let encoded = Encoded::Copied(&frame);
+            if let Some(refused) = fan_out.push(gateway, encoded) {
+                let settled = self.settle_refused(vec![refused], encoded, patience);
+                result = result.and(settled);
+            }
+            last = Some((ext, frame));
+        }
+        fan_out.finish(&self.background);
+        result
+    }
+
+    /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
+    #[inline]
+    fn wait_for_fan_out(&self, patience: Patience) -> Result<(), Error> {
+        if !self.waits() {
+            return Ok(());
+        }
+        let any = self.members.with(|gateways| gateways.iter().any(|gateway| gateway.link.is_online()));
+        if any { Ok(()) } else { self.wait_for_any(&self.members.all(), patience) }
+    }
+
+    /// Waits until one of these gateways is connected.
+    ///
+    /// # Errors
+    /// Where none can be: the error of the first.
+    #[cold]
+    fn wait_for_any(&self, gateways: &[Arc<Gateway>], patience: Patience) -> Result<(), Error> {
+        self.background.set_connect_timeout(patience.connect);
+        let attempts: Vec<(&Arc<CommandLink>, Attempt)> =
+            gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
+        let deadline = Instant::now() + patience.connect;
+        let outcome = self.background.events.wait(deadline, || {
+            let outcomes: Vec<_> = attempts.iter().map(|(link, attempt)| link.outcome(*attempt)).collect();
+            if outcomes.iter().any(|outcome| matches!(outcome, Some(Ok(())))) {
+                return Some(Ok(()));
+            }
+            let all_failed = outcomes.iter().all(Option::is_some);
+            all_failed.then(|| outcomes.into_iter().flatten().next().unwrap_or(Ok(())))
+        });
+        match (outcome, gateways.first()) {
+            (Some(outcome), _) => outcome,
+            (None, Some(first)) => Err(first.link.late()),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Frames of a fan-out that found no room: waits for it in client mode; says in the log who did not get theirs.
+    fn settle_refused(
+        &self,
+        refused: Vec<Arc<CommandLink>>,
+        frame: Encoded<'_>,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + patience.connect;
+        let mut result = Ok(());
+        for link in refused {
+            let mut wake = false;
+            let pushed = if self.waits() {
+                wait_for_room(&link, frame, deadline, &mut wake)
+            } else {
+                link.push(frame, false, &mut wake)
+            };
+            if wake {
+                link.wake();
+            }
+            if let Err(error) = pushed {
+                link.log_refused();
+                result = result.and(Err(error));
+            }
+        }
+        result
+    }
+
+    // ---- asking ----
+
+    /// Asks the gateway of a client.
+    #[inline]
+    pub(crate) fn ask_one(
+        &self,
+        id: ClientId,
+        command: Command,
+        patience: Patience,
+        mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        let gateway = self.members.of_client(id);
+        let frame = Head::new(command, id.connection).encode(0, 0)?;
+        let question = Question { gateway: &gateway, frame: &frame };
+        query::ask(command, &[question], patience, |_, payload| read(payload))
+    }
+
+    /// Asks the gateway of a client with extension data.
+    pub(crate) fn ask_one_with(
+        &self,
+        id: ClientId,
+        command: Command,
+        ext: &[u8],
+        patience: Patience,
+        mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        let gateway = self.members.of_client(id);
+        let frame = Head::new(command, 0).frame(ext, b"")?;
+        let question = Question { gateway: &gateway, frame: &frame };
+        query::ask(command, &[question], patience, |_, payload| read(payload))
+    }
+
+    /// Asks every gateway the same.
+    pub(crate) fn ask_every(
+        &self,
+        command: Command,
+        ext: &[u8],
+        patience: Patience,
+        mut read: impl FnMut(&GatewayAddress, &[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        let gateways = self.members.asked();
+        let frame = Head::new(command, 0).frame(ext, b"")?;
+        let questions: Vec<Question<'_>> =
+            gateways.iter().map(|gateway| Question { gateway, frame: &frame }).collect();
+        query::ask(command, &questions, patience, |gateway, payload| read(&gateway.address, payload))
+    }
+}
+
+/// Encodes a frame and runs `with` on it.
+#[inline]
+fn encode<T>(head: Head, ext: &[u8], body: &[u8], with: impl FnOnce(Encoded<'_>) -> T) -> Result<T, Error> {
+    let encoded = head.encode(ext.len(), body.len())?;
+    let len = encoded.len() + ext.len() + body.len();
+    if len >= SHARED_FROM {
+        let frame = Bytes::from([&encoded, ext, body].concat());
+        return Ok(with(Encoded::Shared(&frame)));
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.extend_from_slice(&encoded);
+        scratch.extend_from_slice(ext);
+        scratch.extend_from_slice(body);
+        let result = with(Encoded::Copied(scratch));
+        if scratch.capacity() > KEPT_SCRATCH {
+            *scratch = Vec::new();
+        }
+        Ok(result)
+    })
+}
+
+/// A frame going to several gateways: the background is woken once for all of them.
+struct FanOut {
+    lone_allowed: bool,
+    wake: bool,
+    refused: Vec<Arc<CommandLink>>,
+}
+
+impl FanOut {
+    fn new(gateways: usize) -> Self {
+        // One system call to wake the background is cheaper than one per gateway to send.
+        Self { lone_allowed: gateways == 1, wake: false, refused: Vec::new() }
+    }
+
+    #[inline]
+    fn push(&mut self, gateway: &Gateway, frame: Encoded<'_>) -> Option<Arc<CommandLink>> {
+        match gateway.link.push(frame, self.lone_allowed, &mut self.wake) {
+            Ok(()) => None,
+            Err(_) => {
+                self.refused.push(Arc::clone(&gateway.link));
+                self.refused.last().cloned()
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(self, background: &Background) -> Vec<Arc<CommandLink>> {
+        if self.wake {
+            background.waker.wake();
+        }
+        self.refused
+    }
+}
+
+fn wait_for_room(
+    link: &Arc<CommandLink>,
+    frame: Encoded<'_>,
+    deadline: Instant,
+    wake: &mut bool,
+) -> Result<(), Error> {
+    loop {
+        // The background has to know of what is queued, or no room will come.
+        link.wake();
+        let room = link.wait_room(frame.len(), deadline);
+        match link.push(frame, false, wake) {
+            Err(Error::QueueFull { .. }) if room => {}
+            pushed => return pushed,
+        }
+    }
+}

@@ -1,0 +1,572 @@
+//! The connection that carries the commands to one gateway: fire and forget, in order, reconnecting.
+//!
+//! Callers put frames into its [`SendQueue`] and go on. A task on the background thread connects, authenticates, writes
+//! batches, and always has a read pending, so that the end of the connection is noticed at once.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::address::GatewayAddress;
+use crate::error::{Error, reason};
+use crate::runtime::Background;
+use crate::secret::Secret;
+use crate::send_queue::{BARRIER, Batch, Counters, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
+use crate::socket::Socket;
+use gatewayworker_wire::Head;
+
+/// The first pause before connecting again; it doubles up to one of the two limits.
+const BACKOFF: Duration = Duration::from_millis(40);
+/// The longest pause for a gateway that went away recently: sending works again soon after its return.
+const BACKOFF_LIMIT: Duration = Duration::from_millis(160);
+/// The longest pause for one that has been away for longer than [`LONG_AWAY`].
+const BACKOFF_LIMIT_LONG: Duration = Duration::from_secs(2);
+const LONG_AWAY: Duration = Duration::from_secs(60);
+/// An attempt that failed this recently speaks for the next one too: it is not tried again for one more caller.
+const FRESH_FAILURE: Duration = Duration::from_millis(100);
+/// A gateway that closes a connection this soon after it was made, without having answered anything, may have rejected
+/// its secret key: the next connection asks before it sends.
+const EARLY: Duration = Duration::from_secs(2);
+/// How long such a question may take.
+const VERIFY: Duration = Duration::from_secs(5);
+/// How many batches are written before other links get their turn.
+const BATCHES_PER_TURN: usize = 4;
+/// How long the queue of a gateway that left the cluster is still sent.
+const DRAIN: Duration = Duration::from_secs(5);
+
+type Stream = Arc<AsyncFd<Socket>>;
+
+impl Sink for Stream {
+    fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.get_ref().send_now(bytes)
+    }
+}
+
+/// The command link of one gateway.
+pub(crate) struct CommandLink {
+    address: GatewayAddress,
+    secret: Secret,
+    queue: SendQueue<Stream>,
+    background: Arc<Background>,
+    /// There is something to write.
+    work: Notify,
+    /// Somebody wants the connection now.
+    nudge: Notify,
+    retire: Notify,
+    /// Mirrors the queue's phase.
+    online: AtomicBool,
+}
+
+/// An attempt to connect, see [`CommandLink::prepare`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt(u64);
+
+impl std::fmt::Debug for CommandLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommandLink").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl CommandLink {
+    pub(crate) fn new(address: GatewayAddress, secret: Secret, background: Arc<Background>) -> Arc<Self> {
+        Arc::new(Self {
+            address,
+            secret,
+            queue: SendQueue::new(background.settings.send_buffer),
+            background,
+            work: Notify::new(),
+            nudge: Notify::new(),
+            retire: Notify::new(),
+            online: AtomicBool::new(false),
+        })
+    }
+
+    // ---- the calling thread ----
+
+    pub(crate) fn address(&self) -> &GatewayAddress {
+        &self.address
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.queue.counters()
+    }
+
+    pub(crate) fn phase(&self) -> LinkState {
+        match self.queue.phase() {
+            Phase::Unused => LinkState::Unused,
+            Phase::Connecting => LinkState::Connecting,
+            Phase::Online(_) => LinkState::Online,
+            Phase::Failed(failure) => LinkState::Failed(failure.reason),
+            Phase::Retired => LinkState::Retired,
+        }
+    }
+
+    /// Why the connection is not there; empty where it is.
+    pub(crate) fn failure_reason(&self) -> String {
+        match self.queue.phase() {
+            Phase::Failed(failure) => failure.reason,
+            _ => String::new(),
+        }
+    }
+
+    /// Queues a frame; [`CommandLink::wake`] has to follow where `wake` becomes true.
+    ///
+    /// # Errors
+    /// Where the queue is full.
+    #[inline]
+    pub(crate) fn push(
+        self: &Arc<Self>,
+        frame: Encoded<'_>,
+        lone_allowed: bool,
+        wake: &mut bool,
+    ) -> Result<(), Error> {
+        match self.queue.push(frame, lone_allowed) {
+            Pushed::Done => Ok(()),
+            Pushed::Announce => {
+                self.announce(wake);
+                Ok(())
+            }
+            Pushed::Full => Err(Error::QueueFull {
+                gateway: Arc::clone(&self.address.text),
+                limit: self.background.settings.send_buffer,
+            }),
+            Pushed::Retired => Err(Error::Unreachable {
+                gateway: Arc::clone(&self.address.text),
+                reason: "it has left the cluster".into(),
+            }),
+        }
+    }
+
+    /// Starts a barrier, see [`SendQueue::barrier`]; pass the answer to [`CommandLink::wait_barrier`].
+    pub(crate) fn barrier(self: &Arc<Self>, wake: &mut bool) -> Option<u64> {
+        let (issued, pushed) = self.queue.barrier()?;
+        if pushed == Pushed::Announce {
+            self.announce(wake);
+        }
+        if matches!(self.queue.phase(), Phase::Failed(_)) {
+            self.nudge.notify_one();
+        }
+        Some(issued)
+    }
+
+    /// Waits until the gateway has processed all that was queued before the barrier. False: not within the deadline.
+    ///
+    /// # Errors
+    /// Where the gateway cannot be reached.
+    pub(crate) fn wait_barrier(&self, issued: u64, deadline: Instant) -> Result<bool, Error> {
+        self.queue.wait_confirmed(issued, deadline).map_err(|failure| self.error(&failure))
+    }
+
+    /// Whether there may be frames that the gateway has not processed.
+    pub(crate) fn outstanding(&self) -> bool {
+        self.queue.outstanding()
+    }
+
+    /// Whether frames can be written right now. One relaxed load.
+    #[inline]
+    pub(crate) fn is_online(&self) -> bool {
+        self.online.load(Ordering::Relaxed)
+    }
+
+    /// Begins to connect if nobody did yet, or at once if a pause is on. Answers what to pass to
+    /// [`CommandLink::outcome`].
+    pub(crate) fn prepare(self: &Arc<Self>) -> Attempt {
+        self.start();
+        let attempts = self.queue.attempts();
+        if let Phase::Failed(failure) = self.queue.phase() {
+            if failure.at.elapsed() < FRESH_FAILURE {
+                // It would fail again.
+                return Attempt(attempts.saturating_sub(1));
+            }
+            self.nudge.notify_one();
+        }
+        Attempt(attempts)
+    }
+
+    /// How the attempt went, once it has ended.
+    pub(crate) fn outcome(&self, attempt: Attempt) -> Option<Result<(), Error>> {
+        let outcome = self.queue.outcome_since(attempt.0)?;
+        Some(outcome.map_err(|failure| self.error(&failure)))
+    }
+
+    /// The error of a connection that is not there in time.
+    pub(crate) fn late(&self) -> Error {
+        Error::Unreachable { gateway: Arc::clone(&self.address.text), reason: "Connection timed out".into() }
+    }
+
+    /// Tells the background of the frames that were pushed.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        self.background.waker.wake();
+    }
+
+    pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
+        self.queue.wait_room(len, deadline)
+    }
+
+    pub(crate) fn wait_written(&self, deadline: Instant) -> bool {
+        self.queue.wait_written(deadline)
+    }
+
+    /// The gateway has left the cluster: what waits is sent, then the connection is closed.
+    pub(crate) fn retire(&self) {
+        self.queue.retire();
+        self.retire.notify_one();
+    }
+
+    #[cold]
+    fn announce(self: &Arc<Self>, wake: &mut bool) {
+        self.start();
+        self.background.waker.add(Arc::clone(self));
+        *wake = true;
+    }
+
+    fn start(self: &Arc<Self>) {
+        if self.queue.start() {
+            let link = Arc::clone(self);
+            self.background.handle.spawn(async move { link.run().await });
+        }
+    }
+
+    fn error(&self, failure: &Failure) -> Error {
+        let gateway = Arc::clone(&self.address.text);
+        if failure.rejected {
+            Error::Rejected { gateway }
+        } else {
+            Error::Unreachable { gateway, reason: failure.reason.clone() }
+        }
+    }
+
+    // ---- the background ----
+
+    /// There is something to write.
+    pub(crate) fn work(&self) {
+        self.work.notify_one();
+    }
+
+    /// A fan-out did not reach this gateway. Said once, until there has been room again.
+    pub(crate) fn log_refused(&self) {
+        let limit = self.background.settings.send_buffer;
+        self.log("refused a frame", &format!("its queue of {limit} bytes is full"));
+    }
+
+    fn log(&self, event: &str, reason: &str) {
+        self.background.log.line(format_args!("tcp://{} {event}: {reason}", self.address));
+    }
+
+    /// The life of the link: connect, serve, connect again; until the gateway has left the cluster and what waited for
+    /// it is sent or given up.
+    async fn run(&self) {
+        let mut batch = Batch::default();
+        let mut pause = Pause::default();
+        let mut drain = Drain::default();
+        let mut verify = false;
+        while !drain.is_over(&self.queue) {
+            self.queue.connecting();
+            let end = match self.open(verify).await {
+                Ok(stream) => {
+                    pause.connected(self);
+                    let since = Instant::now();
+                    self.queue.online(Arc::clone(&stream));
+                    self.online.store(true, Ordering::Relaxed);
+                    self.background.events.notify();
+                    let mut replies = Replies::default();
+                    let end = self.serve(&stream, &mut batch, &mut replies, &mut drain).await;
+                    verify = !replies.any && since.elapsed() < EARLY && end.closed_by_peer;
+                    end
+                }
+                Err(end) => end,
+            };
+            let failure = Failure { reason: end.reason, rejected: end.rejected, at: Instant::now() };
+            if !drain.is_over(&self.queue) {
+                pause.failed(self, &failure);
+            }
+            let pause = pause.next(&failure);
+            self.online.store(false, Ordering::Relaxed);
+            self.queue.failed(failure, &mut batch);
+            self.background.events.notify();
+            if drain.is_over(&self.queue) {
+                break;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.nudge.notified() => {}
+                () = self.retire.notified() => drain.begin(),
+            }
+        }
+        let dropped = self.queue.drop_all(&mut batch);
+        if dropped > 0 {
+            self.log("dropped", &format!("{dropped} frames: the gateway left the cluster and takes nothing"));
+        }
+    }
+
+    /// Connects and authenticates; with `verify`, also asks whether the gateway answers us.
+    async fn open(&self, verify: bool) -> Result<Stream, End> {
+        let patience = self.background.connect_timeout();
+        let stream: Stream = timeout(patience, Socket::connect_async(self.address.reach))
+            .await
+            .map_err(|_| End::from(io::Error::from(io::ErrorKind::TimedOut)))??
+            .into();
+        let mut hello = self.secret.auth_frame();
+        if verify {
+            hello.extend_from_slice(&Head::new(BARRIER, 0).encode(0, 0).unwrap_or([0; Head::LEN]));
+        }
+        let sent = if hello.is_empty() { 0 } else { stream.get_ref().send_now(&hello)? };
+        if sent < hello.len() {
+            return Err(End::from(io::Error::from(io::ErrorKind::WriteZero)));
+        }
+        if verify {
+            let mut replies = Replies::default();
+            let answered = timeout(VERIFY, async {
+                while !replies.any {
+                    replies.read(&stream, || true).await?;
+                }
+                Ok::<_, End>(())
+            });
+            match answered.await {
+                Ok(Ok(())) => {}
+                Ok(Err(end)) if end.closed_by_peer => {
+                    let reason = "it closes every connection at once, as for a wrong secret key".into();
+                    return Err(End { reason, rejected: true, ..End::default() });
+                }
+                Ok(Err(end)) => return Err(end),
+                Err(_) => return Err(End::from(io::Error::from(io::ErrorKind::TimedOut))),
+            }
+        }
+        Ok(stream)
+    }
+
+    /// Writes what is queued and reads answers to barriers, until the connection ends, or until the gateway has left
+    /// the cluster and the queue is empty.
+    async fn serve(
+        &self,
+        stream: &Stream,
+        batch: &mut Batch,
+        replies: &mut Replies,
+        drain: &mut Drain,
+    ) -> End {
+        let mut blocked = false;
+        let mut turn = true;
+        loop {
+            if turn && !blocked {
+                match self.write(stream, batch) {
+                    Ok(Written::All) => turn = false,
+                    Ok(Written::Blocked) => blocked = true,
+                    Ok(Written::TurnOver) => tokio::task::yield_now().await,
+                    Err(error) => return error.into(),
+                }
+            }
+            if drain.is_over(&self.queue) {
+                return End::default();
+            }
+            tokio::select! {
+                biased;
+                read = replies.read(stream, || self.queue.confirm()) => {
+                    if let Err(end) = read {
+                        return end;
+                    }
+                }
+                writable = stream.writable(), if blocked => match writable {
+                    Ok(mut guard) => match guard.try_io(|socket| write_batch(socket.get_ref(), batch)) {
+                        Ok(Ok(())) => {
+                            self.queue.settle(batch);
+                            blocked = false;
+                        }
+                        Ok(Err(error)) => return error.into(),
+                        Err(_would_block) => {}
+                    },
+                    Err(error) => return error.into(),
+                },
+                () = self.work.notified(), if !turn => turn = true,
+                () = self.retire.notified() => drain.begin(),
+                () = drain.deadline() => {}
+                // The turn was interrupted for the others' sake: there is more to write.
+                () = std::future::ready(()), if turn && !blocked => {}
+            }
+        }
+    }
+
+    /// Writes batches as long as the kernel takes them.
+    fn write(&self, stream: &Stream, batch: &mut Batch) -> io::Result<Written> {
+        for _ in 0..BATCHES_PER_TURN {
+            if batch.is_empty() && !self.queue.take(batch) {
+                return Ok(Written::All);
+            }
+            while !batch.is_empty() {
+                match write_batch(stream.get_ref(), batch) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.queue.settle(batch);
+                        return Ok(Written::Blocked);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(Written::TurnOver)
+    }
+}
+
+fn write_batch(socket: &Socket, batch: &mut Batch) -> io::Result<()> {
+    let written = {
+        let slices = batch.slices();
+        match &slices[..] {
+            [one] => socket.send_now(one)?,
+            several => socket.send_vectored_now(several)?,
+        }
+    };
+    batch.advance(written);
+    Ok(())
+}
+
+enum Written {
+    All,
+    Blocked,
+    TurnOver,
+}
+
+/// What a link's connection is doing.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase", tag = "state", content = "error")]
+pub enum LinkState {
+    /// Nobody has needed it yet.
+    Unused,
+    /// Being connected.
+    Connecting,
+    /// Connected and authenticated.
+    Online,
+    /// The last attempt failed, or the connection ended; why. It is tried again.
+    Failed(String),
+    /// The gateway has left the cluster.
+    Retired,
+}
+
+/// How a connection, or the attempt to make one, ended.
+#[derive(Debug, Default)]
+struct End {
+    reason: String,
+    closed_by_peer: bool,
+    rejected: bool,
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        let reason = match error.kind() {
+            io::ErrorKind::TimedOut => "Connection timed out".into(),
+            _ => reason(&error),
+        };
+        // A gateway that closes while our frames are on their way answers them with a reset.
+        let closed_by_peer =
+            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        Self { reason, closed_by_peer, rejected: false }
+    }
+}
+
+/// Reads the answers to barriers, the only thing that a gateway sends to us on this connection.
+#[derive(Debug, Default)]
+struct Replies {
+    buffer: Vec<u8>,
+    any: bool,
+}
+
+/// The answer to "is connection 0 online" is `i:0;`; there is no connection 0.
+const LONGEST_REPLY: usize = 16;
+
+impl Replies {
+    /// Waits for bytes, and calls `confirm` for each whole answer in them.
+    async fn read(&mut self, stream: &Stream, confirm: impl Fn() -> bool) -> Result<(), End> {
+        let mut guard = stream.readable().await?;
+        let received = match guard.try_io(|socket| socket.get_ref().recv(&mut self.buffer, 4096)) {
+            Ok(received) => received?,
+            Err(_would_block) => return Ok(()),
+        };
+        if received == 0 {
+            let reason = "the gateway closed the connection".into();
+            return Err(End { reason, closed_by_peer: true, rejected: false });
+        }
+        while let Some(length) = self.buffer.first_chunk::<4>() {
+            let length = u32::from_be_bytes(*length) as usize;
+            if length > LONGEST_REPLY {
+                let reason = format!("the gateway sent {length} bytes that nobody asked for");
+                return Err(End { reason, ..End::default() });
+            }
+            if self.buffer.len() < 4 + length {
+                break;
+            }
+            self.buffer.drain(..4 + length);
+            self.any = true;
+            if !confirm() {
+                let reason = "the gateway answered a question that nobody asked".into();
+                return Err(End { reason, ..End::default() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The end of a link whose gateway has left the cluster: what waits has [`DRAIN`] to get out.
+#[derive(Debug, Default)]
+struct Drain {
+    until: Option<Instant>,
+}
+
+impl Drain {
+    fn begin(&mut self) {
+        self.until.get_or_insert_with(|| Instant::now() + DRAIN);
+    }
+
+    fn is_over(&self, queue: &SendQueue<Stream>) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until || queue.counters().queued_bytes == 0)
+    }
+
+    async fn deadline(&self) {
+        match self.until {
+            Some(until) => sleep_until(until.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The pauses between attempts, and what of them is worth a line in the log: a line when the trouble starts and a line
+/// when it is over, not one per attempt.
+#[derive(Debug, Default)]
+struct Pause {
+    attempts: u32,
+    away_since: Option<Instant>,
+    logged: Option<String>,
+}
+
+impl Pause {
+    fn connected(&mut self, link: &CommandLink) {
+        if self.logged.take().is_some() {
+            let queued = link.queue.counters().queued;
+            link.log("is back", &format!("{queued} frames waited for it"));
+        }
+        self.attempts = 0;
+        self.away_since = None;
+    }
+
+    fn failed(&mut self, link: &CommandLink, failure: &Failure) {
+        self.away_since.get_or_insert(failure.at);
+        if self.logged.as_ref() != Some(&failure.reason) {
+            let event = if failure.rejected { "rejects the connection" } else { "lost" };
+            link.log(event, &failure.reason);
+            self.logged = Some(failure.reason.clone());
+        }
+    }
+
+    /// The next pause: exponential, with jitter, so that many processes do not come back at the same instant.
+    fn next(&mut self, failure: &Failure) -> Duration {
+        let long = failure.rejected || self.away_since.is_some_and(|since| since.elapsed() > LONG_AWAY);
+        let limit = if long { BACKOFF_LIMIT_LONG } else { BACKOFF_LIMIT };
+        let first = if failure.rejected { BACKOFF_LIMIT_LONG } else { BACKOFF };
+        let pause = first.saturating_mul(1 << self.attempts.min(16)).min(limit);
+        self.attempts += 1;
+        pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}

@@ -1,0 +1,158 @@
+//! What can go wrong. Every variant that concerns a gateway names it, and says what to do about it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatewayworker_wire::Command;
+use gatewayworker_wire::frame::FrameTooLong;
+use gatewayworker_wire::php::reader::ReadError;
+
+/// Why an operation of a cluster failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// No register of the list could be reached, and no list of gateways is known from before.
+    #[error(
+        "Can not connect to tcp://{register} {reason} (is the Register running, and is $registerAddress right?)"
+    )]
+    RegisterUnreachable {
+        /// The register that was tried last.
+        register: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The register closed the connection instead of answering with the list of gateways.
+    #[error(
+        "the register tcp://{register} closed the connection instead of listing its gateways: it does so when the secret key is wrong (compare Gateway::$secretKey with the Register's $secretKey)"
+    )]
+    RegisterRejected {
+        /// The register.
+        register: String,
+    },
+    /// The register answered with something else than a list of gateways.
+    #[error("the register tcp://{register} does not answer as a GatewayWorker Register: {reason}")]
+    RegisterGarbage {
+        /// The register.
+        register: String,
+        /// What is wrong with its answer.
+        reason: String,
+    },
+    /// The register was reached but did not list its gateways in time.
+    #[error(
+        "no register of {registers} listed its gateways within {after:?} (raise $connectTimeout if the network is slow)"
+    )]
+    RegisterSilent {
+        /// The registers.
+        registers: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The register knows of no gateway.
+    #[error(
+        "the register {registers} knows of no gateway (is a Gateway process running, with this register address and secret key?)"
+    )]
+    NoGateways {
+        /// The registers.
+        registers: String,
+    },
+    /// A gateway cannot be connected to.
+    #[error("can not connect to tcp://{gateway} {reason}")]
+    Unreachable {
+        /// The gateway.
+        gateway: Arc<str>,
+        /// What the system said.
+        reason: String,
+    },
+    /// A gateway closes connections with our secret key.
+    #[error(
+        "the gateway tcp://{gateway} rejects the connection: it does so when the secret key is wrong (compare Gateway::$secretKey with the Gateway's $secretKey)"
+    )]
+    Rejected {
+        /// The gateway.
+        gateway: Arc<str>,
+    },
+    /// A gateway did not answer in time.
+    #[error(
+        "the gateway tcp://{gateway} did not answer {command:?} within {after:?} (it is overloaded or hangs; gatewayworker.query_timeout sets the limit)"
+    )]
+    TimedOut {
+        /// The gateway.
+        gateway: Arc<str>,
+        /// What it was asked.
+        command: Command,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// A gateway closed the connection instead of answering.
+    #[error(
+        "connection close tcp://{gateway}: the gateway closed the connection before it answered {command:?} ({reason}); it does so when it stops and when the secret key is wrong"
+    )]
+    Closed {
+        /// The gateway.
+        gateway: Arc<str>,
+        /// What it was asked.
+        command: Command,
+        /// What the system said.
+        reason: String,
+    },
+    /// A gateway answered with something that cannot be the answer.
+    #[error("the gateway tcp://{gateway} answered {command:?} with something else than the answer: {reason}")]
+    BadReply {
+        /// The gateway.
+        gateway: Arc<str>,
+        /// What it was asked.
+        command: Command,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A gateway's answer is over the limit.
+    #[error(
+        "the gateway tcp://{gateway} announces an answer to {command:?} of {len} bytes, over the limit of {max} (gatewayworker.max_reply)"
+    )]
+    ReplyTooLong {
+        /// The gateway.
+        gateway: Arc<str>,
+        /// What it was asked.
+        command: Command,
+        /// The announced length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The queue of a gateway's command link has no room.
+    #[error(
+        "the send queue of the gateway tcp://{gateway} is full ({limit} bytes): it takes frames slower than they are sent (gatewayworker.send_buffer sets the limit)"
+    )]
+    QueueFull {
+        /// The gateway.
+        gateway: Arc<str>,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A frame that the protocol cannot carry.
+    #[error(transparent)]
+    FrameTooLong(#[from] FrameTooLong),
+    /// The background thread could not be started.
+    #[error("the background thread of the gateway client could not be started: {0}")]
+    Runtime(String),
+}
+
+/// Why bytes are not the answer that is due; becomes an [`Error::BadReply`] once the gateway is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplyError {
+    /// Not PHP-serialized data.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Data of another shape.
+    #[error("{0}")]
+    Shape(&'static str),
+}
+
+/// The short text of an I/O error, as PHP's stream functions give it: without "(os error 111)".
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

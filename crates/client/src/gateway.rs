@@ -1,0 +1,27 @@
+//! One gateway of a cluster: its two kinds of connection.
+
+use std::sync::Arc;
+
+use crate::address::GatewayAddress;
+use crate::command_link::CommandLink;
+use crate::query_pool::QueryPool;
+use crate::runtime::Background;
+use crate::secret::Secret;
+
+/// A gateway: commands go over its link, questions over the connections of its pool.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) address: GatewayAddress,
+    pub(crate) link: Arc<CommandLink>,
+    pub(crate) queries: QueryPool,
+}
+
+impl Gateway {
+    pub(crate) fn new(address: GatewayAddress, secret: &Secret, background: &Arc<Background>) -> Arc<Self> {
+        Arc::new(Self {
+            link: CommandLink::new(address.clone(), secret.clone(), Arc::clone(background)),
+            queries: QueryPool::new(address.clone(), secret, background.settings.max_reply),
+            address,
+        })
+    }
+}

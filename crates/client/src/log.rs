@@ -1,0 +1,77 @@
+//! What the background has to tell. It cannot write to PHP's log itself (that is the PHP thread's), so it leaves
+//! its lines here and the next call takes them along.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::fork::lock;
+
+/// Lines beyond this many are counted instead of kept.
+const KEPT: usize = 256;
+
+/// The lines that wait to be taken.
+#[derive(Debug, Default)]
+pub struct Log {
+    waiting: AtomicBool,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    kept: VecDeque<String>,
+    dropped: usize,
+}
+
+impl Log {
+    /// Leaves a line: `<gateway> <event>: <reason>`.
+    pub(crate) fn line(&self, line: impl fmt::Display) {
+        let mut lines = lock(&self.lines);
+        if lines.kept.len() < KEPT {
+            lines.kept.push_back(line.to_string());
+        } else {
+            lines.dropped += 1;
+        }
+        self.waiting.store(true, Ordering::Release);
+    }
+
+    /// Takes the lines that wait. Costs one load where there are none.
+    #[inline]
+    pub fn take(&self) -> Vec<String> {
+        if !self.waiting.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.take_waiting()
+    }
+
+    #[cold]
+    fn take_waiting(&self) -> Vec<String> {
+        let mut lines = lock(&self.lines);
+        self.waiting.store(false, Ordering::Release);
+        let mut taken: Vec<String> = lines.kept.drain(..).collect();
+        if lines.dropped > 0 {
+            taken.push(format!("{} more events were not kept", lines.dropped));
+            lines.dropped = 0;
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_it_does_not_keep() {
+        let log = Log::default();
+        assert!(log.take().is_empty());
+        for n in 0..KEPT + 3 {
+            log.line(n);
+        }
+        let lines = log.take();
+        assert_eq!(lines.len(), KEPT + 1);
+        assert_eq!(lines[KEPT], "3 more events were not kept");
+        assert!(log.take().is_empty());
+    }
+}

@@ -1,0 +1,218 @@
+//! The gateways of a cluster, kept up to date.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use gatewayworker_wire::ClientId;
+
+use crate::address::{GatewayAddress, GatewayKey};
+use crate::fork::lock;
+use crate::gateway::Gateway;
+use crate::runtime::Background;
+use crate::secret::Secret;
+
+/// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
+const MOST_STRAYS: usize = 256;
+
+/// The gateways of one cluster.
+#[derive(Debug)]
+pub(crate) struct Members {
+    secret: Secret,
+    background: Arc<Background>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// As listed, those with the same ip next to each other: the original's order of results.
+    listed: Vec<Arc<Gateway>>,
+    /// Listed with a name instead of an ip, not looked up yet.
+    named: Vec<String>,
+    /// The list that was taken over last, to see at once that nothing has changed.
+    followed: Vec<String>,
+    /// Those to be asked, where the caller names others than those to be sent to.
+    asked: Option<(Vec<String>, Vec<Arc<Gateway>>)>,
+    /// Known from client ids only.
+    strays: HashMap<GatewayKey, Arc<Gateway>>,
+}
+
+impl Members {
+    pub(crate) fn new(secret: Secret, background: Arc<Background>) -> Arc<Self> {
+        Arc::new(Self { secret, background, state: Mutex::default() })
+    }
+
+    /// Runs `with` on the members, in their order. Names are looked up first, so this is for calling threads.
+    #[inline]
+    pub(crate) fn with<T>(&self, with: impl FnOnce(&[Arc<Gateway>]) -> T) -> T {
+        let mut state = lock(&self.state);
+        if !state.named.is_empty() {
+            drop(state);
+            self.look_up_listed();
+            state = lock(&self.state);
+        }
+        with(&state.listed)
+    }
+
+    /// The members, in their order.
+    pub(crate) fn all(&self) -> Vec<Arc<Gateway>> {
+        self.with(<[_]>::to_vec)
+    }
+
+    /// Those to be asked, in their order.
+    pub(crate) fn asked(&self) -> Vec<Arc<Gateway>> {
+        if let Some((_, asked)) = &lock(&self.state).asked {
+            return asked.clone();
+        }
+        self.all()
+    }
+
+    /// Members and strays.
+    pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
+        let state = lock(&self.state);
+        let mut everybody = state.listed.clone();
+        let asked = state.asked.iter().flat_map(|(_, asked)| asked);
+        for gateway in asked.chain(state.strays.values()) {
+            if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
+                everybody.push(Arc::clone(gateway));
+            }
+        }
+        everybody
+    }
+
+    /// The gateway of a client, be it a member or not.
+    #[inline]
+    pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
+        let key = GatewayKey::from(id);
+        let state = lock(&self.state);
+        if let Some(gateway) = state.listed.iter().find(|gateway| gateway.address.key() == key) {
+            return Arc::clone(gateway);
+        }
+        drop(state);
+        self.stray(id)
+    }
+
+    #[cold]
+    fn stray(&self, id: ClientId) -> Arc<Gateway> {
+        let mut state = lock(&self.state);
+        let key = GatewayKey::from(id);
+        if let Some((_, asked)) = &state.asked {
+            if let Some(gateway) = asked.iter().find(|gateway| gateway.address.key() == key) {
+                return Arc::clone(gateway);
+            }
+        }
+        if state.strays.len() >= MOST_STRAYS && !state.strays.contains_key(&key) {
+            for (_, gateway) in state.strays.drain() {
+                gateway.link.retire();
+            }
+        }
+        let stray = state.strays.entry(key).or_insert_with(|| {
+            let address = GatewayAddress::from_client_id(id, &self.background.settings.address_map);
+            Gateway::new(address, &self.secret, &self.background)
+        });
+        Arc::clone(stray)
+    }
+
+    /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
+    pub(crate) fn follow<T: AsRef<str>>(&self, addresses: &[T]) {
+        let mut state = lock(&self.state);
+        if is_same(&state.followed, addresses) {
+            return;
+        }
+        let (listed, named) = self.gateways(&mut state, addresses);
+        let gone = std::mem::replace(&mut state.listed, listed);
+        state.named = named;
+        state.followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
+        state.retire(&gone);
+    }
+
+    /// Takes over a list of those to be asked. Names in it are looked up, so this is for calling threads.
+    pub(crate) fn follow_asked<T: AsRef<str>>(&self, addresses: &[T]) {
+        let mut state = lock(&self.state);
+        if state.asked.as_ref().is_some_and(|(followed, _)| is_same(followed, addresses)) {
+            return;
+        }
+        let (mut asked, named) = self.gateways(&mut state, addresses);
+        for name in named {
+            asked.extend(self.look_up(&name));
+        }
+        let followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
+        let gone = state.asked.replace((followed, grouped_by_ip(asked)));
+        state.retire(&gone.map(|(_, asked)| asked).unwrap_or_default());
+    }
+
+    /// The gateways of a list, known ones and new ones, and the names that have to be looked up.
+    fn gateways<T: AsRef<str>>(
+        &self,
+        state: &mut State,
+        addresses: &[T],
+    ) -> (Vec<Arc<Gateway>>, Vec<String>) {
+        let map = &self.background.settings.address_map;
+        let mut named = Vec::new();
+        let mut gateways: Vec<Arc<Gateway>> = Vec::with_capacity(addresses.len());
+        for text in addresses.iter().map(AsRef::as_ref) {
+            if gateways.iter().any(|gateway| &*gateway.address.text == text) {
+                continue;
+            }
+            let asked = state.asked.iter().flat_map(|(_, asked)| asked);
+            let known = state.listed.iter().chain(asked).find(|gateway| &*gateway.address.text == text);
+            if let Some(known) = known {
+                gateways.push(Arc::clone(known));
+            } else if let Some(address) = GatewayAddress::from_literal(text, map) {
+                let stray = state.strays.remove(&address.key());
+                gateways.push(stray.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background)));
+            } else {
+                named.push(text.to_owned());
+            }
+        }
+        (grouped_by_ip(gateways), named)
+    }
+
+    #[cold]
+    fn look_up_listed(&self) {
+        let named = std::mem::take(&mut lock(&self.state).named);
+        let found: Vec<_> = named.iter().filter_map(|name| self.look_up(name)).collect();
+        let mut state = lock(&self.state);
+        let mut listed = std::mem::take(&mut state.listed);
+        listed.extend(found);
+        state.listed = grouped_by_ip(listed);
+    }
+
+    fn look_up(&self, name: &str) -> Option<Arc<Gateway>> {
+        match GatewayAddress::resolve(name, &self.background.settings.address_map) {
+            Ok(address) => Some(Gateway::new(address, &self.secret, &self.background)),
+            Err(error) => {
+                self.background.log.line(format_args!("tcp://{name} left out: {error}"));
+                None
+            }
+        }
+    }
+}
+
+impl State {
+    /// Lets go of those that stand in no list any more.
+    fn retire(&self, gone: &[Arc<Gateway>]) {
+        for old in gone {
+            let asked = self.asked.iter().flat_map(|(_, asked)| asked);
+            if !self.listed.iter().chain(asked).any(|kept| Arc::ptr_eq(kept, old)) {
+                old.link.retire();
+            }
+        }
+    }
+}
+
+fn is_same<T: AsRef<str>>(followed: &[String], addresses: &[T]) -> bool {
+    followed.len() == addresses.len() && followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
+}
+
+/// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
+fn grouped_by_ip(gateways: Vec<Arc<Gateway>>) -> Vec<Arc<Gateway>> {
+    let mut order: Vec<u32> = Vec::new();
+    for gateway in &gateways {
+        if !order.contains(&gateway.address.ip) {
+            order.push(gateway.address.ip);
+        }
+    }
+    let mut grouped = gateways;
+    grouped.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
+    grouped
+}

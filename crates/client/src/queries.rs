@@ -1,0 +1,195 @@
+//! The operations that ask: one per question of the PHP class.
+//!
+//! Long replies are not collected but passed on as they are read: `each` gets the prefix of the client ids of the
+//! gateway that answered. Errors, the same for all: [`Error::Unreachable`], [`Error::TimedOut`], [`Error::Closed`],
+//! [`Error::Rejected`], [`Error::BadReply`], [`Error::ReplyTooLong`]; none of them ever reads as "offline" or as an
+//! empty list. [`Cluster::discover`] has to go before the questions to all gateways.
+
+use gatewayworker_wire::client_id::ClientIdPrefix;
+use gatewayworker_wire::php::{Key, Scalar};
+use gatewayworker_wire::{ClientId, Command};
+
+use crate::address::GatewayAddress;
+use crate::cluster::Cluster;
+use crate::error::{Error, ReplyError};
+use crate::reply::{self, Groups};
+use crate::settings::Patience;
+
+/// Which fields a [`Cluster::select`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// The uid.
+    Uid,
+    /// The groups.
+    Groups,
+    /// Both.
+    UidAndGroups,
+}
+
+impl Fields {
+    fn json(self) -> &'static [u8] {
+        match self {
+            Self::Uid => br#"{"fields":["uid"],"where":"#,
+            Self::Groups => br#"{"fields":["groups"],"where":"#,
+            Self::UidAndGroups => br#"{"fields":["uid","groups"],"where":"#,
+        }
+    }
+}
+
+impl Cluster {
+    /// Whether a client is connected (`isOnline`, command 11): 0 or 1.
+    #[inline]
+    pub fn is_online(&self, id: ClientId, patience: Patience) -> Result<i64, Error> {
+        let mut online = 0;
+        self.ask_one(id, Command::IsOnline, patience, |payload| {
+            online = reply::int(payload)?;
+            Ok(())
+        })?;
+        Ok(online)
+    }
+
+    /// The session of a client (`getSession`, command 203): passes on its serialized form, `N;` where the client is
+    /// not connected.
+    #[inline]
+    pub fn session(
+        &self,
+        id: ClientId,
+        patience: Patience,
+        read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        self.ask_one(id, Command::GetSessionByClientId, patience, read)
+    }
+
+    /// The uid of a client (`getUidByClientId`, command 25): null where it has none, nothing where it is not connected.
+    pub fn uid_of_client(
+        &self,
+        id: ClientId,
+        patience: Patience,
+        mut each: impl FnMut(Scalar<'_>),
+    ) -> Result<(), Error> {
+        let mut ext = Fields::Uid.json().to_vec();
+        ext.extend_from_slice(b"{\"connection_id\":");
+        gatewayworker_wire::json::write_connection_map(&mut ext, &[id.connection]);
+        ext.extend_from_slice(b"}}");
+        self.ask_one_with(id, Command::Select, &ext, patience, |payload| {
+            reply::selected(payload, |_, uid, _| {
+                each(uid);
+                Ok(())
+            })
+        })
+    }
+
+    /// How many clients a group has, or all of them for the empty group (`getClientIdCountByGroup`, command 24).
+    pub fn client_count(&self, group: &[u8], patience: Patience) -> Result<i64, Error> {
+        let mut count = 0i64;
+        self.ask_every(Command::GetClientCountByGroup, group, patience, |_, payload| {
+            count = count.saturating_add(reply::int(payload)?);
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// How many clients each of some groups has (`batchGetClientIdCountByGroup`, command 28). `groups` is a JSON list.
+    pub fn client_counts(
+        &self,
+        groups: &[u8],
+        patience: Patience,
+        mut each: impl FnMut(Key<'_>, i64),
+    ) -> Result<(), Error> {
+        self.ask_every(Command::BatchGetClientCountByGroup, groups, patience, |_, payload| {
+            reply::counts(payload, &mut each)
+        })
+    }
+
+    /// The clients of a uid (`getClientIdByUid`, command 15). `announce` gets the number of those of a gateway before
+    /// they come.
+    pub fn clients_of_uid(
+        &self,
+        uid: &[u8],
+        patience: Patience,
+        mut each: impl FnMut(ClientIdPrefix, &[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        self.ask_every(Command::GetClientIdByUid, uid, patience, |address, payload| {
+            each(prefix(address), payload)
+        })
+    }
+
+    /// The clients of many uids (`batchGetClientIdByUid`, command 16). `uids` is a JSON list. `each` gets every uid once
+    /// per gateway with `None`, and then with each of its clients there.
+    pub fn clients_of_uids(
+        &self,
+        uids: &[u8],
+        patience: Patience,
+        mut each: impl FnMut(Key<'_>, Option<[u8; ClientId::LEN]>),
+    ) -> Result<(), Error> {
+        self.ask_every(Command::BatchGetClientIdByUid, uids, patience, |address, payload| {
+            let prefix = prefix(address);
+            reply::connections_by_uid(payload, |uid, connections| {
+                each(uid, None);
+                connections(&mut |connection| each(uid, Some(prefix.with(connection))))
+            })
+        })
+    }
+
+    /// The ids of all groups (`getAllGroupIdList`, command 26). A group that several gateways have comes several times.
+    pub fn group_ids(&self, patience: Patience, mut each: impl FnMut(Scalar<'_>)) -> Result<(), Error> {
+        self.ask_every(Command::GetGroupIdList, b"", patience, |_, payload| {
+            reply::group_ids(payload, &mut each)
+        })
+    }
+
+    /// The sessions of all clients, or of those of a group (`getAllClientSessions`, commands 10 and 23), serialized.
+    pub fn sessions(
+        &self,
+        group: Option<&[u8]>,
+        patience: Patience,
+        mut each: impl FnMut([u8; ClientId::LEN], &[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        let command = match group {
+            Some(_) => Command::GetClientSessionsByGroup,
+            None => Command::GetAllClientSessions,
+        };
+        self.ask_every(command, group.unwrap_or_default(), patience, |address, payload| {
+            let prefix = prefix(address);
+            reply::sessions(payload, |connection, session| each(prefix.with(connection), session))
+        })
+    }
+
+    /// Fields of all clients, or of those of some groups (command 25). `groups` is what PHP's `json_encode` makes of the
+    /// list. `each` gets every reply: read it with [`reply::selected`].
+    pub fn select(
+        &self,
+        fields: Fields,
+        groups: Option<&[u8]>,
+        patience: Patience,
+        mut each: impl FnMut(ClientIdPrefix, &[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        let mut ext = fields.json().to_vec();
+        match groups {
+            Some(groups) => {
+                ext.extend_from_slice(b"{\"groups\":");
+                ext.extend_from_slice(groups);
+                ext.extend_from_slice(b"}}");
+            }
+            None => ext.extend_from_slice(b"[]}"),
+        }
+        self.ask_every(Command::Select, &ext, patience, |address, payload| each(prefix(address), payload))
+    }
+
+    /// As [`Cluster::select`], row by row: the client's id, its uid and its groups.
+    pub fn select_rows(
+        &self,
+        fields: Fields,
+        groups: Option<&[u8]>,
+        patience: Patience,
+        mut each: impl FnMut([u8; ClientId::LEN], Scalar<'_>, Groups<'_>) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        self.select(fields, groups, patience, |prefix, payload| {
+            reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))
+        })
+    }
+}
+
+fn prefix(address: &GatewayAddress) -> ClientIdPrefix {
+    ClientIdPrefix::new(address.ip, address.port)
+}

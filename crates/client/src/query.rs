@@ -1,0 +1,189 @@
+//! Asking gateways: one of them, or many at the same time.
+//!
+//! All questions are sent before the first reply is read, and connections that have to be made are made
+//! concurrently. The calling thread does all of it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use gatewayworker_wire::Command;
+
+use crate::error::{Error, ReplyError, reason};
+use crate::gateway::Gateway;
+use crate::query_connection::{Fault, QueryConnection};
+use crate::query_pool::QueryCounters;
+use crate::settings::Patience;
+
+/// A question to one gateway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) gateway: &'a Arc<Gateway>,
+    pub(crate) frame: &'a [u8],
+}
+
+/// A question on its way.
+struct Asked<'a> {
+    question: Question<'a>,
+    connection: Result<QueryConnection, Fault>,
+    /// The connection had been idle: it may have died unnoticed.
+    reused: bool,
+}
+
+/// Asks, and passes each reply's payload to `read`, in the order of the questions, as soon as it is there. Where one
+/// cannot be answered nothing else is read, and the error says which.
+///
+/// # Errors
+/// The first fault, in the order of the questions; or that of `read`, as [`Error::BadReply`].
+pub(crate) fn ask(
+    command: Command,
+    questions: &[Question<'_>],
+    patience: Patience,
+    mut read: impl FnMut(&Arc<Gateway>, &[u8]) -> Result<(), ReplyError>,
+) -> Result<(), Error> {
+    see_commands(questions, command, patience)?;
+    let start = Instant::now();
+    let mut asked: Vec<Asked<'_>> = Vec::with_capacity(questions.len());
+    let mut opening = false;
+    for question in questions {
+        let pool = &question.gateway.queries;
+        QueryCounters::count(&pool.counters.asked);
+        let (connection, reused) = match pool.take(start) {
+            Some(connection) => {
+                let sent = connection.send(question.frame, start + patience.reply);
+                (sent.map(|()| connection), true)
+            }
+            None => {
+                opening = true;
+                (pool.open(), false)
+            }
+        };
+        asked.push(Asked { question: *question, connection, reused });
+    }
+    if opening {
+        finish_opening(&mut asked, patience);
+    }
+    // A reply has its time from when the question was sent, which is now, give or take the sending itself; connecting
+    // had its own.
+    let deadline = if opening { Instant::now() } else { start } + patience.reply;
+    for mut question in asked {
+        let Question { gateway, frame } = question.question;
+        let mut received = receive(&mut question, deadline, patience);
+        if question.reused && matches!(received, Err(Fault::Closed { clean: true, .. })) {
+            // The idle connection had died unnoticed, so that the question was never read: once more, on a new one.
+            QueryCounters::count(&gateway.queries.counters.retried);
+            let connection = gateway.queries.open();
+            let mut again = [Asked { question: Question { gateway, frame }, connection, reused: false }];
+            finish_opening(&mut again, patience);
+            let [mut again] = again;
+            received = receive(&mut again, Instant::now() + patience.reply, patience);
+        }
+        let connection = received.map_err(|fault| error(gateway, command, fault, patience))?;
+        if let Err(wrong) = read(gateway, connection.payload()) {
+            QueryCounters::count(&gateway.queries.counters.failed);
+            // The connection is not put back: who answers nonsense once may be out of step.
+            return Err(Error::BadReply {
+                gateway: Arc::clone(&gateway.address.text),
+                command,
+                reason: wrong.to_string(),
+            });
+        }
+        gateway.queries.put(connection);
+    }
+    Ok(())
+}
+
+/// Makes the new connections, all at the same time, and sends their questions behind the authentication.
+fn finish_opening(asked: &mut [Asked<'_>], patience: Patience) {
+    let mut results: Vec<(usize, Result<(), Fault>)> = Vec::new();
+    {
+        let starting: Vec<(usize, &QueryConnection)> = asked
+            .iter()
+            .enumerate()
+            .filter(|(_, asked)| !asked.reused)
+            .filter_map(|(index, asked)| Some((index, asked.connection.as_ref().ok()?)))
+            .collect();
+        let deadline = Instant::now() + patience.connect;
+        QueryConnection::finish_all(&starting, deadline, |index, made| results.push((index, made)));
+    }
+    let deadline = Instant::now() + patience.reply;
+    for (index, made) in results {
+        let asked = &mut asked[index];
+        let Question { gateway, frame } = asked.question;
+        let sent = made.and_then(|()| match &asked.connection {
+            Ok(connection) if gateway.queries.auth.is_empty() => connection.send(frame, deadline),
+            Ok(connection) => connection.send(&[&gateway.queries.auth, frame].concat(), deadline),
+            Err(_) => Ok(()),
+        });
+        if let Err(fault) = sent {
+            asked.connection = Err(fault);
+        }
+    }
+}
+
+fn receive(asked: &mut Asked<'_>, deadline: Instant, patience: Patience) -> Result<QueryConnection, Fault> {
+    let gone = Fault::Closed { clean: false, error: io::ErrorKind::NotConnected.into() };
+    let mut connection = std::mem::replace(&mut asked.connection, Err(gone))?;
+    connection.receive(patience.reply, deadline, asked.question.gateway.queries.max_reply)?;
+    Ok(connection)
+}
+
+/// Waits until the gateways have processed the commands that this process has issued before: a question travels on
+/// another connection. Costs nothing where none are outstanding, and one round trip where some are.
+fn see_commands(questions: &[Question<'_>], command: Command, patience: Patience) -> Result<(), Error> {
+    if !questions.iter().any(|question| question.gateway.link.outstanding()) {
+        return Ok(());
+    }
+    let mut wake = false;
+    let barriers: Vec<_> = questions
+        .iter()
+        .filter_map(|question| Some((question.gateway, question.gateway.link.barrier(&mut wake)?)))
+        .collect();
+    if wake {
+        if let Some((gateway, _)) = barriers.first() {
+            gateway.link.wake();
+        }
+    }
+    let deadline = Instant::now() + patience.reply;
+    for (gateway, issued) in barriers {
+        if !gateway.link.wait_barrier(issued, deadline)? {
+            QueryCounters::count(&gateway.queries.counters.timed_out);
+            return Err(Error::TimedOut {
+                gateway: Arc::clone(&gateway.address.text),
+                command,
+                after: patience.reply,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn error(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
+    let counters = &gateway.queries.counters;
+    counters.failed.fetch_add(1, Ordering::Relaxed);
+    let max = gateway.queries.max_reply;
+    let gateway = Arc::clone(&gateway.address.text);
+    match fault {
+        Fault::Unreachable(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Error::Unreachable { gateway, reason: "Connection timed out".into() }
+        }
+        Fault::Unreachable(error) => Error::Unreachable { gateway, reason: reason(&error) },
+        Fault::TimedOut => {
+            QueryCounters::count(&counters.timed_out);
+            Error::TimedOut { gateway, command, after: patience.reply }
+        }
+        Fault::Closed { clean: true, error } if matches!(error.kind(), io::ErrorKind::UnexpectedEof) => {
+            Error::Closed { gateway, command, reason: "without a word".into() }
+        }
+        Fault::Closed { clean: true, error } => Error::Closed { gateway, command, reason: reason(&error) },
+        Fault::Closed { clean: false, .. } => {
+            Error::Closed { gateway, command, reason: "in the middle of the answer".into() }
+        }
+        Fault::Surplus { announced } => {
+            let reason = format!("{announced} bytes were announced, more have come");
+            Error::BadReply { gateway, command, reason }
+        }
+        Fault::TooLong { len } => Error::ReplyTooLong { gateway, command, len, max },
+    }
+}

@@ -1,0 +1,80 @@
+//! The query connections of one gateway: taken for one question, put back after its answer.
+//!
+//! Replies have no request id, so a connection carries one question at a time, and one that did not get its answer
+//! is never used again: the late answer would be taken for that of the next question.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::address::GatewayAddress;
+use crate::fork::lock;
+use crate::query_connection::{Fault, QueryConnection};
+use crate::secret::Secret;
+
+/// More idle connections than this are not kept: one per thread that asks at the same time is enough.
+const MOST_IDLE: usize = 8;
+
+/// The query connections of one gateway.
+#[derive(Debug)]
+pub(crate) struct QueryPool {
+    address: GatewayAddress,
+    pub(crate) auth: Vec<u8>,
+    pub(crate) max_reply: usize,
+    idle: Mutex<Vec<QueryConnection>>,
+    pub(crate) counters: QueryCounters,
+}
+
+/// What a pool has done so far.
+#[derive(Debug, Default)]
+pub(crate) struct QueryCounters {
+    pub(crate) asked: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) timed_out: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) retried: AtomicU64,
+}
+
+impl QueryCounters {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl QueryPool {
+    pub(crate) fn new(address: GatewayAddress, secret: &Secret, max_reply: usize) -> Self {
+        let (idle, counters) = (Mutex::default(), QueryCounters::default());
+        Self { address, auth: secret.auth_frame(), max_reply, idle, counters }
+    }
+
+    /// A connection that was used before and is young enough.
+    pub(crate) fn take(&self, now: Instant) -> Option<QueryConnection> {
+        let mut idle = lock(&self.idle);
+        loop {
+            let connection = idle.pop()?;
+            if !connection.is_old(now) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Starts a new connection.
+    pub(crate) fn open(&self) -> Result<QueryConnection, Fault> {
+        QueryCounters::count(&self.counters.opened);
+        QueryConnection::start(&self.address)
+    }
+
+    /// Takes back a connection whose question was answered.
+    pub(crate) fn put(&self, mut connection: QueryConnection) {
+        connection.trim();
+        let mut idle = lock(&self.idle);
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    /// How many connections wait for a question.
+    pub(crate) fn idle(&self) -> usize {
+        lock(&self.idle).len()
+    }
+}

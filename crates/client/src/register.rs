@@ -1,0 +1,378 @@
+//! The subscription to the register, which tells where the gateways are.
+//!
+//! One connection per cluster stays open: the register pushes the list on every change. While it is away the last list
+//! is kept. Several registers are tried in turn. Lines of JSON, see `GatewayWorker\Register`.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::time::{interval_at, sleep, timeout};
+
+use crate::address;
+use crate::error::{Error, reason};
+use crate::fork::lock;
+use crate::members::Members;
+use crate::runtime::Background;
+use crate::secret::Secret;
+use crate::socket::Socket;
+
+/// How often the connection is kept alive (`PERSISTENCE_CONNECTION_PING_INTERVAL` of the original).
+const PING: Duration = Duration::from_secs(25);
+const PING_LINE: &[u8] = b"{\"event\":\"ping\"}\n";
+/// The pause after all registers have failed, and its longest form.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_LIMIT: Duration = Duration::from_secs(2);
+/// No list of gateways is longer than this.
+const LONGEST_LINE: usize = 4 << 20;
+/// A single register of several gets at least this long to answer.
+const SHORTEST_TURN: Duration = Duration::from_millis(200);
+
+/// A live subscription.
+#[derive(Debug)]
+pub(crate) struct Register {
+    registers: Vec<String>,
+    secret: Secret,
+    members: Arc<Members>,
+    background: Arc<Background>,
+    state: Mutex<State>,
+    changed: Condvar,
+    nudge: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    started: bool,
+    /// Resolved by the calling thread: name look-ups must stay out of the background.
+    targets: Vec<Option<SocketAddr>>,
+    /// Counts the lists that came.
+    lists: u64,
+    list_at: Option<Instant>,
+    /// Counts the rounds through all registers that gave no list.
+    failed_rounds: u64,
+    error: Option<Error>,
+    connected: Option<usize>,
+    /// The number of `refresh` calls, and the one that the current connection was made for.
+    wanted: u64,
+    serving: u64,
+}
+
+/// The state of a subscription, as [`Cluster::status`](crate::Cluster::status) shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RegisterStatus {
+    /// The registers, in the order in which they are tried.
+    pub registers: Vec<String>,
+    /// The one that is connected.
+    pub connected: Option<String>,
+    /// How many lists have come.
+    pub lists: u64,
+    /// How old the last one is, in seconds.
+    pub list_age: Option<f64>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+impl std::fmt::Debug for Background {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Background")
+    }
+}
+
+impl Register {
+    pub(crate) fn new(
+        registers: Vec<String>,
+        secret: Secret,
+        members: Arc<Members>,
+        background: Arc<Background>,
+    ) -> Arc<Self> {
+        let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
+        Arc::new(Self { registers, secret, members, background, state, changed, nudge })
+    }
+
+    /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
+    ///
+    /// # Errors
+    /// Where no register gives one within `patience`.
+    pub(crate) fn wait_listed(self: &Arc<Self>, fresh: bool, patience: Duration) -> Result<(), Error> {
+        {
+            let state = lock(&self.state);
+            if state.lists > 0 && !fresh {
+                return Ok(());
+            }
+        }
+        self.wait_for_list(fresh, patience)
+    }
+
+    #[cold]
+    fn wait_for_list(self: &Arc<Self>, fresh: bool, patience: Duration) -> Result<(), Error> {
+        self.background.set_connect_timeout(patience);
+        let deadline = Instant::now() + patience;
+        let targets = self.registers.iter().map(|register| address::resolve(register));
+        let (targets, errors): (Vec<_>, Vec<_>) =
+            targets.map(|target| target.map_or_else(|e| (None, Some(e)), |t| (Some(t), None))).unzip();
+        let mut state = lock(&self.state);
+        state.targets = targets;
+        if state.targets.iter().all(Option::is_none) {
+            let reason = errors.into_iter().flatten().next_back().map(|error| reason(&error));
+            return Err(self.unreachable(self.registers.len().saturating_sub(1), reason.unwrap_or_default()));
+        }
+        let mut wanted = 0;
+        if fresh && state.started {
+            state.wanted += 1;
+            wanted = state.wanted;
+        }
+        if !state.started {
+            state.started = true;
+            let register = Arc::clone(self);
+            self.background.handle.spawn(async move { register.run().await });
+        }
+        let rounds = state.failed_rounds;
+        let lists = state.lists;
+        self.nudge.notify_one();
+        loop {
+            let listed = if fresh { state.lists > lists && state.serving >= wanted } else { state.lists > 0 };
+            if listed {
+                return Ok(());
+            }
+            if state.failed_rounds > rounds {
+                if let Some(error) = state.error.clone() {
+                    return Err(error);
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(match state.error.clone() {
+                    Some(error) if state.connected.is_none() => error,
+                    _ => Error::RegisterSilent { registers: self.names(), after: patience },
+                });
+            }
+            (state, _) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The registers, as messages name them.
+    pub(crate) fn names(&self) -> String {
+        self.registers.join(", ")
+    }
+
+    pub(crate) fn status(&self) -> RegisterStatus {
+        let state = lock(&self.state);
+        RegisterStatus {
+            registers: self.registers.clone(),
+            connected: state.connected.and_then(|index| self.registers.get(index).cloned()),
+            lists: state.lists,
+            list_age: state.list_at.map(|at| at.elapsed().as_secs_f64()),
+            last_error: state.error.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn unreachable(&self, index: usize, reason: String) -> Error {
+        Error::RegisterUnreachable { register: self.name(index), reason }
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.registers.get(index).cloned().unwrap_or_default()
+    }
+
+    // ---- the background ----
+
+    async fn run(&self) {
+        let mut pause = PAUSE;
+        let mut logged = None;
+        loop {
+            let mut listed = false;
+            let targets = lock(&self.state).targets.clone();
+            for (index, target) in targets.iter().enumerate() {
+                let Some(target) = *target else { continue };
+                let lists = lock(&self.state).lists;
+                let error = self.subscribe(index, target).await;
+                let mut state = lock(&self.state);
+                state.connected = None;
+                listed = state.lists > lists;
+                let refreshed = state.wanted > state.serving;
+                drop(state);
+                if refreshed {
+                    break;
+                }
+                if logged.as_ref() != Some(&error.to_string()) {
+                    self.background.log.line(format_args!(
+                        "tcp://{} register lost: {error}{}",
+                        self.name(index),
+                        if listed { "; the last list of gateways is kept" } else { "" }
+                    ));
+                    logged = Some(error.to_string());
+                }
+                lock(&self.state).error = Some(error);
+                if listed {
+                    break;
+                }
+            }
+            {
+                let mut state = lock(&self.state);
+                if state.wanted > state.serving {
+                    continue;
+                }
+                if !listed {
+                    state.failed_rounds += 1;
+                }
+            }
+            self.changed.notify_all();
+            if listed {
+                pause = PAUSE;
+                logged = None;
+            }
+            tokio::select! {
+                () = sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)) => {}
+                () = self.nudge.notified() => {}
+            }
+            pause = (pause * 2).min(PAUSE_LIMIT);
+        }
+    }
+
+    /// One connection to one register, until it ends; why it did.
+    async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
+        let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
+        let patience = (self.background.connect_timeout() / share).max(SHORTEST_TURN);
+        {
+            let mut state = lock(&self.state);
+            state.serving = state.wanted;
+        }
+        let connect = async {
+            let socket = Socket::connect_async(target).await?;
+            let hello = self.hello();
+            let sent = socket.get_ref().send_now(&hello)?;
+            if sent < hello.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(socket) }
+        };
+        let socket = match timeout(patience, connect).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => return self.unreachable(index, reason(&error)),
+            Err(_) => return self.unreachable(index, "Connection timed out".into()),
+        };
+        lock(&self.state).connected = Some(index);
+        let mut lines = Lines::default();
+        let mut ping = interval_at(tokio::time::Instant::now() + PING, PING);
+        let mut listed = false;
+        let late = sleep(patience);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                line = lines.next(&socket) => match line {
+                    Ok(Some(line)) => match self.line(&line) {
+                        Ok(true) => listed = true,
+                        Ok(false) => {}
+                        Err(reason) => {
+                            return Error::RegisterGarbage { register: self.name(index), reason };
+                        }
+                    },
+                    Ok(None) if listed => return self.unreachable(index, "it closed the connection".into()),
+                    Ok(None) => return Error::RegisterRejected { register: self.name(index) },
+                    Err(error) if listed => return self.unreachable(index, reason(&error)),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                        return Error::RegisterRejected { register: self.name(index) };
+                    }
+                    Err(error) => return self.unreachable(index, reason(&error)),
+                },
+                () = &mut late, if !listed => {
+                    return Error::RegisterSilent { registers: self.name(index), after: patience };
+                }
+                _ = ping.tick() => {
+                    if let Err(error) = socket.get_ref().send_now(PING_LINE) {
+                        return self.unreachable(index, reason(&error));
+                    }
+                }
+                () = self.nudge.notified() => {
+                    let state = lock(&self.state);
+                    if state.wanted > state.serving {
+                        return self.unreachable(index, "asked afresh".into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first line: the original's bytes wherever those are valid JSON.
+    fn hello(&self) -> Vec<u8> {
+        let mut hello = b"{\"event\":\"worker_connect\",\"secret_key\":".to_vec();
+        let key = self.secret.as_bytes();
+        match std::str::from_utf8(key).map(serde_json::to_string) {
+            Ok(Ok(key)) => hello.extend_from_slice(key.as_bytes()),
+            // Writing to a Vec cannot fail.
+            _ => drop(
+                write!(hello, "\"").and_then(|()| hello.write_all(key)).and_then(|()| write!(hello, "\"")),
+            ),
+        }
+        hello.extend_from_slice(b"}\n");
+        hello
+    }
+
+    /// Takes over a line; whether it was a list.
+    fn line(&self, line: &[u8]) -> Result<bool, String> {
+        #[derive(Deserialize)]
+        struct Message {
+            #[serde(default)]
+            event: String,
+            addresses: Option<Addresses>,
+        }
+        /// `array_unique()` leaves gaps in the register's array, and `json_encode()` then makes an object of it.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Addresses {
+            List(Vec<String>),
+            Map(std::collections::BTreeMap<u32, String>),
+        }
+        let message: Message =
+            serde_json::from_slice(line).map_err(|error| format!("a line is not JSON ({error})"))?;
+        if message.event != "broadcast_addresses" {
+            return Ok(false);
+        }
+        let addresses: Vec<String> = match message.addresses {
+            Some(Addresses::List(list)) => list,
+            Some(Addresses::Map(map)) => map.into_values().collect(),
+            None => return Err("a broadcast has no addresses".into()),
+        };
+        self.members.follow(&addresses);
+        let mut state = lock(&self.state);
+        state.lists += 1;
+        state.list_at = Some(Instant::now());
+        state.error = None;
+        drop(state);
+        self.changed.notify_all();
+        Ok(true)
+    }
+}
+
+/// Lines from a socket, of a bounded length.
+#[derive(Debug, Default)]
+struct Lines {
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line without its end; `None` at the end of the stream. Can be cancelled without losing anything.
+    async fn next(&mut self, socket: &AsyncFd<Socket>) -> io::Result<Option<Vec<u8>>> {
+        let mut searched = 0;
+        loop {
+            if let Some(end) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.buffer.drain(..=searched + end).collect();
+                line.pop();
+                return Ok(Some(line));
+            }
+            searched = self.buffer.len();
+            if searched > LONGEST_LINE {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
+            }
+            let mut guard = socket.readable().await?;
+            match guard.try_io(|socket| socket.get_ref().recv(&mut self.buffer, 16 << 10)) {
+                Ok(Ok(0)) => return Ok(None),
+                Ok(received) => {
+                    received?;
+                }
+                Err(_would_block) => {}
+            }
+        }
+    }
+}

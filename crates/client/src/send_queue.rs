@@ -1,0 +1,651 @@
+//! The hand-over of frames from the calling thread to the background: an ordered queue, bounded in bytes.
+//!
+//! Two write to the socket, never at once, and always in the order in which frames were accepted:
+//!
+//! - the **caller**, for a lone frame: while the queue is empty and the background is not busy, it sends the frame
+//!   itself, without waiting, under the queue's lock;
+//! - the **background**, for a burst: frames are appended, and it is woken once for many of them
+//!   ([`Pushed::announce`]), takes them in batches and writes each batch without holding the lock.
+//!
+//! `announced` is the turn: true from the frame that the caller could not or would not send itself until the
+//! background has found nothing more to take. The caller sends itself only while it is false, so that no frame
+//! overtakes another.
+//!
+//! # Barriers
+//! A query travels on another connection than the commands. To let it see them, a barrier is queued behind them: a
+//! question (command 11 about connection 0) whose answer proves that the gateway has processed all before it.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gatewayworker_wire::{Command, Head};
+
+use crate::fork::lock;
+
+/// Frames from this size on are shared between the gateways of a fan-out instead of being copied into each queue:
+/// below it, a copy costs less than the reference counting and the extra slice of a vectored write.
+pub const SHARED_FROM: usize = 16 << 10;
+/// Copied frames are joined to chunks of up to this size.
+const CHUNK: usize = 64 << 10;
+/// A batch takes chunks until it has this many bytes …
+const BATCH_BYTES: usize = 256 << 10;
+/// … or this many slices.
+const BATCH_CHUNKS: usize = 64;
+/// A frame counts as lone, and is sent by the caller itself, when this much time has passed since the last one that
+/// was. Within it, frames come in a burst and go through the background.
+const LONE_AFTER: Duration = Duration::from_micros(300);
+/// The command of a barrier: the only question that ever travels on a command link.
+pub(crate) const BARRIER: Command = Command::IsOnline;
+
+/// What frames are written to by the caller.
+pub(crate) trait Sink {
+    /// Sends without waiting; the number of bytes taken.
+    fn send_now(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+/// An encoded frame.
+#[derive(Clone, Copy, Debug)]
+pub enum Encoded<'a> {
+    /// Small: copied into the queue.
+    Copied(&'a [u8]),
+    /// Large: shared by all the queues it goes to.
+    Shared(&'a Bytes),
+}
+
+impl Encoded<'_> {
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// Bytes that wait to be written: whole frames, of which the first `sent` bytes have been written.
+#[derive(Debug)]
+struct Chunk {
+    data: Data,
+    sent: usize,
+    /// How many of its frames are not completely written (an estimate from above while it is being written).
+    frames: u64,
+}
+
+#[derive(Debug)]
+enum Data {
+    Joined(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::Joined(bytes) => bytes,
+            Data::Shared(bytes) => bytes,
+        }
+    }
+
+    fn unsent(&self) -> &[u8] {
+        &self.bytes()[self.sent..]
+    }
+
+    /// Goes back to the start of the frame that the connection's end has cut, so that it is sent again whole;
+    /// answers how many frames before it are completely written.
+    fn rewind_to_frame(&mut self) -> u64 {
+        let (mut start, mut whole) = (0, 0);
+        for frame in frames(self.bytes()).take_while(|frame| frame.end <= self.sent) {
+            start = frame.end;
+            whole += u64::from(!frame.barrier);
+        }
+        self.sent = start;
+        self.frames = self.frames.saturating_sub(whole);
+        whole
+    }
+
+    /// How many barriers stand in what is not sent.
+    fn unsent_barriers(&self) -> usize {
+        frames(self.bytes()).filter(|frame| frame.start >= self.sent && frame.barrier).count()
+    }
+}
+
+/// A frame's place in a chunk.
+struct Place {
+    start: usize,
+    end: usize,
+    barrier: bool,
+}
+
+/// The places of these whole frames.
+fn frames(bytes: &[u8]) -> impl Iterator<Item = Place> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let head = bytes.get(start..)?.first_chunk::<5>()?;
+        let [a, b, c, d, command] = *head;
+        let end = start + (u32::from_be_bytes([a, b, c, d]) as usize).max(Head::LEN);
+        let place = Place { start, end, barrier: command == BARRIER as u8 };
+        start = end;
+        Some(place)
+    })
+}
+
+/// The chunks that the background is writing.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    chunks: VecDeque<Chunk>,
+    /// Written since the last [`SendQueue::settle`].
+    written_bytes: usize,
+    written_frames: u64,
+    emptied: Option<Vec<u8>>,
+}
+
+impl Batch {
+    /// Whether all of it has been written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// The bytes to write, for one vectored write.
+    pub(crate) fn slices(&self) -> Vec<IoSlice<'_>> {
+        self.chunks.iter().map(|chunk| IoSlice::new(chunk.unsent())).collect()
+    }
+
+    /// Takes note that this many bytes have been written.
+    pub(crate) fn advance(&mut self, mut written: usize) {
+        self.written_bytes += written;
+        while let Some(first) = self.chunks.front_mut() {
+            let left = first.unsent().len();
+            if written < left {
+                first.sent += written;
+                return;
+            }
+            written -= left;
+            if let Some(Chunk { data, frames, .. }) = self.chunks.pop_front() {
+                self.written_frames += frames;
+                if let Data::Joined(buffer) = data {
+                    self.emptied = Some(buffer);
+                }
+            }
+        }
+    }
+}
+
+/// How far the connection behind a queue is.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase<S> {
+    /// Nobody has needed it yet.
+    Unused,
+    /// Being connected.
+    Connecting,
+    /// Connected and authenticated.
+    Online(S),
+    /// The last attempt failed, or the connection ended; it is tried again.
+    Failed(Failure),
+    /// The gateway is no longer part of the cluster: what is queued is still sent, nothing more is accepted.
+    Retired,
+}
+
+/// Why a connection is not there.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// What the system said.
+    pub(crate) reason: String,
+    /// The gateway closes our connections: the secret key is wrong.
+    pub(crate) rejected: bool,
+    /// When that was.
+    pub(crate) at: Instant,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It was sent, or the background already knows that there is work.
+    Done,
+    /// The background has to be told.
+    Announce,
+    /// There is no room.
+    Full,
+    /// The gateway is no longer part of the cluster.
+    Retired,
+}
+
+/// The counters of a queue. `accepted == written + queued + dropped` holds whenever they are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames taken over from callers.
+    pub accepted: u64,
+    /// Frames handed to the kernel.
+    pub written: u64,
+    /// Frames that wait, whole or in part.
+    pub queued: u64,
+    /// Frames that were given up.
+    pub dropped: u64,
+    /// Frames that were not accepted for want of room.
+    pub refused: u64,
+    /// Bytes that wait.
+    pub queued_bytes: usize,
+    /// Bytes handed to the kernel.
+    pub written_bytes: u64,
+    /// Batches that the background wrote.
+    pub batches: u64,
+    /// Frames that callers wrote themselves.
+    pub direct: u64,
+    /// Barriers that were asked for.
+    pub barriers: u64,
+}
+
+#[derive(Debug)]
+struct State<S> {
+    phase: Phase<S>,
+    /// Not yet taken by the background.
+    waiting: VecDeque<Chunk>,
+    /// The bytes in `waiting` and in the batch.
+    bytes: usize,
+    announced: bool,
+    /// How many frames were ever accepted, and how many of them the gateway is known to have processed.
+    issued: u64,
+    confirmed: u64,
+    /// For each barrier without an answer: the number of frames before it.
+    barriers: VecDeque<u64>,
+    /// How many attempts to connect have ended.
+    attempts: u64,
+    last_lone: Option<Instant>,
+    sleepers: usize,
+    /// The last emptied chunk, to be filled again.
+    spare: Vec<u8>,
+    counters: Counters,
+}
+
+/// An ordered queue of frames to one gateway.
+#[derive(Debug)]
+pub(crate) struct SendQueue<S> {
+    state: Mutex<State<S>>,
+    changed: Condvar,
+    limit: usize,
+}
+
+impl<S: Sink + Clone> SendQueue<S> {
+    pub(crate) fn new(limit: usize) -> Self {
+        let state = State {
+            phase: Phase::Unused,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            announced: false,
+            issued: 0,
+            confirmed: 0,
+            barriers: VecDeque::new(),
+            attempts: 0,
+            last_lone: None,
+            sleepers: 0,
+            spare: Vec::new(),
+            counters: Counters::default(),
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), limit }
+    }
+
+    // ---- the calling thread ----
+
+    /// Accepts a frame. With `lone_allowed`, a lone frame is sent at once by this thread.
+    #[inline]
+    pub(crate) fn push(&self, frame: Encoded<'_>, lone_allowed: bool) -> Pushed {
+        let mut state = lock(&self.state);
+        let len = frame.bytes().len();
+        if matches!(state.phase, Phase::Retired) {
+            return Pushed::Retired;
+        }
+        // An empty queue takes one frame of any size, so that a message over the limit can be sent at all.
+        if state.bytes > 0 && state.bytes + len > self.limit {
+            state.counters.refused += 1;
+            return Pushed::Full;
+        }
+        state.issued += 1;
+        state.counters.accepted += 1;
+        let mut sent = 0;
+        if lone_allowed && !state.announced {
+            match state.send_lone(frame.bytes()) {
+                Some(all) if all == len => return Pushed::Done,
+                Some(part) => sent = part,
+                None => {}
+            }
+        }
+        state.append(frame, sent);
+        state.announce()
+    }
+
+    /// How many frames the gateway is not yet known to have processed.
+    pub(crate) fn outstanding(&self) -> bool {
+        let state = lock(&self.state);
+        state.issued > state.confirmed
+    }
+
+    /// Queues a barrier behind all frames, unless they are confirmed or one is on its way already. `None`: nothing to
+    /// wait for. Otherwise what to pass to [`SendQueue::wait_confirmed`], and whether the background has to be told.
+    pub(crate) fn barrier(&self) -> Option<(u64, Pushed)> {
+        let mut state = lock(&self.state);
+        let issued = state.issued;
+        if issued == state.confirmed || matches!(state.phase, Phase::Retired) {
+            return None;
+        }
+        if state.barriers.back() == Some(&issued) {
+            return Some((issued, Pushed::Done));
+        }
+        state.barriers.push_back(issued);
+        state.counters.barriers += 1;
+        state.append_barrier();
+        Some((issued, state.announce()))
+    }
+
+    /// Waits until the gateway has processed the first `issued` frames. False: the deadline has passed.
+    ///
+    /// # Errors
+    /// Where an attempt to connect failed meanwhile.
+    pub(crate) fn wait_confirmed(&self, issued: u64, deadline: Instant) -> Result<bool, Failure> {
+        self.wait(deadline, |state, attempts| {
+            if state.confirmed >= issued || matches!(state.phase, Phase::Retired) {
+                return Some(Ok(()));
+            }
+            state.failure_since(attempts).map(Err)
+        })
+    }
+
+    /// How many attempts to connect have ended.
+    pub(crate) fn attempts(&self) -> u64 {
+        lock(&self.state).attempts
+    }
+
+    /// How the connection is, if it is there or if an attempt has ended since [`SendQueue::attempts`] was asked.
+    pub(crate) fn outcome_since(&self, attempts: u64) -> Option<Result<(), Failure>> {
+        let state = lock(&self.state);
+        match &state.phase {
+            Phase::Online(_) | Phase::Retired => Some(Ok(())),
+            _ => state.failure_since(attempts).map(Err),
+        }
+    }
+
+    /// Waits until a frame of `len` bytes has room. False: the deadline has passed.
+    pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
+        let room = |state: &State<S>, _| {
+            let room = state.bytes == 0 || state.bytes + len <= self.limit;
+            (room || matches!(state.phase, Phase::Retired)).then_some(Ok(()))
+        };
+        matches!(self.wait(deadline, room), Ok(true))
+    }
+
+    /// Waits until everything is handed to the kernel. False: the deadline has passed.
+    pub(crate) fn wait_written(&self, deadline: Instant) -> bool {
+        let written = |state: &State<S>, _| (state.bytes == 0).then_some(Ok(()));
+        matches!(self.wait(deadline, written), Ok(true))
+    }
+
+    fn wait(
+        &self,
+        deadline: Instant,
+        mut done: impl FnMut(&State<S>, u64) -> Option<Result<(), Failure>>,
+    ) -> Result<bool, Failure> {
+        let mut state = lock(&self.state);
+        let attempts = state.attempts;
+        loop {
+            if let Some(result) = done(&state, attempts) {
+                return result.map(|()| true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            state.sleepers += 1;
+            (state, _) =
+                self.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state.sleepers -= 1;
+        }
+    }
+
+    /// The state of the connection.
+    pub(crate) fn phase(&self) -> Phase<S> {
+        lock(&self.state).phase.clone()
+    }
+
+    /// The counters, consistent with each other.
+    pub(crate) fn counters(&self) -> Counters {
+        let state = lock(&self.state);
+        let counters = state.counters;
+        Counters {
+            queued: counters.accepted - counters.written - counters.dropped,
+            queued_bytes: state.bytes,
+            ..counters
+        }
+    }
+
+    // ---- the background ----
+
+    /// Claims the start of the connection: true for the first who asks.
+    pub(crate) fn start(&self) -> bool {
+        let mut state = lock(&self.state);
+        let unused = matches!(state.phase, Phase::Unused);
+        if unused {
+            state.phase = Phase::Connecting;
+        }
+        unused
+    }
+
+    pub(crate) fn connecting(&self) {
+        let mut state = lock(&self.state);
+        if !matches!(state.phase, Phase::Retired) {
+            state.phase = Phase::Connecting;
+        }
+    }
+
+    /// The connection is there: callers may send lone frames themselves, once what waits has been written.
+    pub(crate) fn online(&self, sink: S) {
+        let mut state = lock(&self.state);
+        if !matches!(state.phase, Phase::Retired) {
+            state.phase = Phase::Online(sink);
+        }
+        // The background takes what waits now; until it has, it is its turn.
+        state.announced = true;
+        state.attempts += 1;
+        self.wake(state);
+    }
+
+    /// The attempt failed, or the connection ended. The unwritten rest of the batch goes back to the front, its first
+    /// frame whole; a barrier whose question went down with the connection is asked again.
+    pub(crate) fn failed(&self, failure: Failure, batch: &mut Batch) {
+        self.settle(batch);
+        let mut state = lock(&self.state);
+        if !matches!(state.phase, Phase::Retired) {
+            state.phase = Phase::Failed(failure);
+        }
+        state.attempts += 1;
+        // The queue keeps everything; the background takes it after the next connect, without being told.
+        state.announced = true;
+        let cut = match batch.chunks.front_mut() {
+            Some(cut) => Some(cut),
+            // A lone frame of which the caller sent a part.
+            None => state.waiting.front_mut(),
+        };
+        if let Some(cut) = cut {
+            let sent = cut.sent;
+            let whole = cut.rewind_to_frame();
+            let again = sent - cut.sent;
+            state.counters.written += whole;
+            state.bytes += again;
+        }
+        while let Some(chunk) = batch.chunks.pop_back() {
+            state.waiting.push_front(chunk);
+        }
+        state.recount_barriers();
+        self.wake(state);
+    }
+
+    /// Takes the next batch. False: there is nothing to write, and the turn is the caller's again.
+    pub(crate) fn take(&self, batch: &mut Batch) -> bool {
+        let mut state = lock(&self.state);
+        state.settle(batch);
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES && batch.chunks.len() < BATCH_CHUNKS {
+            let Some(chunk) = state.waiting.pop_front() else { break };
+            bytes += chunk.unsent().len();
+            batch.chunks.push_back(chunk);
+        }
+        if batch.is_empty() {
+            state.announced = false;
+        } else {
+            state.counters.batches += 1;
+        }
+        let more = !batch.is_empty();
+        self.wake(state);
+        more
+    }
+
+    /// Takes over what was written of a batch, and makes its room free.
+    pub(crate) fn settle(&self, batch: &mut Batch) {
+        let mut state = lock(&self.state);
+        state.settle(batch);
+        self.wake(state);
+    }
+
+    /// The answer to the oldest barrier has come. False: none was due.
+    pub(crate) fn confirm(&self) -> bool {
+        let mut state = lock(&self.state);
+        let Some(issued) = state.barriers.pop_front() else {
+            return false;
+        };
+        state.confirmed = state.confirmed.max(issued);
+        self.wake(state);
+        true
+    }
+
+    /// Nothing more is accepted.
+    pub(crate) fn retire(&self) {
+        let mut state = lock(&self.state);
+        state.phase = Phase::Retired;
+        self.wake(state);
+    }
+
+    /// Gives up what waits; answers how many frames that were.
+    pub(crate) fn drop_all(&self, batch: &mut Batch) -> u64 {
+        self.settle(batch);
+        let mut state = lock(&self.state);
+        batch.chunks.clear();
+        state.waiting.clear();
+        state.barriers.clear();
+        state.bytes = 0;
+        state.announced = false;
+        let counters = &mut state.counters;
+        let dropped = counters.accepted - counters.written - counters.dropped;
+        counters.dropped += dropped;
+        self.wake(state);
+        dropped
+    }
+
+    fn wake(&self, state: MutexGuard<'_, State<S>>) {
+        let sleepers = state.sleepers > 0;
+        drop(state);
+        if sleepers {
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl<S: Sink> State<S> {
+    /// Sends a lone frame: `None` where it is none or nothing could be sent, otherwise the number of bytes sent.
+    fn send_lone(&mut self, bytes: &[u8]) -> Option<usize> {
+        let Phase::Online(sink) = &self.phase else {
+            return None;
+        };
+        let now = Instant::now();
+        let burst = self.last_lone.is_some_and(|last| now.duration_since(last) < LONE_AFTER);
+        self.last_lone = Some(now);
+        if burst {
+            return None;
+        }
+        // An error here is met again, and dealt with, by the background.
+        let sent = sink.send_now(bytes).ok()?;
+        self.counters.written_bytes += sent as u64;
+        if sent == bytes.len() {
+            self.counters.written += 1;
+            self.counters.direct += 1;
+        }
+        Some(sent)
+    }
+
+    /// Appends a frame of which `sent` bytes are written already.
+    #[inline]
+    fn append(&mut self, frame: Encoded<'_>, sent: usize) {
+        let len = frame.bytes().len();
+        self.bytes += len - sent;
+        match frame {
+            Encoded::Shared(bytes) => {
+                self.waiting.push_back(Chunk { data: Data::Shared(bytes.clone()), sent, frames: 1 });
+            }
+            Encoded::Copied(bytes) => match self.waiting.back_mut() {
+                Some(Chunk { data: Data::Joined(buffer), frames, .. }) if buffer.len() + len <= CHUNK => {
+                    buffer.extend_from_slice(bytes);
+                    *frames += 1;
+                }
+                _ => {
+                    let mut buffer = std::mem::take(&mut self.spare);
+                    buffer.clear();
+                    buffer.extend_from_slice(bytes);
+                    self.waiting.push_back(Chunk { data: Data::Joined(buffer), sent, frames: 1 });
+                }
+            },
+        }
+    }
+
+    /// Appends the question of a barrier. It is no frame of a caller, and not counted as one.
+    fn append_barrier(&mut self) {
+        // The frame has neither extension data nor body, so that it cannot be too long.
+        let Ok(head) = Head::new(BARRIER, 0).encode(0, 0) else { return };
+        self.append(Encoded::Copied(&head), 0);
+        if let Some(chunk) = self.waiting.back_mut() {
+            chunk.frames -= 1;
+        }
+    }
+
+    /// The background has to be told, unless it knows or is not there yet: it takes all that waits when it comes
+    /// online.
+    fn announce(&mut self) -> Pushed {
+        if self.announced {
+            return Pushed::Done;
+        }
+        self.announced = true;
+        Pushed::Announce
+    }
+
+    fn failure_since(&self, attempts: u64) -> Option<Failure> {
+        match &self.phase {
+            Phase::Failed(failure) if self.attempts > attempts => Some(failure.clone()),
+            _ => None,
+        }
+    }
+
+    fn settle(&mut self, batch: &mut Batch) {
+        self.bytes -= batch.written_bytes;
+        self.counters.written_bytes += batch.written_bytes as u64;
+        self.counters.written += batch.written_frames;
+        (batch.written_bytes, batch.written_frames) = (0, 0);
+        if let Some(buffer) = batch.emptied.take() {
+            if buffer.capacity() <= CHUNK {
+                self.spare = buffer;
+            }
+        }
+    }
+
+    /// After a connection has ended: barriers whose question is not queued any more went down with it. A later one
+    /// covers them; without a later one, the question is queued anew.
+    fn recount_barriers(&mut self) {
+        let queued: usize = self.waiting.iter().map(Chunk::unsent_barriers).sum();
+        let lost = self.barriers.len().saturating_sub(queued);
+        let last_lost = self.barriers.drain(..lost).last();
+        if let (Some(issued), 0) = (last_lost, queued) {
+            self.barriers.push_back(issued);
+            self.append_barrier();
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Limits and times of the whole process.
+
+use std::time::Duration;
+
+use crate::address::AddressMap;
+
+/// How the connections of this process behave; fixed when the first one is needed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many bytes may wait for one gateway. The original's `sendToGatewayBufferSize`.
+    pub send_buffer: usize,
+    /// The longest reply that is accepted, in bytes.
+    pub max_reply: usize,
+    /// Advertised → reachable addresses.
+    pub address_map: AddressMap,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { send_buffer: 10_240_000, max_reply: 256 << 20, address_map: AddressMap::default() }
+    }
+}
+
+/// How long one call may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a register or a gateway to be connected (`Gateway::$connectTimeout`).
+    pub connect: Duration,
+    /// For a gateway's reply (the original's 5 seconds).
+    pub reply: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(3), reply: Duration::from_secs(5) }
+    }
+}

@@ -1,0 +1,161 @@
+//! A TCP socket that a fork does not leak, see [`crate::fork`].
+
+use std::io::{self, IoSlice};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use tokio::io::unix::AsyncFd;
+
+use crate::fork;
+
+/// A half-open connection (the peer vanished without a word) is noticed after at most
+/// `KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_PROBES` = 25 s.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 3;
+/// The same for data that is not acknowledged, to which keep-alive probes do not apply.
+const USER_TIMEOUT: Duration = Duration::from_secs(25);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+// Elsewhere SIGPIPE is switched off by the SO_NOSIGPIPE option or ignored by PHP itself.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const SEND_FLAGS: libc::c_int = 0;
+
+/// A TCP socket, close-on-exec, without Nagle's delay, with keep-alive.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    inner: ManuallyDrop<RawSocket>,
+    generation: u64,
+}
+
+impl Socket {
+    /// Starts to connect; [`Socket::connected`] tells how it went once the socket is writable.
+    ///
+    /// # Errors
+    /// Where the connection is refused at once, or no socket can be had.
+    pub(crate) fn connect(to: SocketAddr) -> io::Result<Self> {
+        let socket = fork::with_descriptors(|open| {
+            let inner = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+            open.push(inner.as_raw_fd());
+            Ok::<_, io::Error>(Self { inner: ManuallyDrop::new(inner), generation: fork::generation() })
+        })?;
+        socket.inner.set_nonblocking(true)?;
+        socket.inner.set_tcp_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_PROBES);
+        socket.inner.set_tcp_keepalive(&keepalive)?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.inner.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        match socket.inner.connect(&to.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(socket)
+    }
+
+    /// Connects, in the background thread's runtime.
+    ///
+    /// # Errors
+    /// Where the attempt fails.
+    pub(crate) async fn connect_async(to: SocketAddr) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the socket owns its descriptor until it is dropped, and always answers with the same one. A fork's
+        // child closes its copy, but never uses the AsyncFd again.
+        let socket = unsafe { AsyncFd::register(Self::connect(to)?)? };
+        // The guard's readiness is not cleared: a connected socket stays writable.
+        let _ = socket.writable().await?;
+        socket.get_ref().connected()?;
+        Ok(socket)
+    }
+
+    /// How the connection attempt ended; to be asked once the socket is writable.
+    ///
+    /// # Errors
+    /// Where it failed.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        if let Some(error) = self.inner.take_error()? {
+            return Err(error);
+        }
+        // A port in the ephemeral range on which nobody listens can be given to the connecting socket itself, which
+        // then talks to itself (TCP's simultaneous open).
+        if self.inner.local_addr()?.as_socket() == self.inner.peer_addr()?.as_socket() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(())
+    }
+
+    /// Blocking or not: query connections block, everything else does not.
+    pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        self.inner.set_nonblocking(!blocking)
+    }
+
+    /// How long a blocking [`Socket::recv`] waits.
+    pub(crate) fn set_recv_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.inner.set_read_timeout(Some(timeout))
+    }
+
+    /// Sends without waiting, also on a blocking socket; answers the number of bytes that the kernel took.
+    pub(crate) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.send_with_flags(bytes, SEND_FLAGS | libc::MSG_DONTWAIT)
+    }
+
+    /// As [`Socket::send_now`], of several slices in one system call.
+    pub(crate) fn send_vectored_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.inner.send_vectored_with_flags(slices, SEND_FLAGS | libc::MSG_DONTWAIT)
+    }
+
+    /// Appends at most `max` received bytes to `to`; 0 is the end of the stream. Waits on a blocking socket.
+    pub(crate) fn recv(&self, to: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        to.reserve(max);
+        let spare: &mut [MaybeUninit<u8>] = &mut to.spare_capacity_mut()[..max];
+        let received = self.inner.recv(spare)?;
+        // SAFETY: recv() has initialised this many bytes of the spare capacity.
+        unsafe { to.set_len(to.len() + received) };
+        Ok(received)
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner.as_raw_fd()
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        fork::with_descriptors(|open| {
+            // In another generation the descriptor was closed by the fork handler, and its number may be in use.
+            if self.generation == fork::generation() {
+                let fd = self.inner.as_raw_fd();
+                open.retain(|other| *other != fd);
+                // SAFETY: dropped once, here, and never used again.
+                unsafe { ManuallyDrop::drop(&mut self.inner) };
+            }
+        });
+    }
+}
+
+/// Waits until one of the sockets is ready or `timeout` has passed; answers whether any is. `poll(2)`, with the time-out
+/// rounded up to a millisecond; an interrupting signal counts as "none yet".
+pub(crate) fn poll(sockets: &mut [libc::pollfd], timeout: Duration) -> io::Result<bool> {
+    let millis = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int;
+    // SAFETY: the pointer and the length are those of a live, exclusively borrowed slice.
+    let ready = unsafe { libc::poll(sockets.as_mut_ptr(), sockets.len() as libc::nfds_t, millis) };
+    if ready >= 0 {
+        return Ok(ready > 0);
+    }
+    let error = io::Error::last_os_error();
+    if error.kind() == io::ErrorKind::Interrupted {
+        for socket in sockets {
+            socket.revents = 0;
+        }
+        return Ok(false);
+    }
+    Err(error)
+}

@@ -1,0 +1,112 @@
+//! The state of everything, to be looked at.
+
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::cluster::{Cluster, Discovery};
+use crate::command_link::LinkState;
+use crate::register::RegisterStatus;
+
+/// The state of one cluster.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClusterStatus {
+    /// Who uses it.
+    pub user: &'static str,
+    /// `registers` or `worker`.
+    pub mode: &'static str,
+    /// Whether connections authenticate. The key itself is shown nowhere.
+    pub secret: bool,
+    /// The subscription to the register, in client mode.
+    pub register: Option<RegisterStatus>,
+    /// The gateways.
+    pub gateways: Vec<GatewayStatus>,
+}
+
+/// The state of one gateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct GatewayStatus {
+    /// As the register advertises it.
+    pub address: String,
+    /// Where it is reached.
+    pub reach: String,
+    /// The state of the command link.
+    pub link: LinkState,
+    /// Frames taken over from callers: always the sum of written, queued and dropped.
+    pub accepted: u64,
+    /// Frames handed to the kernel.
+    pub written: u64,
+    /// Frames that wait.
+    pub queued: u64,
+    /// Frames that were given up.
+    pub dropped: u64,
+    /// Frames that were not accepted for want of room.
+    pub refused: u64,
+    /// Bytes that wait.
+    pub queued_bytes: usize,
+    /// Bytes handed to the kernel.
+    pub written_bytes: u64,
+    /// Batches that the background wrote.
+    pub batches: u64,
+    /// Frames that callers wrote themselves.
+    pub direct: u64,
+    /// Barriers that queries asked for.
+    pub barriers: u64,
+    /// Query connections that wait for a question.
+    pub queries_idle: usize,
+    /// Query connections opened so far.
+    pub queries_opened: u64,
+    /// Questions asked.
+    pub queries: u64,
+    /// Questions that failed, for whatever reason.
+    pub queries_failed: u64,
+    /// Questions that were not answered in time.
+    pub queries_timed_out: u64,
+    /// Questions that were asked again, because an idle connection had died.
+    pub queries_retried: u64,
+}
+
+impl Cluster {
+    /// The state of this cluster.
+    #[must_use]
+    pub fn status(&self) -> ClusterStatus {
+        let gateways = self.members.everybody();
+        ClusterStatus {
+            user: self.id().user,
+            mode: match self.id().discovery {
+                Discovery::Registers(_) => "registers",
+                Discovery::Caller => "worker",
+            },
+            secret: self.id().secret.is_set(),
+            register: self.register.as_ref().map(|register| register.status()),
+            gateways: gateways
+                .iter()
+                .map(|gateway| {
+                    let counters = gateway.link.counters();
+                    let queries = &gateway.queries.counters;
+                    GatewayStatus {
+                        address: gateway.address.text.to_string(),
+                        reach: gateway.address.reach.to_string(),
+                        link: gateway.link.phase(),
+                        accepted: counters.accepted,
+                        written: counters.written,
+                        queued: counters.queued,
+                        dropped: counters.dropped,
+                        refused: counters.refused,
+                        queued_bytes: counters.queued_bytes,
+                        written_bytes: counters.written_bytes,
+                        batches: counters.batches,
+                        direct: counters.direct,
+                        barriers: counters.barriers,
+                        queries_idle: gateway.queries.idle(),
+                        queries_opened: queries.opened.load(Ordering::Relaxed),
+                        queries: queries.asked.load(Ordering::Relaxed),
+                        queries_failed: queries.failed.load(Ordering::Relaxed),
+                        queries_timed_out: queries.timed_out.load(Ordering::Relaxed),
+                        queries_retried: queries.retried.load(Ordering::Relaxed),
+                    }
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What arguments mean: client ids, messages, uids and groups, with PHP's conversions.
+
+use ext_php_rs::types::Zval;
+use gatewayworker_client::Message;
+use gatewayworker_client::wire::{ClientId, json};
+
+use crate::call::{Call, Failure, Family};
+use crate::context::Context;
+use crate::engine::array::{self, EntryKey};
+use crate::engine::{PhpString, Zv, globals, serializer};
+
+/// No more than this of a bad value is shown in the log.
+const SHOWN: usize = 64;
+
+/// A complaint: the original prints it to the output; here it goes to the error log, and the answer stays the original's.
+#[cold]
+pub fn complain(call: &Call<'_>, what: &str) {
+    globals::log(&format!("{}(): {what}", call.name()));
+}
+
+/// The client that an argument names: null and the current client's id mean the one in `Context`. `None`: it is no client
+/// id, and that has been complained about.
+///
+/// # Errors
+/// Where the type cannot be one of an id; in `GatewayClient\Gateway`, where it is no id.
+#[inline]
+pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>, Failure> {
+    let value = call.arg_or_null(index);
+    if value.is_null() {
+        let current = Context::of(call).and_then(|context| context.current());
+        if current.is_none() {
+            complain(call, "there is no current client outside of a callback, pass a client id");
+        }
+        return Ok(current);
+    }
+    if let Some(context) = Context::of(call) {
+        if context.is_current(value) {
+            if let Some(current) = context.current() {
+                return Ok(Some(current));
+            }
+        }
+    }
+    listed_client(call, index, value)
+}
+
+/// The client that an argument, or an element of one, names; the current client has no part in it.
+///
+/// # Errors
+/// As [`client`].
+#[inline]
+pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>, Failure> {
+    if let Some(id) = value.zend_str() {
+        if let Ok(id) = ClientId::parse(id.as_bytes()) {
+            return Ok(Some(id));
+        }
+    }
+    bad_client(call, index, value)
+}
+
+#[cold]
+fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>, Failure> {
+    let text = string(call, index, value)?;
+    match ClientId::parse(text.as_bytes()) {
+        Ok(id) => Ok(Some(id)),
+        Err(_) if call.family() == Family::Client => {
+            let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
+            Err(Failure::Exception(format!("client_id {text} is invalid")))
+        }
+        Err(reason) => {
+            complain(call, &format!("client_id \"{}\" is invalid: {reason}", shown(text.as_bytes())));
+            Ok(None)
+        }
+    }
+}
+
+/// A list of clients: an array of ids or a single one. Bad ids are left out, and complained about.
+///
+/// # Errors
+/// As [`client`].
+pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>, Failure> {
+    let value = call.arg_or_null(index);
+    let Some(list) = value.array() else {
+        return Ok(listed_client(call, index, value)?.into_iter().collect());
+    };
+    let mut ids = Vec::with_capacity(list.len());
+    for (_, element) in array::entries(list) {
+        ids.extend(listed_client(call, index, element.deref_php())?);
+    }
+    Ok(ids)
+}
+
+/// An argument as a string: what `strlen()` and `.` take. Arrays and the like have no meaning as a uid or a group.
+///
+/// # Errors
+/// Where the type has no string form.
+#[inline]
+pub fn string(call: &Call<'_>, index: usize, value: &Zval) -> Result<PhpString, Failure> {
+    let _ = call;
+    if value.is_array() || value.is_resource() {
+        return Err(Failure::Type(index, "string"));
+    }
+    value.to_php_string().ok_or(Failure::Thrown)
+}
+
+/// A message: scalars are sent as their string, everything else is serialized.
+pub struct Body {
+    bytes: PhpString,
+    scalar: bool,
+    raw: bool,
+}
+
+impl Body {
+    /// The message in the argument at `index`; `raw` is the place of the flag, where the method has one.
+    ///
+    /// # Errors
+    /// Where converting it throws.
+    #[inline]
+    pub fn of(call: &Call<'_>, index: usize, raw: Option<usize>) -> Result<Self, Failure> {
+        let value = call.arg_or_null(index);
+        let scalar = value.is_php_scalar();
+        let bytes = if scalar { value.to_php_string() } else { serializer::serialize(value) };
+        let raw = raw.is_some_and(|raw| call.flag(raw));
+        Ok(Self { bytes: bytes.ok_or(Failure::Thrown)?, scalar, raw })
+    }
+
+    /// As the core takes it.
+    #[inline]
+    pub fn message(&self) -> Message<'_> {
+        Message { body: self.bytes.as_bytes(), scalar: self.scalar, raw: self.raw }
+    }
+}
+
+/// What `json_encode` makes of a value, or of the list of one that is no array: uids and groups. `None`: it fails, as for
+/// invalid UTF-8; the original then sends an empty text.
+///
+/// # Errors
+/// Where encoding it throws.
+#[inline]
+pub fn json_list(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
+    let mut json = Vec::with_capacity(32);
+    let fast = match value.array() {
+        Some(list) => {
+            let mut next = 0;
+            json.push(b'[');
+            let plain = array::entries(list).all(|(key, element)| {
+                let in_order = matches!(key, EntryKey::Int(key) if key == next);
+                if next > 0 {
+                    json.push(b',');
+                }
+                next += 1;
+                in_order && write_plain(&mut json, element.deref_php())
+            });
+            json.push(b']');
+            plain
+        }
+        None => {
+            json.push(b'[');
+            let plain = write_plain(&mut json, value);
+            json.push(b']');
+            plain
+        }
+    };
+    if fast {
+        return Ok(Some(json));
+    }
+    json_by_engine(value)
+}
+
+#[cold]
+fn json_by_engine(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
+    let encoded = if value.is_array() {
+        serializer::json_encode(value)
+    } else {
+        let mut list = crate::engine::ArrayBuilder::with_capacity(1);
+        list.push(value.shallow_clone());
+        serializer::json_encode(&list.into_zval())
+    };
+    if crate::engine::object::exception_pending() {
+        return Err(Failure::Thrown);
+    }
+    Ok(encoded.map(|json| json.as_bytes().to_vec()))
+}
+
+/// Writes an int or a string; false for what the engine has to encode.
+#[inline]
+fn write_plain(json: &mut Vec<u8>, value: &Zval) -> bool {
+    if let Some(text) = value.zend_str() {
+        return json::write_string(json, text.as_bytes()).is_ok();
+    }
+    match value.long() {
+        Some(number) => {
+            json::write_int(json, number);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The start of a value for a message, without control characters.
+pub fn shown(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(SHOWN)];
+    let text: String = String::from_utf8_lossy(cut).escape_debug().collect();
+    if cut.len() < bytes.len() { format!("{text}…") } else { text }
+}

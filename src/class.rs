@@ -1,0 +1,139 @@
+//! Registers the classes of [`crate::surface`] with the engine: the tables that it reads are built here.
+//!
+//! `ext-php-rs`'s own class attributes are not used: they declare return types (which makes a subclass that overrides a
+//! method a fatal error), add a constructor, and cannot give an untyped parameter the default `false`.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::zeroed;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ext_php_rs::ffi::{
+    _IS_BOOL, IS_ARRAY, IS_DOUBLE, IS_FALSE, IS_TRUE, ZEND_ACC_PROTECTED, ZEND_ACC_PUBLIC, ZEND_ACC_STATIC,
+    zend_class_entry, zend_declare_property_ex, zend_empty_array, zend_function_entry,
+    zend_internal_arg_info, zend_internal_function, zend_register_internal_class_ex, zend_type,
+};
+use ext_php_rs::types::Zval;
+
+use crate::engine::PhpString;
+use crate::settings;
+use crate::surface::{ClassSpec, Default, MethodSpec, Param, Type};
+
+/// The registered classes, by their place here.
+static REGISTERED: [AtomicPtr<zend_class_entry>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
+
+fn place(spec: &ClassSpec) -> &'static AtomicPtr<zend_class_entry> {
+    &REGISTERED[usize::from(ptr::eq(spec, &raw const crate::surface::GATEWAY_CLIENT))]
+}
+
+/// Whether `class` is the class that was registered from this table.
+#[inline]
+pub fn is(spec: &ClassSpec, class: *mut zend_class_entry) -> bool {
+    place(spec).load(Ordering::Relaxed) == class
+}
+
+/// Registers a class. Only while the module starts.
+pub fn register(spec: &'static ClassSpec) {
+    let mut methods: Vec<zend_function_entry> = spec.methods.iter().map(function).collect();
+    // SAFETY: zeros are the mark of the end.
+    methods.push(unsafe { zeroed() });
+    // The engine keeps pointers into these tables as long as the process lives.
+    let methods: &'static [zend_function_entry] = Vec::leak(methods);
+    // SAFETY: a zeroed class with name and methods is what INIT_CLASS_ENTRY makes; the engine copies it. The pointers it
+    // keeps are leaked or permanent.
+    let class = unsafe {
+        let mut entry: zend_class_entry = zeroed();
+        entry.name = PhpString::permanent(spec.name).as_ptr();
+        entry.info.internal.builtin_functions = methods.as_ptr();
+        zend_register_internal_class_ex(&raw mut entry, ptr::null_mut())
+    };
+    place(spec).store(class, Ordering::Relaxed);
+    for property in spec.statics {
+        let mut value = default(&property.default);
+        let visibility = if property.protected { ZEND_ACC_PROTECTED } else { ZEND_ACC_PUBLIC };
+        let name = PhpString::permanent(property.name);
+        // SAFETY: a class that is being registered; name and value live as long as the process: the value of an internal
+        // class must not be counted, see default().
+        unsafe {
+            zend_declare_property_ex(
+                class,
+                name.as_ptr(),
+                &raw mut value,
+                (visibility | ZEND_ACC_STATIC) as i32,
+                ptr::null_mut(),
+            );
+        }
+        std::mem::forget(value);
+    }
+}
+
+/// A default that is not counted: a scalar, a permanent string or the engine's empty array.
+fn default(default: &Default) -> Zval {
+    let mut value = Zval::new();
+    match default {
+        Default::Null => {}
+        Default::Bool(flag) => value.set_bool(*flag),
+        Default::Int(number) => value.set_long(*number),
+        Default::RegisterAddress => return permanent(settings::register_address()),
+        Default::SecretKey => return permanent(settings::secret_key()),
+        Default::EmptyArray => {
+            value.value.arr = (&raw const zend_empty_array).cast_mut();
+            value.u1.type_info = IS_ARRAY;
+        }
+    }
+    value
+}
+
+fn permanent(text: String) -> Zval {
+    PhpString::permanent(String::leak(text)).into_zval()
+}
+
+fn function(spec: &MethodSpec) -> zend_function_entry {
+    let required = spec.params.iter().filter(|param| param.default.is_none()).count();
+    // The first entry is the function itself: the number of required arguments in place of a name, and the return type.
+    let mut info = vec![zend_internal_arg_info {
+        name: ptr::without_provenance(required),
+        type_: declared(spec.returns),
+        default_value: ptr::null(),
+    }];
+    info.extend(spec.params.iter().map(parameter));
+    let info: &'static [zend_internal_arg_info] = Vec::leak(info);
+    zend_function_entry {
+        fname: spec.name.as_ptr(),
+        handler: Some(spec.handler),
+        arg_info: info.as_ptr(),
+        num_args: spec.params.len() as u32,
+        flags: ZEND_ACC_PUBLIC | ZEND_ACC_STATIC,
+        // SAFETY: the fields that later PHP versions have added may be zero.
+        ..unsafe { zeroed() }
+    }
+}
+
+fn parameter(param: &Param) -> zend_internal_arg_info {
+    let default_value = param.default.map_or(ptr::null(), CStr::as_ptr);
+    zend_internal_arg_info { name: param.name.as_ptr(), type_: declared(param.ty), default_value }
+}
+
+/// A declared type as the engine's mask: one bit per type; none for an untyped parameter.
+fn declared(ty: Option<Type>) -> zend_type {
+    let type_mask = match ty {
+        None => 0,
+        Some(Type::Array) => 1 << IS_ARRAY,
+        Some(Type::Float) => 1 << IS_DOUBLE,
+        Some(Type::Bool) => 1 << IS_FALSE | 1 << IS_TRUE,
+    };
+    const { assert!(_IS_BOOL != IS_FALSE) };
+    zend_type { ptr: ptr::null_mut::<c_void>(), type_mask }
+}
+
+/// The name of a method's parameter, as messages use it.
+pub fn parameter_name(function: &zend_internal_function, index: usize) -> String {
+    if index >= function.num_args as usize {
+        return String::new();
+    }
+    // SAFETY: arg_info has num_args entries; their names are those of parameter() above.
+    unsafe {
+        let name: *const c_char = (*function.arg_info.add(index)).name;
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}

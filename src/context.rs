@@ -1,0 +1,63 @@
+//! The userland class `Context`, which says which client the running callback is about.
+//!
+//! It stays userland: read and written where it is loaded, taken for empty where it is not; never autoloaded.
+
+use ext_php_rs::types::Zval;
+use gatewayworker_client::wire::ClientId;
+
+use crate::call::{Call, Family};
+use crate::engine::PhpString;
+use crate::engine::names::names;
+use crate::engine::object::Class;
+
+/// The loaded `Context` class.
+#[derive(Clone, Copy, Debug)]
+pub struct Context(Class);
+
+impl Context {
+    /// The `Context` of the called class: each of the two Gateway classes has its own.
+    #[inline]
+    pub fn of(call: &Call<'_>) -> Option<Self> {
+        let name = match call.family() {
+            Family::Worker => &names().context,
+            Family::Client => &names().client_context,
+        };
+        Class::loaded(name).map(Self)
+    }
+
+    #[inline]
+    fn get(&self, name: &PhpString) -> Option<&Zval> {
+        // SAFETY: read at once by the callers below, none of which runs PHP code meanwhile.
+        unsafe { self.0.static_property(name) }
+    }
+
+    /// Whether this is the id of the current client (`===`).
+    #[inline]
+    pub fn is_current(&self, id: &Zval) -> bool {
+        match (self.get(&names().client_id).and_then(Zval::zend_str), id.zend_str()) {
+            (Some(current), Some(id)) => current.as_bytes() == id.as_bytes(),
+            _ => false,
+        }
+    }
+
+    /// Whether these are the bytes of the current client's id.
+    pub fn is_current_bytes(&self, id: &[u8]) -> bool {
+        self.get(&names().client_id).and_then(Zval::zend_str).is_some_and(|current| current.as_bytes() == id)
+    }
+
+    /// The current client, by the numbers that the gateway's event carried; `None` outside of a callback.
+    #[inline]
+    pub fn current(&self) -> Option<ClientId> {
+        let number = |name| self.get(name).and_then(Zval::long);
+        Some(ClientId {
+            ip: u32::try_from(number(&names().local_ip)?).ok()?,
+            port: u16::try_from(number(&names().local_port)?).ok()?,
+            connection: u32::try_from(number(&names().connection_id)?).ok()?,
+        })
+    }
+
+    /// Sets `Context::$old_session`.
+    pub fn set_old_session(&self, session: &Zval) {
+        self.0.set_static_property(&names().old_session, session);
+    }
+}

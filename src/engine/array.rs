@@ -1,0 +1,168 @@
+//! PHP arrays: built in one pass, and read.
+
+use std::mem::ManuallyDrop;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::ffi::{
+    zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
+    zend_hash_index_update, zend_hash_move_forward_ex, zend_hash_next_index_insert, zend_hash_str_find,
+    zend_hash_update,
+};
+use ext_php_rs::types::{ZendHashTable, Zval};
+use gatewayworker_client::wire::php::value::integer_key;
+
+use super::PhpString;
+
+/// An array under construction.
+#[derive(Debug)]
+pub struct ArrayBuilder(ZBox<ZendHashTable>);
+
+impl ArrayBuilder {
+    /// An array with room for this many elements. A hint: an exaggerated one is cut.
+    pub fn with_capacity(elements: usize) -> Self {
+        Self(ZendHashTable::with_capacity(elements.clamp(8, 1 << 20) as u32))
+    }
+
+    /// Appends a value under the next integer key.
+    #[inline]
+    pub fn push(&mut self, value: Zval) {
+        let mut value = ManuallyDrop::new(value);
+        // SAFETY: the array is ours and live; it takes over the value.
+        unsafe { zend_hash_next_index_insert(&raw mut *self.0, &raw mut *value) };
+    }
+
+    /// Sets `array[key] = value` for an integer key.
+    #[inline]
+    pub fn set_int(&mut self, key: i64, value: Zval) {
+        let mut value = ManuallyDrop::new(value);
+        // SAFETY: as in push(); an integer key is passed as its bits.
+        unsafe { zend_hash_index_update(&raw mut *self.0, key as u64, &raw mut *value) };
+    }
+
+    /// Sets `array[key] = value` for a key that PHP would not turn into an integer.
+    #[inline]
+    pub fn set_str(&mut self, key: &PhpString, value: Zval) {
+        let mut value = ManuallyDrop::new(value);
+        // SAFETY: as in push(); the array adds its own reference to the key.
+        unsafe { zend_hash_update(&raw mut *self.0, key.as_ptr(), &raw mut *value) };
+    }
+
+    /// Sets `array[key] = value` as PHP does: a decimal integer becomes an integer key.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: Zval) {
+        match integer_key(key) {
+            Some(key) => self.set_int(key, value),
+            None => self.set_str(&PhpString::new(key), value),
+        }
+    }
+
+    /// Sets `array[text] = text`, with one string for both.
+    #[inline]
+    pub fn set_same(&mut self, text: &[u8]) {
+        let string = PhpString::new(text);
+        match integer_key(text) {
+            Some(key) => self.set_int(key, string.into_zval()),
+            None => {
+                let value = string.clone().into_zval();
+                self.set_str(&string, value);
+            }
+        }
+    }
+
+    /// `array[key]`, for a change in place.
+    #[inline]
+    pub fn get_mut(&mut self, key: Key<'_>) -> Option<&mut Zval> {
+        // SAFETY: the array is ours and live; the answer is null or points to one of its elements, which stays where
+        // it is as long as the array is borrowed.
+        unsafe {
+            let found = match key {
+                Key::Int(key) => zend_hash_index_find(&raw const *self.0, key as u64),
+                Key::Str(key) => zend_hash_str_find(&raw const *self.0, key.as_ptr().cast(), key.len()),
+            };
+            found.as_mut()
+        }
+    }
+
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The array as a zval.
+    pub fn into_zval(self) -> Zval {
+        let mut zval = Zval::new();
+        zval.set_hashtable(self.0);
+        zval
+    }
+
+    /// Appends a value to the list in a zval that holds an array of ours.
+    pub fn push_to(list: &mut Zval, value: Zval) {
+        if let Some(array) = list.array_mut() {
+            let mut value = ManuallyDrop::new(value);
+            // SAFETY: array_mut() has separated the array; it takes over the value.
+            unsafe { zend_hash_next_index_insert(std::ptr::from_mut(array), &raw mut *value) };
+        }
+    }
+}
+
+/// An array key.
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    /// An integer.
+    Int(i64),
+    /// A string that is no decimal integer.
+    Str(&'a [u8]),
+}
+
+impl<'a> From<&'a [u8]> for Key<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Self {
+        integer_key(bytes).map_or(Self::Str(bytes), Self::Int)
+    }
+}
+
+/// `array[key]` for a string that may hold a decimal integer.
+pub fn find<'a>(array: &'a ZendHashTable, key: &[u8]) -> Option<&'a Zval> {
+    // SAFETY: the array is live while borrowed, and so is the element that is found in it.
+    unsafe {
+        let array: *const ZendHashTable = array;
+        match Key::from(key) {
+            Key::Int(key) => zend_hash_index_find(array, key as u64).as_ref(),
+            Key::Str(key) => zend_hash_str_find(array, key.as_ptr().cast(), key.len()).as_ref(),
+        }
+    }
+}
+
+/// The elements of an array in order: each key and value.
+pub fn entries(array: &ZendHashTable) -> impl Iterator<Item = (EntryKey<'_>, &Zval)> {
+    let mut position: u32 = 0;
+    let start = std::ptr::from_ref(array).cast_mut();
+    std::iter::from_fn(move || {
+        // SAFETY: the array is live while borrowed, and nobody changes it meanwhile. The functions skip deleted elements
+        // and end with null. The key's string outlives our reference to it: the array has one too.
+        unsafe {
+            let value = zend_hash_get_current_data_ex(start, &raw mut position).as_ref()?;
+            let mut key = Zval::new();
+            zend_hash_get_current_key_zval_ex(start, &raw mut key, &raw mut position);
+            let entry = match PhpString::of(&key) {
+                Some(string) => {
+                    let string = string.as_ptr();
+                    let bytes = std::slice::from_raw_parts((&raw const (*string).val).cast(), (*string).len);
+                    EntryKey::Str(bytes)
+                }
+                None => EntryKey::Int(key.long().unwrap_or_default()),
+            };
+            zend_hash_move_forward_ex(start, &raw mut position);
+            Some((entry, value))
+        }
+    })
+}
+
+/// The key of an element.
+#[derive(Clone, Copy, Debug)]
+pub enum EntryKey<'a> {
+    /// An integer.
+    Int(i64),
+    /// A string.
+    Str(&'a [u8]),
+}

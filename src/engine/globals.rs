@@ -1,0 +1,49 @@
+//! `$_SESSION` and the error log.
+
+use std::ffi::CString;
+
+use ext_php_rs::ffi::php_log_err_with_severity;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::ExecutorGlobals;
+
+/// `LOG_NOTICE` of syslog.
+const NOTICE: i32 = 5;
+
+/// Writes a line to PHP's error log (the `error_log` setting, else the SAPI's: standard error for the CLI). Raises no
+/// warning and prints nothing to the output.
+pub fn log(line: &str) {
+    let text = format!("gatewayworker: {line}").replace('\0', "\\0");
+    if let Ok(text) = CString::new(text) {
+        // SAFETY: a live C string, which the engine copies.
+        unsafe { php_log_err_with_severity(text.as_ptr(), NOTICE) };
+    }
+}
+
+/// Runs `with` on `$_SESSION`, through the indirections that the symbol table may have.
+pub fn with_session<T>(with: impl FnOnce(Option<&Zval>) -> T) -> T {
+    let globals = ExecutorGlobals::get();
+    let session = globals.symbol_table.get("_SESSION");
+    let session = session.map(|value| value.indirect().unwrap_or(value).dereference());
+    with(session.filter(|value| !value.is_null()))
+}
+
+/// Sets `$_SESSION`.
+pub fn set_session(value: &Zval) {
+    let new = value.shallow_clone();
+    let mut globals = ExecutorGlobals::get_mut();
+    let old = match globals.symbol_table.get_mut("_SESSION") {
+        Some(slot) => {
+            // SAFETY: an indirect zval of the symbol table points to the slot of the variable.
+            let slot = if slot.is_indirect() { unsafe { &mut *slot.value.zv } } else { slot };
+            Some(std::mem::replace(slot.dereference_mut(), new))
+        }
+        None => {
+            // A symbol table takes any name.
+            let _ = globals.symbol_table.insert("_SESSION", new);
+            None
+        }
+    };
+    drop(globals);
+    // The old value goes last, when nothing of ours is borrowed: its destructors may run PHP code.
+    drop(old);
+}

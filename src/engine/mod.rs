@@ -1,0 +1,26 @@
+//! PHP's engine as the rest of the binding uses it: all `unsafe` of the binding is in this folder and in
+//! [`crate::class`] (the tables that the engine reads).
+//!
+//! | file | what of the engine |
+//! | --- | --- |
+//! | [`values`] | zvals: reading arguments, truth, conversion to strings |
+//! | [`string`] | strings with their reference count |
+//! | [`array`] | building and reading arrays |
+//! | [`names`] | names of properties and classes, allocated once |
+//! | [`object`] | classes, static and instance properties, method calls, exceptions |
+//! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |
+//! | [`unserializer`] | serialized values of a gateway, without the engine where they are plain |
+//! | [`globals`] | `$_SESSION`, the error log |
+
+pub mod array;
+pub mod globals;
+pub mod names;
+pub mod object;
+pub mod serializer;
+pub mod string;
+pub mod unserializer;
+pub mod values;
+
+pub use array::ArrayBuilder;
+pub use string::PhpString;
+pub use values::Zv;

@@ -1,0 +1,152 @@
+//! Classes, properties, method calls, exceptions.
+
+use std::ffi::CString;
+use std::ptr::NonNull;
+
+use ext_php_rs::ffi::{
+    object_init_ex, zend_class_entry, zend_lookup_class_ex, zend_read_property_ex,
+    zend_read_static_property_ex, zend_throw_exception_object, zend_update_property_ex,
+    zend_update_static_property_ex,
+};
+use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::zend::{ExecuteData, ExecutorGlobals};
+
+use super::PhpString;
+
+/// `ZEND_FETCH_CLASS_NO_AUTOLOAD`.
+const NO_AUTOLOAD: u32 = 0x80;
+
+/// A class of the engine. Lives at least as long as the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class(NonNull<zend_class_entry>);
+
+// SAFETY: classes of modules are shared by all threads and do not change after the start.
+unsafe impl Send for Class {}
+// SAFETY: as above.
+unsafe impl Sync for Class {}
+
+impl Class {
+    /// Wraps a class pointer of the engine.
+    pub fn new(class: *mut zend_class_entry) -> Option<Self> {
+        NonNull::new(class).map(Self)
+    }
+
+    /// The pointer, for the engine's functions.
+    pub fn as_ptr(self) -> *mut zend_class_entry {
+        self.0.as_ptr()
+    }
+
+    /// The class of this name, if it is loaded; nothing is autoloaded.
+    #[inline]
+    pub fn loaded(name: &PhpString) -> Option<Self> {
+        // SAFETY: the engine only reads the name; the answer is null or a class of this request.
+        unsafe { Self::new(zend_lookup_class_ex(name.as_ptr(), std::ptr::null_mut(), NO_AUTOLOAD)) }
+    }
+
+    /// The class on which the running method was called (`static`).
+    #[inline]
+    pub fn called(frame: &ExecuteData) -> Option<Self> {
+        // SAFETY: in the frame of a method, This holds the object or the called class.
+        unsafe {
+            match frame.This.object() {
+                Some(object) => Self::new(object.ce),
+                None => Self::new(frame.This.value.ce),
+            }
+        }
+    }
+
+    /// `static::$name`; `None` where there is no such property.
+    ///
+    /// # Safety
+    /// The value lives until PHP code runs, or the property is written.
+    #[inline]
+    pub unsafe fn static_property<'a>(self, name: &PhpString) -> Option<&'a Zval> {
+        // SAFETY: class and name are live; silent, so that nothing is thrown.
+        let value = unsafe { zend_read_static_property_ex(self.as_ptr(), name.as_ptr(), true) };
+        // SAFETY: null or a slot of the class.
+        unsafe { value.as_ref() }.map(Zval::dereference)
+    }
+
+    /// `static::$name = $value`.
+    pub fn set_static_property(self, name: &PhpString, value: &Zval) {
+        // SAFETY: class and name are live; the engine copies the value.
+        unsafe {
+            zend_update_static_property_ex(
+                self.as_ptr(),
+                name.as_ptr(),
+                std::ptr::from_ref(value).cast_mut(),
+            );
+        }
+    }
+
+    /// The method of this lower-case name, if it is one of PHP code.
+    pub fn user_method(self, lower_name: &str) -> bool {
+        // SAFETY: the function table of a live class; its values are pointers to functions.
+        unsafe {
+            let table = &self.0.as_ref().function_table;
+            table
+                .get(lower_name)
+                .and_then(|value| value.ptr::<ext_php_rs::ffi::zend_function>())
+                .is_some_and(|function| (*function).type_ == ext_php_rs::ffi::ZEND_USER_FUNCTION as u8)
+        }
+    }
+
+    /// The name.
+    pub fn name(self) -> String {
+        // SAFETY: a live class has a name.
+        unsafe { self.0.as_ref().name() }.unwrap_or_default().to_owned()
+    }
+}
+
+/// `$object->name`, where the property is public and not virtual; otherwise null.
+pub fn property(object: &ZendObject, name: &PhpString) -> Zval {
+    let mut slot = Zval::new();
+    // SAFETY: object and name are live; the answer points to the property or to our slot, and is copied at once.
+    unsafe {
+        let object = std::ptr::from_ref(object).cast_mut();
+        let value = zend_read_property_ex((*object).ce, object, name.as_ptr(), true, &raw mut slot);
+        value.as_ref().map(|value| value.dereference().shallow_clone()).unwrap_or_default()
+    }
+}
+
+/// Throws an exception of this class. `None` for the message's bytes is impossible: any bytes are taken.
+pub fn throw(class: Class, message: &str, code: i64) {
+    if ExecutorGlobals::has_exception() {
+        // One is on its way already; it says what came first.
+        return;
+    }
+    let mut exception = Zval::new();
+    // SAFETY: a class that extends Exception can be instantiated; the properties are those of Exception; the engine
+    // takes over the object.
+    unsafe {
+        if object_init_ex(&raw mut exception, class.as_ptr()) != 0 {
+            return;
+        }
+        let object = exception.value.obj;
+        let base = ext_php_rs::ffi::zend_ce_exception;
+        let text = PhpString::new(message.as_bytes()).into_zval();
+        let name = PhpString::new(b"message");
+        zend_update_property_ex(base, object, name.as_ptr(), std::ptr::from_ref(&text).cast_mut());
+        let mut number = Zval::new();
+        number.set_long(code);
+        let name = PhpString::new(b"code");
+        zend_update_property_ex(base, object, name.as_ptr(), &raw mut number);
+        zend_throw_exception_object(&raw mut exception);
+    }
+    std::mem::forget(exception);
+}
+
+/// Throws a `TypeError`, `ArgumentCountError` or other class of the engine itself.
+pub fn throw_engine(class: *mut zend_class_entry, message: &str) {
+    if ExecutorGlobals::has_exception() {
+        return;
+    }
+    let text = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
+    // SAFETY: a class of the engine and a live C string; "%s" keeps the text from being a format.
+    unsafe { ext_php_rs::ffi::zend_throw_error(class, c"%s".as_ptr(), text.as_ptr()) };
+}
+
+/// Whether an exception is on its way.
+pub fn exception_pending() -> bool {
+    ExecutorGlobals::has_exception()
+}

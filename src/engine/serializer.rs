@@ -1,0 +1,92 @@
+//! `serialize`, `unserialize` and `json_encode` of the engine.
+
+use std::ffi::{c_char, c_int};
+
+use ext_php_rs::ffi::{php_var_serialize, php_var_serialize_destroy, php_var_serialize_init, zend_string};
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::ExecutorGlobals;
+
+use super::PhpString;
+
+/// The engine's growing string (`smart_str`).
+#[repr(C)]
+struct SmartString {
+    string: *mut zend_string,
+    allocated: usize,
+}
+
+// Not in the headers that ext-php-rs reads.
+unsafe extern "C" {
+    fn php_json_encode_ex(to: *mut SmartString, value: *mut Zval, options: c_int, depth: i64) -> c_int;
+    fn php_unserialize_with_options(
+        value: *mut Zval,
+        bytes: *const c_char,
+        len: usize,
+        options: *mut ZendHashTable,
+        function: *const c_char,
+    );
+    fn php_array_replace_recursive(to: *mut ZendHashTable, from: *mut ZendHashTable) -> c_int;
+}
+
+/// The default depth of `json_encode`.
+const JSON_DEPTH: i64 = 512;
+
+impl SmartString {
+    const EMPTY: Self = Self { string: std::ptr::null_mut(), allocated: 0 };
+
+    /// The string, with the length that the engine keeps up to date.
+    fn finish(self) -> Option<PhpString> {
+        // SAFETY: null, or a string of which we own the only reference.
+        unsafe { PhpString::from_owned(self.string) }
+    }
+}
+
+/// `serialize($value)`; `None` where that threw an exception.
+pub fn serialize(value: &Zval) -> Option<PhpString> {
+    let mut to = SmartString::EMPTY;
+    // SAFETY: init/destroy enclose the call, which does not change the value (objects may run their own code).
+    unsafe {
+        let mut data = php_var_serialize_init();
+        php_var_serialize((&raw mut to).cast(), std::ptr::from_ref(value).cast_mut(), &raw mut data);
+        php_var_serialize_destroy(data);
+    }
+    let string = to.finish();
+    if ExecutorGlobals::has_exception() { None } else { string }
+}
+
+/// `unserialize($bytes)`; false, with PHP's notice, where they are not serialized data.
+pub fn unserialize(bytes: &[u8]) -> Zval {
+    let mut value = Zval::new();
+    // SAFETY: the slice is live; null options are the defaults; the name is a static C string.
+    unsafe {
+        php_unserialize_with_options(
+            &raw mut value,
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            std::ptr::null_mut(),
+            c"unserialize".as_ptr(),
+        );
+    }
+    value
+}
+
+/// `json_encode($value)`; `None` where it fails (invalid UTF-8, for one) or where it threw an exception.
+pub fn json_encode(value: &Zval) -> Option<PhpString> {
+    let mut to = SmartString::EMPTY;
+    // SAFETY: the call does not change the value (objects may run their own code); `to` has smart_str's layout.
+    let result =
+        unsafe { php_json_encode_ex(&raw mut to, std::ptr::from_ref(value).cast_mut(), 0, JSON_DEPTH) };
+    let string = to.finish();
+    if result == 0 && !ExecutorGlobals::has_exception() { string } else { None }
+}
+
+/// `array_replace_recursive($base, $replacements)`.
+pub fn replace_recursive(base: &ZendHashTable, replacements: &ZendHashTable) -> Zval {
+    let mut merged = Zval::new();
+    merged.set_hashtable(base.to_owned());
+    if let Some(array) = merged.array_mut() {
+        // SAFETY: the first array is a fresh copy of ours, the second is only read.
+        unsafe { php_array_replace_recursive(array, std::ptr::from_ref(replacements).cast_mut()) };
+    }
+    merged
+}

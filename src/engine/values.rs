@@ -1,0 +1,78 @@
+//! Reading zvals the way PHP's own code does.
+
+use ext_php_rs::ffi::{zend_zval_type_name, zval_get_double_func, zval_try_get_string_func};
+use ext_php_rs::types::Zval;
+
+use super::PhpString;
+
+/// What the binding asks of a value.
+pub trait Zv {
+    /// The value behind a reference.
+    fn deref_php(&self) -> &Zval;
+    /// PHP's truth.
+    fn truthy(&self) -> bool;
+    /// PHP's `empty()`.
+    fn empty(&self) -> bool {
+        !self.truthy()
+    }
+    /// The value converted to a string as PHP does it; `None` where that threw an exception.
+    fn to_php_string(&self) -> Option<PhpString>;
+    /// The value converted to a float.
+    fn to_f64(&self) -> f64;
+    /// Int, float, string or bool.
+    fn is_php_scalar(&self) -> bool;
+    /// As error messages name the type.
+    fn type_name(&self) -> String;
+}
+
+impl Zv for Zval {
+    #[inline]
+    fn deref_php(&self) -> &Zval {
+        self.dereference()
+    }
+
+    #[inline]
+    fn truthy(&self) -> bool {
+        if self.is_null() || self.is_false() {
+            return false;
+        }
+        if self.is_true() {
+            return true;
+        }
+        self.coerce_to_bool()
+    }
+
+    #[inline]
+    fn to_php_string(&self) -> Option<PhpString> {
+        if let Some(string) = PhpString::of(self) {
+            return Some(string);
+        }
+        // SAFETY: the engine does not change the value; the answer is null or a reference that we own.
+        unsafe { PhpString::from_owned(zval_try_get_string_func(std::ptr::from_ref(self).cast_mut())) }
+    }
+
+    fn to_f64(&self) -> f64 {
+        if let Some(value) = self.long() {
+            return value as f64;
+        }
+        // SAFETY: the engine does not change the value.
+        unsafe { zval_get_double_func(std::ptr::from_ref(self).cast_mut()) }
+    }
+
+    #[inline]
+    fn is_php_scalar(&self) -> bool {
+        self.is_string() || self.is_long() || self.is_double() || self.is_bool()
+    }
+
+    fn type_name(&self) -> String {
+        if let Some(object) = self.object() {
+            return object.get_class_name().unwrap_or_else(|_| "object".into());
+        }
+        // SAFETY: the engine answers with a static C string, or null for a type that it does not know.
+        let name = unsafe {
+            let name = zend_zval_type_name(std::ptr::from_ref(self));
+            if name.is_null() { c"mixed" } else { std::ffi::CStr::from_ptr(name) }
+        };
+        name.to_string_lossy().into_owned()
+    }
+}

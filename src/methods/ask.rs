@@ -1,0 +1,513 @@
+//! Questions: who is online, counts, lists of clients, uids and groups.
+
+use ext_php_rs::types::Zval;
+use gatewayworker_client::wire::php::{Key, Scalar};
+use gatewayworker_client::{Fields, ReplyError, reply};
+
+use crate::arguments;
+use crate::call::{Call, Failure};
+use crate::engine::array::Key as ArrayKey;
+use crate::engine::unserializer::scalar;
+use crate::engine::{ArrayBuilder, PhpString, Zv};
+use crate::methods::overridden;
+use crate::methods::tend::is_valid_group;
+use crate::target::Target;
+
+type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// `isOnline($client_id): int`, 0 or 1
+pub fn is_online(call: &mut Call<'_>) -> Result {
+    let mut online = 0;
+    if let Some(id) = arguments::listed_client(call, 0, call.arg_or_null(0))? {
+        let target = Target::of(call)?;
+        if target.reaches(id) {
+            online = target.cluster.is_online(id, target.patience)?;
+        }
+    }
+    call.answer.set_long(online);
+    Ok(())
+}
+
+/// `isUidOnline($uid): int`, 0 or 1
+pub fn is_uid_online(call: &mut Call<'_>) -> Result {
+    let uid = call.arg_or_null(0).shallow_clone();
+    let online = match overridden(call, "getClientIdByUid", &[&uid])? {
+        Some(answer) => answer.truthy(),
+        None => {
+            let mut any = false;
+            clients_of_uid(call, |_| any = true)?;
+            any
+        }
+    };
+    call.answer.set_long(i64::from(online));
+    Ok(())
+}
+
+/// `isUidsOnline($uids): array`, uid ⇒ 0 or 1
+pub fn is_uids_online(call: &mut Call<'_>) -> Result {
+    let uids = call.arg_or_null(0).shallow_clone();
+    let lists = match overridden(call, "batchGetClientIdByUid", &[&uids])? {
+        Some(answer) => answer,
+        None => batch(call)?.into_zval(),
+    };
+    let lists = lists.array().ok_or(Failure::Type(0, "array"))?;
+    let mut online = ArrayBuilder::with_capacity(lists.len());
+    for (uid, list) in crate::engine::array::entries(lists) {
+        let mut value = Zval::new();
+        value.set_long(i64::from(list.dereference().truthy()));
+        set_entry(&mut online, uid, value);
+    }
+    *call.answer = online.into_zval();
+    Ok(())
+}
+
+/// `getClientIdByUid($uid): array`, a list
+pub fn client_id_by_uid(call: &mut Call<'_>) -> Result {
+    let mut list = ArrayBuilder::with_capacity(8);
+    clients_of_uid(call, |id| list.push(PhpString::new(&id).into_zval()))?;
+    *call.answer = list.into_zval();
+    Ok(())
+}
+
+fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20])) -> Result {
+    let uid = arguments::string(call, 0, call.arg_or_null(0))?;
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload| {
+        reply::connections(payload, |connection| each(prefix.with(connection)))
+    })?;
+    Ok(())
+}
+
+/// `batchGetClientIdByUid($uids): array`, uid ⇒ list
+pub fn batch_client_id_by_uid(call: &mut Call<'_>) -> Result {
+    *call.answer = batch(call)?.into_zval();
+    Ok(())
+}
+
+/// `getClientIdByUids($uids): array`, the same as `batchGetClientIdByUid`
+pub fn client_id_by_uids(call: &mut Call<'_>) -> Result {
+    let uids = call.arg_or_null(0).shallow_clone();
+    *call.answer = match overridden(call, "batchGetClientIdByUid", &[&uids])? {
+        Some(answer) => answer,
+        None => batch(call)?.into_zval(),
+    };
+    Ok(())
+}
+
+fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
+    let uids = list_argument(call)?;
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    let mut lists = ArrayBuilder::with_capacity(uids.count);
+    target.cluster.clients_of_uids(&uids.json, target.patience, |uid, client| {
+        let key = key_of(uid);
+        if lists.get_mut(key).is_none() {
+            set_key(&mut lists, key, ArrayBuilder::with_capacity(0).into_zval());
+        }
+        if let (Some(id), Some(list)) = (client, lists.get_mut(key)) {
+            ArrayBuilder::push_to(list, PhpString::new(&id).into_zval());
+        }
+    })?;
+    Ok(lists)
+}
+
+/// `batchGetClientIdCountByGroup(array $groups): array`, group ⇒ count
+pub fn batch_client_id_count_by_group(call: &mut Call<'_>) -> Result {
+    if !call.arg_or_null(0).is_array() {
+        return Err(Failure::Type(0, "array"));
+    }
+    let groups = list_argument(call)?;
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    let mut counts = ArrayBuilder::with_capacity(groups.count);
+    target.cluster.client_counts(&groups.json, target.patience, |group, count| {
+        let key = key_of(group);
+        let before = counts.get_mut(key).and_then(|value| value.long()).unwrap_or(0);
+        let mut sum = Zval::new();
+        sum.set_long(before.saturating_add(count));
+        set_key(&mut counts, key, sum);
+    })?;
+    *call.answer = counts.into_zval();
+    Ok(())
+}
+
+/// A list of uids or groups for the batch commands, whose replies the gateway keys by them.
+struct ListArgument {
+    json: Vec<u8>,
+    count: usize,
+}
+
+fn list_argument(call: &Call<'_>) -> Result<ListArgument> {
+    let value = call.arg_or_null(0);
+    let count = value.array().ok_or(Failure::Type(0, "array"))?.len();
+    let json = arguments::json_list(value)?.ok_or_else(|| {
+        Failure::Exception(format!("{}(): the list cannot be written as JSON (invalid UTF-8?)", call.name()))
+    })?;
+    Ok(ListArgument { json, count })
+}
+
+/// `getAllClientIdCount(): int`
+pub fn all_client_id_count(call: &mut Call<'_>) -> Result {
+    match overridden(call, "getClientCountByGroup", &[])? {
+        Some(answer) => *call.answer = answer,
+        None => client_count(call, b"")?,
+    }
+    Ok(())
+}
+
+/// `getAllClientCount(): int`, the same as `getAllClientIdCount`
+pub fn all_client_count(call: &mut Call<'_>) -> Result {
+    match overridden(call, "getAllClientIdCount", &[])? {
+        Some(answer) => {
+            *call.answer = answer;
+            Ok(())
+        }
+        None => all_client_id_count(call),
+    }
+}
+
+/// `getClientIdCountByGroup($group = ''): int`
+pub fn client_id_count_by_group(call: &mut Call<'_>) -> Result {
+    let group = match call.arg(0) {
+        Some(group) => arguments::string(call, 0, group)?,
+        None => PhpString::new(b""),
+    };
+    client_count(call, group.as_bytes())
+}
+
+/// `getClientCountByGroup($group = ''): int`, the same as `getClientIdCountByGroup`
+pub fn client_count_by_group(call: &mut Call<'_>) -> Result {
+    let group = call.arg_or_null(0).shallow_clone();
+    match overridden(call, "getClientIdCountByGroup", &[&group])? {
+        Some(answer) => {
+            *call.answer = answer;
+            Ok(())
+        }
+        None => client_id_count_by_group(call),
+    }
+}
+
+fn client_count(call: &mut Call<'_>, group: &[u8]) -> Result {
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    let count = target.cluster.client_count(group, target.patience)?;
+    call.answer.set_long(count);
+    Ok(())
+}
+
+/// `getClientIdListByGroup($group): array`, client_id ⇒ client_id
+pub fn client_id_list_by_group(call: &mut Call<'_>) -> Result {
+    if is_valid_group(call) { client_id_list(call, true) } else { empty_list(call) }
+}
+
+/// `getAllClientIdList(): array`, client_id ⇒ client_id
+pub fn all_client_id_list(call: &mut Call<'_>) -> Result {
+    client_id_list(call, false)
+}
+
+fn client_id_list(call: &mut Call<'_>, by_group: bool) -> Result {
+    let mut list = ArrayBuilder::with_capacity(64);
+    select(call, Fields::Uid, by_group, |prefix, payload| {
+        reply::selected_connections(payload, |connection| list.set_same(&prefix.with(connection)))
+    })?;
+    *call.answer = list.into_zval();
+    Ok(())
+}
+
+/// `getUidListByGroup($group): array`, uid ⇒ uid
+pub fn uid_list_by_group(call: &mut Call<'_>) -> Result {
+    if is_valid_group(call) {
+        *call.answer = uid_list(call, true)?.into_zval();
+        Ok(())
+    } else {
+        empty_list(call)
+    }
+}
+
+/// `getUidCountByGroup($group): int`
+pub fn uid_count_by_group(call: &mut Call<'_>) -> Result {
+    let mut count = 0;
+    if is_valid_group(call) {
+        let group = call.arg_or_null(0).shallow_clone();
+        count = match overridden(call, "getUidListByGroup", &[&group])? {
+            Some(answer) => answer.array().map_or(0, |list| list.len()),
+            None => uid_list(call, true)?.len(),
+        };
+    }
+    call.answer.set_long(count as i64);
+    Ok(())
+}
+
+/// `getAllUidList(): array`, uid ⇒ uid
+pub fn all_uid_list(call: &mut Call<'_>) -> Result {
+    *call.answer = uid_list(call, false)?.into_zval();
+    Ok(())
+}
+
+/// `getAllUidCount(): int`
+pub fn all_uid_count(call: &mut Call<'_>) -> Result {
+    let count = match overridden(call, "getAllUidList", &[])? {
+        Some(answer) => answer.array().map_or(0, |list| list.len()),
+        None => uid_list(call, false)?.len(),
+    };
+    call.answer.set_long(count as i64);
+    Ok(())
+}
+
+fn uid_list(call: &Call<'_>, by_group: bool) -> Result<ArrayBuilder> {
+    let mut list = ArrayBuilder::with_capacity(64);
+    select(call, Fields::Uid, by_group, |_, payload| {
+        reply::selected(payload, |_, uid, _| {
+            match uid {
+                uid if reply::is_empty(uid) => {}
+                Scalar::Str(uid) => list.set_same(uid),
+                uid => set_scalar(&mut list, uid)?,
+            }
+            Ok(())
+        })
+    })?;
+    Ok(list)
+}
+
+/// `getUidByClientId($client_id): string|null`
+pub fn uid_by_client_id(call: &mut Call<'_>) -> Result {
+    let Some(id) = arguments::listed_client(call, 0, call.arg_or_null(0))? else {
+        return Ok(());
+    };
+    let target = Target::of(call)?;
+    let mut found = None;
+    target.cluster.uid_of_client(id, target.patience, |uid| {
+        found.get_or_insert_with(|| scalar(uid));
+    })?;
+    if let Some(uid) = found {
+        *call.answer = uid;
+    }
+    Ok(())
+}
+
+/// `getAllGroupIdList(): array`, id ⇒ id
+pub fn all_group_id_list(call: &mut Call<'_>) -> Result {
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    let mut list = ArrayBuilder::with_capacity(64);
+    let mut wrong = Ok(());
+    target.cluster.group_ids(target.patience, |id| {
+        let key = match id {
+            Scalar::Int(id) => ArrayKey::Int(id),
+            Scalar::Str(id) => ArrayKey::from(id),
+            _ => {
+                wrong = Err(Failure::Exception("a group id is neither an int nor a string".into()));
+                return;
+            }
+        };
+        if list.get_mut(key).is_none() {
+            set_key(&mut list, key, scalar(id));
+        }
+    })?;
+    wrong?;
+    *call.answer = list.into_zval();
+    Ok(())
+}
+
+/// `getAllGroupUidList(): array`, group ⇒ (uid ⇒ uid)
+pub fn all_group_uid_list(call: &mut Call<'_>) -> Result {
+    *call.answer = group_uid_list(call)?.finish();
+    Ok(())
+}
+
+/// `getAllGroupUidCount(): array`, group ⇒ count
+pub fn all_group_uid_count(call: &mut Call<'_>) -> Result {
+    *call.answer = match overridden(call, "getAllGroupUidList", &[])? {
+        Some(answer) => counts_of(&answer),
+        None => group_uid_list(call)?.counts(),
+    };
+    Ok(())
+}
+
+fn group_uid_list(call: &Call<'_>) -> Result<Grouped> {
+    let mut grouped = Grouped::default();
+    select(call, Fields::UidAndGroups, false, |_, payload| {
+        reply::selected(payload, |_, uid, groups| {
+            if reply::is_empty(uid) {
+                return Ok(());
+            }
+            // One string for all groups of the client.
+            let value = scalar(uid);
+            let key = PhpString::of(&value);
+            groups.each(|group| {
+                let list = grouped.list(group);
+                match (uid, &key) {
+                    (Scalar::Str(text), Some(key)) => match ArrayKey::from(text) {
+                        ArrayKey::Int(number) => list.set_int(number, key.clone().into_zval()),
+                        ArrayKey::Str(_) => list.set_str(key, key.clone().into_zval()),
+                    },
+                    _ => drop(set_scalar(list, uid)),
+                }
+            })
+        })
+    })?;
+    Ok(grouped)
+}
+
+/// `getAllGroupClientIdList(): array`, group ⇒ (client_id ⇒ client_id)
+pub fn all_group_client_id_list(call: &mut Call<'_>) -> Result {
+    *call.answer = group_client_id_list(call)?.finish();
+    Ok(())
+}
+
+/// `getAllGroupClientIdCount(): array`, group ⇒ count
+pub fn all_group_client_id_count(call: &mut Call<'_>) -> Result {
+    *call.answer = match overridden(call, "getAllGroupClientIdList", &[])? {
+        Some(answer) => counts_of(&answer),
+        None => group_client_id_list(call)?.counts(),
+    };
+    Ok(())
+}
+
+fn group_client_id_list(call: &Call<'_>) -> Result<Grouped> {
+    let mut grouped = Grouped::default();
+    select(call, Fields::Groups, false, |prefix, payload| {
+        reply::selected(payload, |connection, _, groups| {
+            let id = PhpString::new(&prefix.with(connection));
+            groups.each(|group| {
+                let list = grouped.list(group);
+                match ArrayKey::from(id.as_bytes()) {
+                    ArrayKey::Int(number) => list.set_int(number, id.clone().into_zval()),
+                    ArrayKey::Str(_) => list.set_str(&id, id.clone().into_zval()),
+                }
+            })
+        })
+    })?;
+    Ok(grouped)
+}
+
+/// Lists by group, in the order in which the groups come first.
+#[derive(Default)]
+struct Grouped {
+    places: std::collections::HashMap<Vec<u8>, usize>,
+    lists: Vec<(Vec<u8>, ArrayBuilder)>,
+}
+
+impl Grouped {
+    /// The list of a group. A group is keyed as PHP keys it: 5 and '5' are the same.
+    fn list(&mut self, group: Scalar<'_>) -> &mut ArrayBuilder {
+        let number;
+        let name: &[u8] = match group {
+            Scalar::Str(name) => name,
+            Scalar::Int(id) => {
+                number = id.to_string().into_bytes();
+                &number
+            }
+            // What PHP's array keys make of the other scalars.
+            Scalar::Null | Scalar::Bool(false) => b"",
+            Scalar::Bool(true) => b"1",
+            Scalar::Float(id) => {
+                number = (id as i64).to_string().into_bytes();
+                &number
+            }
+        };
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(name.to_vec(), self.lists.len());
+                self.lists.push((name.to_vec(), ArrayBuilder::with_capacity(8)));
+                self.lists.len() - 1
+            }
+        };
+        &mut self.lists[place].1
+    }
+
+    fn finish(self) -> Zval {
+        let mut all = ArrayBuilder::with_capacity(self.lists.len());
+        for (group, list) in self.lists {
+            all.set(&group, list.into_zval());
+        }
+        all.into_zval()
+    }
+
+    fn counts(self) -> Zval {
+        let mut all = ArrayBuilder::with_capacity(self.lists.len());
+        for (group, list) in self.lists {
+            let mut count = Zval::new();
+            count.set_long(list.len() as i64);
+            all.set(&group, count);
+        }
+        all.into_zval()
+    }
+}
+
+/// The lengths of the lists that an override has answered with.
+fn counts_of(lists: &Zval) -> Zval {
+    let mut counts = ArrayBuilder::with_capacity(8);
+    if let Some(lists) = lists.array() {
+        for (group, list) in crate::engine::array::entries(lists) {
+            let mut count = Zval::new();
+            count.set_long(list.dereference().array().map_or(0, |list| list.len()) as i64);
+            set_entry(&mut counts, group, count);
+        }
+    }
+    counts.into_zval()
+}
+
+/// Asks every gateway for fields of its clients, or of those of the groups in the first argument.
+fn select(
+    call: &Call<'_>,
+    fields: Fields,
+    by_group: bool,
+    each: impl FnMut(
+        gatewayworker_client::wire::client_id::ClientIdPrefix,
+        &[u8],
+    ) -> std::result::Result<(), ReplyError>,
+) -> Result {
+    let groups = if by_group {
+        let json = arguments::json_list(call.arg_or_null(0))?;
+        Some(json.ok_or_else(|| {
+            let name = call.name();
+            Failure::Exception(format!("{name}(): the group cannot be written as JSON (invalid UTF-8?)"))
+        })?)
+    } else {
+        None
+    };
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    target.cluster.select(fields, groups.as_deref(), target.patience, each)?;
+    Ok(())
+}
+
+fn empty_list(call: &mut Call<'_>) -> Result {
+    *call.answer = ArrayBuilder::with_capacity(0).into_zval();
+    Ok(())
+}
+
+fn key_of(key: Key<'_>) -> ArrayKey<'_> {
+    match key {
+        Key::Int(number) => ArrayKey::Int(number),
+        Key::Str(text) => ArrayKey::from(text),
+    }
+}
+
+fn set_key(array: &mut ArrayBuilder, key: ArrayKey<'_>, value: Zval) {
+    match key {
+        ArrayKey::Int(number) => array.set_int(number, value),
+        ArrayKey::Str(text) => array.set_str(&PhpString::new(text), value),
+    }
+}
+
+fn set_entry(array: &mut ArrayBuilder, key: crate::engine::array::EntryKey<'_>, value: Zval) {
+    match key {
+        crate::engine::array::EntryKey::Int(number) => array.set_int(number, value),
+        crate::engine::array::EntryKey::Str(text) => array.set_str(&PhpString::new(text), value),
+    }
+}
+
+/// `array[id] = id` for an id that is an int.
+fn set_scalar(array: &mut ArrayBuilder, id: Scalar<'_>) -> std::result::Result<(), ReplyError> {
+    match id {
+        Scalar::Int(number) => {
+            array.set_int(number, scalar(id));
+            Ok(())
+        }
+        _ => Err(ReplyError::Shape("an id is neither an int nor a string")),
+    }
+}

@@ -1,0 +1,112 @@
+//! `closeClient`, `closeCurrentClient`, `destoryClient`, `destoryCurrentClient`, and the right spelling of the latter two.
+
+use gatewayworker_client::wire::ClientId;
+
+use crate::arguments::{self, Body};
+use crate::call::{Call, Failure, Family};
+use crate::context::Context;
+use crate::methods::overridden;
+use crate::target::Target;
+
+type Result = std::result::Result<(), Failure>;
+
+/// `closeClient($client_id, $message = null): bool`
+pub fn close_client(call: &mut Call<'_>) -> Result {
+    if is_current(call) {
+        if let Some(answer) = overridden(call, "closeCurrentClient", &[&call.arg_or_null(1).shallow_clone()])?
+        {
+            *call.answer = answer;
+            return Ok(());
+        }
+        let client = current(call, "closeCurrentClient")?;
+        return close(call, Some(client), 1);
+    }
+    let client = named(call)?;
+    close(call, client, 1)
+}
+
+/// `closeCurrentClient($message = null): bool`
+pub fn close_current_client(call: &mut Call<'_>) -> Result {
+    let client = current(call, "closeCurrentClient")?;
+    close(call, Some(client), 0)
+}
+
+/// `destoryClient($client_id): bool`: the spelling is the API
+pub fn destroy_client(call: &mut Call<'_>) -> Result {
+    destroy_named(call, "destoryCurrentClient")
+}
+
+/// `destoryCurrentClient(): bool`
+pub fn destroy_current_client(call: &mut Call<'_>) -> Result {
+    let client = current(call, "destoryCurrentClient")?;
+    destroy(call, Some(client))
+}
+
+/// `destroyClient($client_id): bool`
+pub fn destroy_client_spelled_right(call: &mut Call<'_>) -> Result {
+    destroy_named(call, "destroyCurrentClient")
+}
+
+/// `destroyCurrentClient(): bool`
+pub fn destroy_current_client_spelled_right(call: &mut Call<'_>) -> Result {
+    let client = current(call, "destroyCurrentClient")?;
+    destroy(call, Some(client))
+}
+
+fn destroy_named(call: &mut Call<'_>, current_method: &str) -> Result {
+    if is_current(call) {
+        if let Some(answer) = overridden(call, current_method, &[])? {
+            *call.answer = answer;
+            return Ok(());
+        }
+        let client = current(call, current_method)?;
+        return destroy(call, Some(client));
+    }
+    let client = named(call)?;
+    destroy(call, client)
+}
+
+fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Result {
+    let mut sent = false;
+    if let Some(id) = client {
+        let body = Body::of(call, message, None)?;
+        let target = Target::of(call)?;
+        if target.reaches(id) {
+            let result = target.cluster.kick(id, body.message(), target.patience);
+            sent = target.accepted(call, result)?;
+        }
+    }
+    call.answer.set_bool(sent);
+    Ok(())
+}
+
+fn destroy(call: &mut Call<'_>, client: Option<ClientId>) -> Result {
+    let mut sent = false;
+    if let Some(id) = client {
+        let target = Target::of(call)?;
+        if target.reaches(id) {
+            let result = target.cluster.destroy(id, target.patience);
+            sent = target.accepted(call, result)?;
+        }
+    }
+    call.answer.set_bool(sent);
+    Ok(())
+}
+
+/// The client of the first argument, which is not the current one.
+fn named(call: &Call<'_>) -> std::result::Result<Option<ClientId>, Failure> {
+    arguments::listed_client(call, 0, call.arg_or_null(0))
+}
+
+/// Whether the first argument is the current client's id. `GatewayClient\Gateway` does not know of a current client.
+fn is_current(call: &Call<'_>) -> bool {
+    let id = call.arg_or_null(0);
+    call.family() == Family::Worker && Context::of(call).is_some_and(|context| context.is_current(id))
+}
+
+fn current(call: &Call<'_>, method: &str) -> std::result::Result<ClientId, Failure> {
+    Context::of(call)
+        .and_then(|context| context.current())
+        .filter(|client| client.connection != 0)
+        .ok_or_else(|| Failure::Exception(format!("{method} can not be called in async context")))
+}

@@ -1,0 +1,105 @@
+//! `sendToAll`, `sendToClient`, `sendToCurrentClient`, `sendToUid`, `sendToGroup`.
+
+use gatewayworker_client::wire::ClientId;
+
+use crate::arguments::{self, Body, complain};
+use crate::call::{Call, Failure, Family};
+use crate::context::Context;
+use crate::engine::Zv;
+use crate::methods::tend::is_valid_group;
+use crate::target::Target;
+
+type Result = std::result::Result<(), Failure>;
+
+/// `sendToClient($client_id, $message, $raw = false): bool`
+pub fn to_client(call: &mut Call<'_>) -> Result {
+    let raw = (call.family() == Family::Worker).then_some(2);
+    let client = arguments::client(call, 0)?;
+    to(call, client, 1, raw)
+}
+
+/// `sendToCurrentClient($message, $raw = false): bool`
+pub fn to_current_client(call: &mut Call<'_>) -> Result {
+    let client = Context::of(call).and_then(|context| context.current());
+    if client.is_none() {
+        complain(call, "there is no current client outside of a callback");
+    }
+    to(call, client, 0, Some(1))
+}
+
+#[inline]
+fn to(call: &mut Call<'_>, client: Option<ClientId>, message: usize, raw: Option<usize>) -> Result {
+    let mut sent = false;
+    if let Some(id) = client {
+        let body = Body::of(call, message, raw)?;
+        let target = Target::of(call)?;
+        if target.reaches(id) {
+            let result = target.cluster.send_to_client(id, body.message(), target.patience);
+            sent = target.accepted(call, result)?;
+        }
+    }
+    call.answer.set_bool(sent);
+    Ok(())
+}
+
+/// `sendToAll($message, $client_id_array = null, $exclude_client_id = null, $raw = false): void`
+pub fn to_all(call: &mut Call<'_>) -> Result {
+    let only = call.arg_or_null(1);
+    let any_excluded = call.arg_or_null(2).truthy();
+    if only.truthy() && !only.is_array() {
+        complain(call, "$client_id_array is not an array");
+        return Ok(());
+    }
+    if only.is_array() && !only.truthy() {
+        return Ok(());
+    }
+    let some = only.is_array();
+    let body = Body::of(call, 0, Some(3))?;
+    let excluded = if any_excluded { arguments::clients(call, 2)? } else { Vec::new() };
+    let target = Target::of(call)?;
+    let (message, patience) = (body.message(), target.patience);
+    let result = if some {
+        let mut ids = arguments::clients(call, 1)?;
+        ids.retain(|id| !excluded.contains(id) && target.reaches(*id));
+        target.cluster.send_to_clients(&ids, message, patience)
+    } else {
+        target.for_sending()?;
+        if any_excluded {
+            target.cluster.send_to_all_except(&excluded, message, patience)
+        } else {
+            target.cluster.send_to_all(message, patience)
+        }
+    };
+    target.accepted(call, result)?;
+    Ok(())
+}
+
+/// `sendToUid($uid, $message, $raw = false): void`
+pub fn to_uid(call: &mut Call<'_>) -> Result {
+    let raw = (call.family() == Family::Worker).then_some(2);
+    let body = Body::of(call, 1, raw)?;
+    let uids = arguments::json_list(call.arg_or_null(0))?;
+    let target = Target::of(call)?;
+    target.for_sending()?;
+    let uids = uids.unwrap_or_default();
+    let result = target.cluster.send_to_uids(&uids, body.message(), target.patience);
+    target.accepted(call, result)?;
+    Ok(())
+}
+
+/// `sendToGroup($group, $message, $exclude_client_id = null, $raw = false): void`, false for an empty group
+pub fn to_group(call: &mut Call<'_>) -> Result {
+    if !is_valid_group(call) {
+        call.answer.set_bool(false);
+        return Ok(());
+    }
+    let body = Body::of(call, 1, Some(3))?;
+    let groups = arguments::json_list(call.arg_or_null(0))?;
+    let excluded = if call.arg_or_null(2).truthy() { arguments::clients(call, 2)? } else { Vec::new() };
+    let target = Target::of(call)?;
+    target.for_sending()?;
+    let message = body.message();
+    let result = target.cluster.send_to_groups(groups.as_deref(), &excluded, message, target.patience);
+    target.accepted(call, result)?;
+    Ok(())
+}

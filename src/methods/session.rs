@@ -1,0 +1,167 @@
+//! Sessions: `getSession`, `setSession`, `updateSession`, `setSocketSession`, `getAllClientSessions` and the like.
+
+use ext_php_rs::types::Zval;
+use gatewayworker_client::wire::Command;
+
+use crate::arguments::{self, complain};
+use crate::call::{Call, Failure};
+use crate::context::Context;
+use crate::engine::{ArrayBuilder, PhpString, Zv, globals, object, serializer, unserializer};
+use crate::methods::overridden;
+use crate::methods::tend::{is_valid_group, send_ext, send_text};
+use crate::target::Target;
+
+type Result = std::result::Result<(), Failure>;
+
+/// `getSession($client_id)`: array, null for a client that is not connected, false for a bad id
+pub fn get(call: &mut Call<'_>) -> Result {
+    let Some(id) = arguments::listed_client(call, 0, call.arg_or_null(0))? else {
+        call.answer.set_bool(false);
+        return Ok(());
+    };
+    let target = Target::of(call)?;
+    if !target.reaches(id) {
+        return Ok(());
+    }
+    let mut session = Zval::new();
+    target.cluster.session(id, target.patience, |payload| {
+        session = unserializer::unserialize(payload)?;
+        Ok(())
+    })?;
+    *call.answer = session;
+    Ok(())
+}
+
+/// `setSocketSession($client_id, $session_str): bool`
+pub fn set_socket_session(call: &mut Call<'_>) -> Result {
+    let client = arguments::client(call, 0)?;
+    let sent = send_ext(call, Command::SetSession, client)?;
+    call.answer.set_bool(sent);
+    Ok(())
+}
+
+/// `setSession($client_id, array $session): void`
+pub fn set(call: &mut Call<'_>) -> Result {
+    let session = session(call)?;
+    if let Some(context) = current(call) {
+        globals::set_session(&session);
+        context.set_old_session(&session);
+    }
+    let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
+    let id = call.arg_or_null(0).shallow_clone();
+    if overridden(call, "setSocketSession", &[&id, &text.clone().into_zval()])?.is_some() {
+        return Ok(());
+    }
+    if let Some(id) = arguments::client(call, 0)? {
+        send_text(call, Command::SetSession, id, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// `updateSession($client_id, array $session): void`
+pub fn update(call: &mut Call<'_>) -> Result {
+    let session = session(call)?;
+    if let (Some(context), Some(changes)) = (current(call), session.array()) {
+        let merged = globals::with_session(|now| match now.and_then(Zval::array) {
+            Some(now) => serializer::replace_recursive(now, changes),
+            None => session.shallow_clone(),
+        });
+        globals::set_session(&merged);
+        context.set_old_session(&merged);
+    }
+    let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
+    if let Some(id) = arguments::client(call, 0)? {
+        send_text(call, Command::UpdateSession, id, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// `getAllClientSessions($group = ''): array`
+pub fn all(call: &mut Call<'_>) -> Result {
+    let group = call.arg_or_null(0);
+    let group = if group.truthy() { Some(arguments::string(call, 0, group)?) } else { None };
+    sessions(call, group.as_ref())
+}
+
+/// `getAllClientInfo($group = ''): array`: deprecated in the original too
+pub fn all_deprecated(call: &mut Call<'_>) -> Result {
+    complain(call, "deprecated, use getAllClientSessions()");
+    delegated(call).map_or_else(|| all(call), |answered| answered)
+}
+
+/// `getClientInfoByGroup($group): array`: deprecated in the original too
+pub fn of_group_deprecated(call: &mut Call<'_>) -> Result {
+    complain(call, "deprecated, use getClientSessionsByGroup()");
+    delegated(call).map_or_else(|| all(call), |answered| answered)
+}
+
+/// `getClientSessionsByGroup($group): array`
+pub fn of_group(call: &mut Call<'_>) -> Result {
+    if !is_valid_group(call) {
+        *call.answer = ArrayBuilder::with_capacity(0).into_zval();
+        return Ok(());
+    }
+    delegated(call).map_or_else(|| all(call), |answered| answered)
+}
+
+/// Where a subclass overrides `getAllClientSessions`, it answers.
+fn delegated(call: &mut Call<'_>) -> Option<Result> {
+    let group = call.arg_or_null(0).shallow_clone();
+    match overridden(call, "getAllClientSessions", &[&group]) {
+        Ok(None) => None,
+        Ok(Some(answer)) => {
+            *call.answer = answer;
+            Some(Ok(()))
+        }
+        Err(failure) => Some(Err(failure)),
+    }
+}
+
+fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
+    let target = Target::of(call)?;
+    target.for_asking()?;
+    let context = Context::of(call);
+    let mut all = ArrayBuilder::with_capacity(64);
+    let mut broken = 0;
+    target.cluster.sessions(group.map(PhpString::as_bytes), target.patience, |id, session| {
+        let value = if context.is_some_and(|context| context.is_current_bytes(&id)) {
+            globals::with_session(|now| match now {
+                Some(now) if now.is_array() => now.shallow_clone(),
+                _ => ArrayBuilder::with_capacity(0).into_zval(),
+            })
+        } else if session.is_empty() {
+            ArrayBuilder::with_capacity(0).into_zval()
+        } else {
+            match unserializer::unserialize(session) {
+                Ok(value) => value,
+                Err(error) if object::exception_pending() => return Err(error),
+                // Somebody has stored nonsense with setSocketSession(). The other clients' sessions are fine.
+                Err(_) => {
+                    broken += 1;
+                    let mut value = Zval::new();
+                    value.set_bool(false);
+                    value
+                }
+            }
+        };
+        // An id has letters or is too long for an integer, unless all its digits are decimal.
+        all.set(&id, value);
+        Ok(())
+    })?;
+    if broken > 0 {
+        complain(call, &format!("{broken} sessions are not serialized data and are given as false"));
+    }
+    *call.answer = all.into_zval();
+    Ok(())
+}
+
+/// The session argument, which the engine does not check for internal functions.
+fn session(call: &Call<'_>) -> std::result::Result<Zval, Failure> {
+    let session = call.arg_or_null(1);
+    if session.is_array() { Ok(session.shallow_clone()) } else { Err(Failure::Type(1, "array")) }
+}
+
+/// The context, where the call is about the current client. (For null the original has no current session to set.)
+fn current(call: &Call<'_>) -> Option<Context> {
+    Context::of(call).filter(|context| context.is_current(call.arg_or_null(0)))
+}

@@ -1,0 +1,282 @@
+//! The settings `gatewayworker.*` of php.ini: validated when they are set, kept for the calls to read at no cost.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_int, c_void};
+use std::time::Duration;
+
+use ext_php_rs::ffi::{
+    PHP_INI_ALL, PHP_INI_SYSTEM, zend_ini_entry, zend_ini_entry_def, zend_register_ini_entries, zend_string,
+    zend_unregister_ini_entries,
+};
+use gatewayworker_client::{AddressMap, Settings};
+
+/// The values. Per thread, as the settings of a thread-safe PHP are.
+#[derive(Clone, Debug)]
+struct Values {
+    enable: bool,
+    gateway_client: bool,
+    flush_timeout: f64,
+    query_timeout: f64,
+    send_buffer: usize,
+    max_reply: usize,
+    register_address: String,
+    secret_key: String,
+    address_map: AddressMap,
+}
+
+thread_local! {
+    static VALUES: RefCell<Values> = const {
+        RefCell::new(Values {
+            enable: true,
+            gateway_client: false,
+            flush_timeout: 5.0,
+            query_timeout: 5.0,
+            send_buffer: 10_240_000,
+            max_reply: 256 << 20,
+            register_address: String::new(),
+            secret_key: String::new(),
+            address_map: AddressMap::EMPTY,
+        })
+    };
+}
+
+/// One setting.
+struct Setting {
+    name: &'static CStr,
+    default: &'static CStr,
+    /// Whether it can be changed while a script runs.
+    changeable: bool,
+    /// Takes over a value; why not.
+    set: fn(&mut Values, &str) -> Result<(), &'static str>,
+}
+
+static SETTINGS: [Setting; 9] = [
+    Setting {
+        name: c"gatewayworker.enable",
+        default: c"1",
+        changeable: false,
+        set: |values, text| {
+            values.enable = flag(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.gateway_client",
+        default: c"0",
+        changeable: false,
+        set: |values, text| {
+            values.gateway_client = flag(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.flush_timeout",
+        default: c"5",
+        changeable: true,
+        set: |values, text| {
+            values.flush_timeout = seconds(text, 0.0)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.query_timeout",
+        default: c"5",
+        changeable: true,
+        set: |values, text| {
+            values.query_timeout = seconds(text, 0.001)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.send_buffer",
+        default: c"10240000",
+        changeable: false,
+        set: |values, text| {
+            values.send_buffer = bytes(text, 1 << 10)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.max_reply",
+        default: c"256M",
+        changeable: false,
+        set: |values, text| {
+            values.max_reply = bytes(text, 1 << 10)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.register_address",
+        default: c"127.0.0.1:1236",
+        changeable: false,
+        set: |values, text| {
+            if text.is_empty() {
+                return Err("an address such as 127.0.0.1:1236 is due");
+            }
+            values.register_address = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.secret_key",
+        default: c"",
+        changeable: false,
+        set: |values, text| {
+            values.secret_key = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.address_map",
+        default: c"",
+        changeable: false,
+        set: |values, text| {
+            values.address_map = AddressMap::parse(text)
+            .map_err(|_| "pairs of the form advertised-ip[:port]=reachable-ip[:port], with commas between, are due")?;
+            Ok(())
+        },
+    },
+];
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "on" | "yes" | "true" => Ok(true),
+        "0" | "" | "off" | "no" | "false" | "none" => Ok(false),
+        _ => Err("on or off is due"),
+    }
+}
+
+fn seconds(text: &str, least: f64) -> Result<f64, &'static str> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() && (least..=86_400.0).contains(&value) => Ok(value),
+        _ => Err("a number of seconds above 0 and up to a day is due"),
+    }
+}
+
+/// Bytes, with PHP's K, M and G.
+fn bytes(text: &str, least: usize) -> Result<usize, &'static str> {
+    let text = text.trim();
+    let (digits, shift) = match text.as_bytes().last().map(u8::to_ascii_uppercase) {
+        Some(b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    digits
+        .parse::<usize>()
+        .ok()
+        .and_then(|value| value.checked_mul(1 << shift))
+        .filter(|value| *value >= least && *value <= u32::MAX as usize)
+        .ok_or("a number of bytes from 1K to below 4G is due")
+}
+
+/// Takes over a setting; a value that does not fit is refused, with a line in the log that says what would.
+unsafe extern "C" fn modified(
+    _entry: *mut zend_ini_entry,
+    value: *mut zend_string,
+    setting: *mut c_void,
+    _2: *mut c_void,
+    _3: *mut c_void,
+    _stage: c_int,
+) -> c_int {
+    // SAFETY: the engine passes what was registered: a pointer to a static.
+    let setting = unsafe { &*setting.cast::<Setting>() };
+    let text = if value.is_null() {
+        String::new()
+    } else {
+        // SAFETY: a live string of the engine.
+        unsafe {
+            let bytes = std::slice::from_raw_parts((&raw const (*value).val).cast::<u8>(), (*value).len);
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    };
+    let result = std::panic::catch_unwind(|| VALUES.with_borrow_mut(|values| (setting.set)(values, &text)));
+    match result {
+        Ok(Ok(())) => 0,
+        Ok(Err(due)) => {
+            // Not the value: it may be a secret that was put into the wrong line.
+            crate::engine::globals::log(&format!("{} is not set: {due}", setting.name.to_string_lossy()));
+            -1
+        }
+        Err(_) => -1,
+    }
+}
+
+/// Shows a secret as set or not set, in phpinfo and in `php --ini`-like listings.
+unsafe extern "C" fn show_secret(_entry: *mut zend_ini_entry, _kind: c_int) {
+    let text = if secret_key().is_empty() { "not set" } else { "set, not shown" };
+    // A failure to write would be one of the output itself.
+    let _ = ext_php_rs::zend::output_write(text.as_bytes());
+}
+
+/// Registers the settings. Only while the module starts.
+pub fn register(module: i32) {
+    let mut entries: Vec<zend_ini_entry_def> = SETTINGS
+        .iter()
+        .map(|setting| zend_ini_entry_def {
+            name: setting.name.as_ptr(),
+            on_modify: Some(modified),
+            mh_arg1: std::ptr::from_ref(setting).cast_mut().cast(),
+            mh_arg2: std::ptr::null_mut(),
+            mh_arg3: std::ptr::null_mut(),
+            value: setting.default.as_ptr(),
+            displayer: (setting.name == c"gatewayworker.secret_key").then_some(show_secret as _),
+            value_length: setting.default.count_bytes() as u32,
+            name_length: setting.name.count_bytes() as u16,
+            modifiable: if setting.changeable { PHP_INI_ALL } else { PHP_INI_SYSTEM } as u8,
+        })
+        .collect();
+    // SAFETY: zeros are the mark of the end.
+    entries.push(unsafe { std::mem::zeroed() });
+    // SAFETY: the table is leaked: later PHP versions keep pointers into it.
+    unsafe { zend_register_ini_entries(Vec::leak(entries).as_ptr(), module) };
+}
+
+/// Takes the settings away. Only while the module ends.
+pub fn unregister(module: i32) {
+    // SAFETY: a module takes away its own settings.
+    unsafe { zend_unregister_ini_entries(module) };
+}
+
+fn get<T>(with: impl FnOnce(&Values) -> T) -> T {
+    VALUES.with_borrow(with)
+}
+
+/// `gatewayworker.enable`: whether the classes exist at all.
+pub fn enabled() -> bool {
+    get(|values| values.enable)
+}
+
+/// `gatewayworker.gateway_client`: whether `GatewayClient\Gateway` exists too.
+pub fn gateway_client() -> bool {
+    get(|values| values.gateway_client)
+}
+
+/// `gatewayworker.flush_timeout`: how many seconds the end of the process waits for what is queued.
+pub fn flush_timeout() -> f64 {
+    get(|values| values.flush_timeout)
+}
+
+/// `gatewayworker.query_timeout`: how long a gateway has to answer.
+pub fn query_timeout() -> Duration {
+    Duration::from_secs_f64(get(|values| values.query_timeout))
+}
+
+/// `gatewayworker.register_address`: the default of `$registerAddress`.
+pub fn register_address() -> String {
+    get(|values| values.register_address.clone())
+}
+
+/// `gatewayworker.secret_key`: the default of `$secretKey`.
+pub fn secret_key() -> String {
+    get(|values| values.secret_key.clone())
+}
+
+/// What the core has to know of them.
+pub fn core() -> Settings {
+    get(|values| Settings {
+        send_buffer: values.send_buffer,
+        max_reply: values.max_reply,
+        address_map: values.address_map.clone(),
+    })
+}

@@ -1,0 +1,202 @@
+//! Which cluster a call is for: decided at every call from the statics of the called class, so that code that switches
+//! `Gateway::$registerAddress` between calls talks to several clusters.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ext_php_rs::types::Zval;
+use gatewayworker_client::wire::ClientId;
+use gatewayworker_client::{Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, fork};
+
+use crate::call::{Call, Failure, Family};
+use crate::engine::names::names;
+use crate::engine::{Zv, array};
+use crate::settings;
+use crate::worker::Worker;
+
+/// The cluster of a call.
+pub struct Target {
+    /// The cluster.
+    pub cluster: Arc<Cluster>,
+    /// How long this call may wait.
+    pub patience: Patience,
+    /// The BusinessWorker, in worker mode.
+    pub worker: Option<Worker>,
+    /// Whether the register is to be asked anew.
+    fresh: bool,
+}
+
+/// The last decision, valid as long as the statics hold the very same values.
+struct Last {
+    family: Family,
+    generation: u64,
+    /// Null in worker mode.
+    register: Zval,
+    secret: Zval,
+    cluster: Arc<Cluster>,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// Lets go of what belongs to the request.
+pub fn forget() {
+    LAST.with_borrow_mut(|last| *last = None);
+}
+
+impl Target {
+    /// The cluster that the statics of the called class name.
+    ///
+    /// # Errors
+    /// Where the background cannot be started.
+    #[inline]
+    pub fn of(call: &Call<'_>) -> Result<Self, Failure> {
+        let worker = Worker::of(call);
+        let scope = call.scope;
+        // SAFETY: the values are compared or copied before any PHP code runs.
+        let (secret, register, timeout, fresh) = unsafe {
+            (
+                scope.static_property(&names().secret_key),
+                scope.static_property(&names().register_address),
+                scope.static_property(&names().connect_timeout),
+                scope.static_property(&names().addresses_cache_disable),
+            )
+        };
+        let connect = timeout.map_or(3.0, Zv::to_f64);
+        // What PHP's stream functions make of a time-out that is no time: they do not wait.
+        let connect = Duration::try_from_secs_f64(connect).unwrap_or(Duration::ZERO);
+        let patience = Patience { connect, reply: settings::query_timeout() };
+        let fresh = fresh.is_some_and(Zv::truthy);
+        let null = Zval::new();
+        let secret = secret.unwrap_or(&null);
+        let register = if worker.is_some() { &null } else { register.unwrap_or(&null) };
+        let cluster = cluster(call.family(), register, secret)?;
+        Ok(Self { cluster, patience, worker, fresh })
+    }
+
+    /// Before a send to every gateway: makes sure that they are known.
+    ///
+    /// # Errors
+    /// Where the register cannot tell.
+    #[inline]
+    pub fn for_sending(&self) -> Result<(), Failure> {
+        match &self.worker {
+            Some(worker) => self.cluster.follow(&worker.connected()),
+            None => self.cluster.discover(self.fresh, self.patience)?,
+        }
+        Ok(())
+    }
+
+    /// Before a question to every gateway: makes sure that they are known.
+    ///
+    /// # Errors
+    /// Where the register, or the BusinessWorker, cannot tell.
+    #[inline]
+    pub fn for_asking(&self) -> Result<(), Failure> {
+        match &self.worker {
+            Some(worker) => self.cluster.follow_for_questions(&worker.known()?),
+            None => self.cluster.discover(self.fresh, self.patience)?,
+        }
+        Ok(())
+    }
+
+    /// What a send answers: in worker mode nothing is thrown, since the event loop goes on; it answers false, and says so
+    /// in the log.
+    ///
+    /// # Errors
+    /// In client mode, what went wrong.
+    #[inline]
+    pub fn accepted(&self, call: &Call<'_>, result: Result<(), Error>) -> Result<bool, Failure> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(Error::QueueFull { .. } | Error::Unreachable { .. }) if self.worker.is_some() => {
+                // The link tells the log when its queue fills, once; not for every frame.
+                let _ = call;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// In worker mode, only gateways that the BusinessWorker is connected to are sent to.
+    #[inline]
+    pub fn reaches(&self, id: ClientId) -> bool {
+        match &self.worker {
+            Some(worker) => worker.is_connected_to(&id.gateway().to_string()),
+            None => true,
+        }
+    }
+}
+
+/// The cluster of these statics: usually the same as for the last call.
+#[inline]
+fn cluster(family: Family, register: &Zval, secret: &Zval) -> Result<Arc<Cluster>, Failure> {
+    let known = LAST.with_borrow(|last| match last {
+        Some(last)
+            if last.family == family
+                && last.generation == fork::generation()
+                && is_same(&last.secret, secret)
+                && is_same(&last.register, register) =>
+        {
+            Some(Arc::clone(&last.cluster))
+        }
+        _ => None,
+    });
+    match known {
+        Some(cluster) => Ok(cluster),
+        None => find(family, register, secret),
+    }
+}
+
+#[cold]
+fn find(family: Family, register: &Zval, secret: &Zval) -> Result<Arc<Cluster>, Failure> {
+    let key = secret.to_php_string().ok_or(Failure::Thrown)?;
+    let id = ClusterId {
+        user: match family {
+            Family::Worker => "GatewayWorker\\Lib\\Gateway",
+            Family::Client => "GatewayClient\\Gateway",
+        },
+        discovery: if register.is_null() {
+            Discovery::Caller
+        } else {
+            Discovery::Registers(registers(register)?)
+        },
+        secret: Secret::new(key.as_bytes()),
+    };
+    let cluster = Process::current(settings::core)?.cluster(id);
+    // Copies of the very values: as long as we hold them, no other value can be at their place.
+    let last = Last {
+        family,
+        generation: fork::generation(),
+        register: register.shallow_clone(),
+        secret: secret.shallow_clone(),
+        cluster: Arc::clone(&cluster),
+    };
+    let old = LAST.replace(Some(last));
+    drop(old);
+    Ok(cluster)
+}
+
+/// One address or several (`(array) static::$registerAddress`).
+fn registers(value: &Zval) -> Result<Vec<String>, Failure> {
+    let address = |value: &Zval| {
+        let text = value.deref_php().to_php_string().ok_or(Failure::Thrown)?;
+        Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
+    };
+    match value.array() {
+        Some(list) => array::entries(list).map(|(_, value)| address(value)).collect(),
+        None => Ok(vec![address(value)?]),
+    }
+}
+
+/// Whether both are the very same value, without looking into strings and arrays.
+#[inline]
+fn is_same(a: &Zval, b: &Zval) -> bool {
+    // SAFETY: the type is always set, and says which member of the union is.
+    unsafe {
+        a.u1.v.type_ == b.u1.v.type_
+            && (a.is_null() || ((a.is_string() || a.is_array()) && a.value.ptr == b.value.ptr))
+    }
+}

@@ -1,0 +1,80 @@
+//! Worker mode: the BusinessWorker whose connections tell which gateways there are. They are read, never written to.
+
+use std::borrow::Cow;
+
+use ext_php_rs::types::{ZendObject, Zval};
+
+use crate::call::{Call, Failure};
+use crate::engine::array::{self, EntryKey};
+use crate::engine::names::names;
+use crate::engine::{object, values::Zv};
+
+/// The instance that was passed to `setBusinessWorker()`.
+#[derive(Debug)]
+pub struct Worker(Zval);
+
+impl Worker {
+    /// The worker of the called class, if it has one.
+    #[inline]
+    pub fn of(call: &Call<'_>) -> Option<Self> {
+        // SAFETY: copied at once, so that it outlives whatever PHP code does to the property.
+        let value = unsafe { call.scope.static_property(&names().business_worker) }?;
+        if value.is_null() { None } else { Some(Self(value.shallow_clone())) }
+    }
+
+    fn object(&self) -> Option<&ZendObject> {
+        self.0.object()
+    }
+
+    /// Whether it has a connection to this gateway.
+    pub fn is_connected_to(&self, address: &str) -> bool {
+        self.connections()
+            .array()
+            .and_then(|connections| array::find(connections, address.as_bytes()))
+            .is_some_and(|connection| !connection.dereference().is_null())
+    }
+
+    /// The addresses of the gateways that it is connected to.
+    pub fn connected(&self) -> Vec<String> {
+        let connections = self.connections();
+        let Some(connections) = connections.array() else { return Vec::new() };
+        array::entries(connections).map(|(key, _)| text(key).into_owned()).collect()
+    }
+
+    /// The addresses of all gateways that it knows of.
+    ///
+    /// # Errors
+    /// Where it knows of none, as in the original; and where it throws.
+    pub fn known(&self) -> Result<Vec<String>, Failure> {
+        let object = self.object();
+        let answer = object.map(|object| object.try_call_method("getAllGatewayAddresses", Vec::new()));
+        if object::exception_pending() {
+            return Err(Failure::Thrown);
+        }
+        let addresses: Vec<String> = match &answer {
+            Some(Ok(answer)) => answer.dereference().array().map_or_else(Vec::new, |addresses| {
+                array::entries(addresses)
+                    .filter_map(|(_, address)| address.dereference().to_php_string())
+                    .map(|address| String::from_utf8_lossy(address.as_bytes()).into_owned())
+                    .collect()
+            }),
+            _ => Vec::new(),
+        };
+        if addresses.is_empty() {
+            return Err(Failure::Exception("businessWorker::getAllGatewayAddresses return empty".into()));
+        }
+        Ok(addresses)
+    }
+
+    /// A copy, so that the array stays as it is while it is read.
+    fn connections(&self) -> Zval {
+        self.object().map(|object| object::property(object, &names().gateway_connections)).unwrap_or_default()
+    }
+}
+
+fn text(key: EntryKey<'_>) -> Cow<'_, str> {
+    match key {
+        EntryKey::Int(number) => Cow::Owned(number.to_string()),
+        EntryKey::Str(bytes) => String::from_utf8_lossy(bytes),
+    }
+}
