@@ -377,9 +377,13 @@ impl<S: Sink + Clone> SendQueue<S> {
         matches!(self.wait(deadline, room), Ok(true))
     }
 
-    /// Waits until everything is handed to the kernel. False: the deadline has passed.
+    /// Waits until every frame is handed to the kernel, or given up. False: the deadline has passed.
     pub(crate) fn wait_written(&self, deadline: Instant) -> bool {
-        let written = |state: &State<S>, _| (state.bytes == 0).then_some(Ok(()));
+        // Not the bytes: what still waits may be a barrier that nobody waits for any more.
+        let written = |state: &State<S>, _| {
+            let counters = &state.counters;
+            (counters.accepted == counters.written + counters.dropped).then_some(Ok(()))
+        };
         matches!(self.wait(deadline, written), Ok(true))
     }
 
