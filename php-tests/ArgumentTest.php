@@ -81,6 +81,14 @@ final class ArgumentTest extends ClusterTestCase
      */
     public static function wrongIds(): array
     {
+        return self::wrongScalars() + self::wrongTypes();
+    }
+
+    /**
+     * @return array<string, array{mixed}>
+     */
+    public static function wrongScalars(): array
+    {
         return [
             'null' => [null],
             'true' => [true],
@@ -91,6 +99,17 @@ final class ArgumentTest extends ClusterTestCase
             'a long string' => [str_repeat('a', 1 << 20)],
             'no hex digits' => ['zzzzzzzzzzzzzzzzzzzz'],
             'bytes' => [str_repeat("\0\xff", 10)],
+        ];
+    }
+
+    /**
+     * What the original refuses in the right way already.
+     *
+     * @return array<string, array{mixed}>
+     */
+    public static function wrongTypes(): array
+    {
+        return [
             'an array' => [['7f0000010b5400000001']],
             'an object' => [new \stdClass()],
             'a closure' => [static function (): void {
@@ -128,12 +147,30 @@ final class ArgumentTest extends ClusterTestCase
     }
 
     /**
-     * @dataProvider wrongIds
+     * @dataProvider wrongScalars
      * @group better-than-original
      *
      * @param mixed $id
      */
     public function testAWrongIdRaisesNoWarningAndPrintsNothing($id): void
+    {
+        $this->checkThatAWrongIdIsReportedQuietly($id);
+    }
+
+    /**
+     * @dataProvider wrongTypes
+     *
+     * @param mixed $id
+     */
+    public function testAnIdOfAWrongTypeRaisesNoWarningAndPrintsNothing($id): void
+    {
+        $this->checkThatAWrongIdIsReportedQuietly($id);
+    }
+
+    /**
+     * @param mixed $id
+     */
+    private function checkThatAWrongIdIsReportedQuietly($id): void
     {
         $this->enter('client');
         $outcome = $this->observe(static function () use ($id) {
@@ -144,12 +181,30 @@ final class ArgumentTest extends ClusterTestCase
     }
 
     /**
-     * @dataProvider wrongIds
+     * @dataProvider wrongScalars
      * @group better-than-original
      *
      * @param mixed $id
      */
     public function testAWrongIdInAListKeepsNothingFromTheOthers($id): void
+    {
+        $this->checkThatAListIsServedWholeOrNotAtAll($id);
+    }
+
+    /**
+     * @dataProvider wrongTypes
+     *
+     * @param mixed $id
+     */
+    public function testAnIdOfAWrongTypeInAListIsRefusedBeforeAnythingIsSent($id): void
+    {
+        $this->checkThatAListIsServedWholeOrNotAtAll($id);
+    }
+
+    /**
+     * @param mixed $id
+     */
+    private function checkThatAListIsServedWholeOrNotAtAll($id): void
     {
         $this->enter('client');
         [$a, $b] = [$this->text(0), $this->text(1)];
@@ -245,9 +300,7 @@ final class ArgumentTest extends ClusterTestCase
      */
     public function testAnOddValueBreaksNothing(callable $call): void
     {
-        if (!Implementation::isNative()) {
-            self::fail('some of these end the process of the original');
-        }
+        $this->requireNative('ends the process at some of these');
         $this->enter('client');
         $client = $this->text(1);
         $outcome = $this->observe($call);

@@ -7,7 +7,6 @@ namespace GatewayWorker\Tests;
 use GatewayWorker\Lib\Context;
 use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Tests\Support\ClusterTestCase;
-use GatewayWorker\Tests\Support\Implementation;
 use GatewayWorker\Tests\Support\Php;
 
 /**
@@ -20,7 +19,7 @@ final class ContextTest extends ClusterTestCase
      */
     public function testWithoutAContextThereIsNoCurrentClient(): void
     {
-        $this->requireNative();
+        $this->requireNative('cannot do without its Context');
         $this->enter('client');
         $client = $this->text(1);
         $php = Php::run('
@@ -64,7 +63,7 @@ final class ContextTest extends ClusterTestCase
      */
     public function testSendingToTheCurrentClientWithoutAContextLosesNothingElse(): void
     {
-        $this->requireNative();
+        $this->requireNative('cannot do without its Context');
         $this->enter('client');
         $client = $this->text(1);
         $php = Php::run('
@@ -115,12 +114,5 @@ final class ContextTest extends ClusterTestCase
         self::assertSame(['old' => 1, 'new' => 2], $reference);
         unset($reference);
         self::assertSame(['old' => 1, 'new' => 2], $_SESSION);
-    }
-
-    private function requireNative(): void
-    {
-        if (!Implementation::isNative()) {
-            self::fail('the original cannot do without its Context');
-        }
     }
 }

@@ -139,6 +139,7 @@ final class FailureTest extends ClusterTestCase
      */
     public function testAQueryOfOneClientThrowsWhenItsGatewayDoesNotAnswerInTime(): void
     {
+        $this->requireNative('waits for ever');
         $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
         $client = $this->text(1);
         $this->cluster->gateway('mute_gateway', 1, ['muted' => true]);

@@ -10,13 +10,12 @@ use GatewayWorker\Tests\Support\Php;
 
 /**
  * What the extension has and the original has not: waiting for the commands, and a view of the state.
- *
- * @group better-than-original
  */
 final class OwnMethodsTest extends ClusterTestCase
 {
     /**
      * @dataProvider modes
+     * @group better-than-original
      */
     public function testFlushSaysThatTheCommandsAreOut(string $mode): void
     {
@@ -31,11 +30,17 @@ final class OwnMethodsTest extends ClusterTestCase
         $this->assertReceived(array_map('strval', range(0, 99)), $client);
     }
 
+    /**
+     * @group better-than-original
+     */
     public function testFlushIsTrueBeforeTheFirstCommand(): void
     {
         self::assertTrue(Gateway::flush());
     }
 
+    /**
+     * @group better-than-original
+     */
     public function testStatusNamesTheGatewaysInUse(): void
     {
         $this->enter('client');
@@ -50,6 +55,9 @@ final class OwnMethodsTest extends ClusterTestCase
         self::assertStringContainsString($this->cluster->register(), $text);
     }
 
+    /**
+     * @group better-than-original
+     */
     public function testStatusTellsNoSecret(): void
     {
         $this->enter('client with secret');

@@ -129,6 +129,8 @@ abstract class Client
     {
         $this->closed = true;
         if (is_resource($this->stream)) {
+            // A child process may have inherited the socket, so closing it here would not end the connection.
+            @stream_socket_shutdown($this->stream, STREAM_SHUT_RDWR);
             fclose($this->stream);
         }
     }

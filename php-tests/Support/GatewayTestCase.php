@@ -87,6 +87,16 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
+     * Fails at once with the original, where trying it would end or hang the process.
+     */
+    protected function requireNative(string $why): void
+    {
+        if (!Implementation::isNative()) {
+            self::fail("the original $why");
+        }
+    }
+
+    /**
      * Tells the class under test whose event is being handled, as a BusinessWorker does.
      *
      * @param mixed $session
