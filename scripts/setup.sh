@@ -1,0 +1,157 @@
+#!/bin/sh
+# Makes sure that everything is there for a job: `setup.sh build`, `setup.sh test` (what `build` needs, and more).
+#
+# On Debian and Ubuntu it installs what is missing, through apt-get; elsewhere it says what to install. It says nothing
+# where all is there. PHP, PHP_CONFIG, PHPUNIT and CARGO name the programs to use instead of those in PATH.
+
+set -eu
+
+job=${1:-test}
+case $job in
+    build | test) ;;
+    *) echo "usage: $0 [build|test]" >&2; exit 2 ;;
+esac
+
+PHP=${PHP:-php}
+PHP_CONFIG=${PHP_CONFIG:-php-config}
+CARGO=${CARGO:-cargo}
+RUST_NEEDED=1.88
+PHP_NEEDED=8.1
+
+cd "$(dirname "$0")/.."
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# at_least 1.90 1.88: whether the first version is not below the second.
+at_least() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -t. -k1,1n -k2,2n | head -n 1)" = "$2" ] || [ "$1" = "$2" ]
+}
+
+# The Rust side is not apt's: the one of Debian is often too old.
+check_rust() {
+    if ! has "$CARGO"; then
+        fail "cargo was not found. Rust $RUST_NEEDED or newer is needed; install it with rustup (see the web site of Rust)."
+    fi
+    version=$("$CARGO" --version | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/')
+    if ! at_least "$version" "$RUST_NEEDED"; then
+        fail "cargo $version is too old, $RUST_NEEDED or newer is needed: run 'rustup update stable'."
+    fi
+    if [ "$job" = test ]; then
+        "$CARGO" fmt --version >/dev/null 2>&1 && "$CARGO" clippy --version >/dev/null 2>&1 \
+            || fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'."
+    fi
+}
+
+has_libclang() {
+    if [ -n "${LIBCLANG_PATH:-}" ]; then
+        return 0
+    fi
+    for file in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib*/libclang*.so* \
+        /usr/local/lib/libclang*.so* /opt/homebrew/opt/llvm/lib/libclang.dylib /usr/local/opt/llvm/lib/libclang.dylib \
+        /Library/Developer/CommandLineTools/usr/lib/libclang.dylib; do
+        if [ -e "$file" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+has_php_extensions() {
+    for extension in "$@"; do
+        "$PHP" -r "exit((int) !extension_loaded('$extension'));" || return 1
+    done
+}
+
+has_phpunit() {
+    [ -n "${PHPUNIT:-}" ] || [ -f vendor/bin/phpunit ] || [ -f vendor/bin/phpunit.phar ] || has phpunit
+}
+
+has_php_fpm() {
+    for file in /usr/sbin/php-fpm* /usr/local/sbin/php-fpm* /opt/homebrew/sbin/php-fpm*; do
+        if [ -x "$file" ]; then
+            return 0
+        fi
+    done
+    has php-fpm
+}
+
+# Each missing thing: the Debian package, and what it is for those who have no apt.
+packages=
+things=
+missing() {
+    packages="$packages $1"
+    things="$things
+  - $2 (Debian package: $1)"
+}
+
+look() {
+    packages=
+    things=
+    has "$PHP" || missing php-cli "PHP $PHP_NEEDED or newer for the command line"
+    has "$PHP_CONFIG" || missing php-dev "php-config and the PHP headers, of the same version"
+    has cc || has gcc || missing gcc "a C compiler and linker"
+    has clang || missing clang "clang"
+    has_libclang || missing libclang-dev "libclang, to read the PHP headers (LIBCLANG_PATH may say where it is)"
+    has make || missing make "make"
+    if [ "$job" = test ]; then
+        has_phpunit || missing phpunit "PHPUnit 9.6, 10 or 11 (or vendor/bin/phpunit)"
+        if has "$PHP"; then
+            has_php_extensions dom xml xmlwriter || missing php-xml "the PHP extensions dom, xml and xmlwriter"
+            has_php_extensions mbstring || missing php-mbstring "the PHP extension mbstring"
+        else
+            missing php-xml "the PHP extensions dom, xml and xmlwriter"
+            missing php-mbstring "the PHP extension mbstring"
+        fi
+        has_php_fpm || missing php-fpm "php-fpm"
+        has cgi-fcgi || missing libfcgi-bin "cgi-fcgi"
+        has ps || missing procps "ps"
+    fi
+}
+
+install() {
+    apt="env DEBIAN_FRONTEND=noninteractive apt-get"
+    if [ "$(id -u)" -ne 0 ]; then
+        has sudo || fail "these packages are missing:$packages" \
+            "become root, or install sudo, then: apt-get install --no-install-recommends$packages"
+        apt="sudo $apt"
+    fi
+    echo "setup: installing$packages"
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    # A list of packages that is missing or old is fetched once; apt-get says which package it does not find.
+    # shellcheck disable=SC2086
+    if ! $apt install -y -q --no-install-recommends $packages >"$log" 2>&1 </dev/null; then
+        if ! { $apt update -q && $apt install -y -q --no-install-recommends $packages; } >"$log" 2>&1 </dev/null; then
+            cat "$log" >&2
+            fail "apt-get could not install$packages; it said the above."
+        fi
+    fi
+}
+
+check_php() {
+    version=$("$PHP" -n -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')
+    at_least "$version" "$PHP_NEEDED" || fail "PHP $version is too old, $PHP_NEEDED or newer is needed."
+    headers=$("$PHP_CONFIG" --version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+    [ "$version" = "$headers" ] \
+        || fail "$PHP is version $version, but $PHP_CONFIG is of $headers: name a matching pair in PHP and PHP_CONFIG."
+}
+
+check_rust
+look
+if [ -n "$packages" ]; then
+    if has apt-get; then
+        install
+        look
+        [ -z "$packages" ] || fail "still missing after the installation:$things"
+    else
+        fail "please install what is missing, then try again:$things"
+    fi
+fi
+check_php
