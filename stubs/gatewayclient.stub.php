@@ -1,0 +1,835 @@
+<?php
+
+/**
+ * What the extension gatewayworker declares in addition where gatewayworker.gateway_client is on.
+ *
+ * For editors and static analysers. It is never loaded where the extension is.
+ *
+ * @link https://www.workerman.net/doc/gateway-worker/
+ */
+
+namespace GatewayClient;
+
+/**
+ * Sends to the clients of a GatewayWorker cluster and asks about them, from other projects: the class of GatewayClient.
+ *
+ * As GatewayWorker\Lib\Gateway, with statics and connections of its own. A bad client id is an \Exception here.
+ */
+class Gateway
+{
+    /**
+     * The BusinessWorker, in worker mode; see setBusinessWorker().
+     *
+     * @var object|null
+     */
+    protected static $businessWorker = null;
+
+    /**
+     * The register, or several that are tried in turn. The default is gatewayworker.register_address.
+     *
+     * @var string|list<string>
+     */
+    public static $registerAddress = '127.0.0.1:1236';
+
+    /**
+     * The key that registers and gateways ask for. The default is gatewayworker.secret_key.
+     *
+     * @var string
+     */
+    public static $secretKey = '';
+
+    /**
+     * How many seconds a call waits for a connection, or for room in a send queue.
+     *
+     * @var int|float
+     */
+    public static $connectTimeout = 3;
+
+    /**
+     * Has no effect: connections always stay.
+     *
+     * @var bool
+     */
+    public static $persistentConnection = false;
+
+    /**
+     * True: the register is asked anew at every call that concerns all gateways.
+     *
+     * @var bool
+     */
+    public static $addressesCacheDisable = false;
+
+    /**
+     * Sends a message to all clients, or to a list of them.
+     *
+     * @param mixed                    $message           Scalars go out as their string, everything else serialized.
+     * @param list<string>|null        $client_id_array   Only these clients; null means all; an empty array means none.
+     * @param string|list<string>|null $exclude_client_id Clients that get nothing.
+     * @param bool                     $raw               True: the gateway sends the bytes without its protocol's encoder.
+     *
+     * @return void
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     */
+    public static function sendToAll($message, $client_id_array = null, $exclude_client_id = null, $raw = false)
+    {
+    }
+
+    /**
+     * Sends a message to one client.
+     *
+     * @param string $client_id The client.
+     * @param mixed  $message   Scalars go out as their string, everything else serialized.
+     *
+     * @return bool False only in worker mode, where the gateway is not connected, or its queue is full.
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function sendToClient($client_id, $message)
+    {
+    }
+
+    /**
+     * Tells whether a uid has a client that is connected.
+     *
+     * @param int|string $uid The uid.
+     *
+     * @return int 1 or 0.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function isUidOnline($uid)
+    {
+    }
+
+    /**
+     * Tells for each of many uids whether it has a client that is connected, with one question per gateway.
+     *
+     * @param list<int|string> $uids The uids.
+     *
+     * @return array<int|string, int> uid => 1 or 0.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function isUidsOnline($uids)
+    {
+    }
+
+    /**
+     * Tells whether a client is connected.
+     *
+     * @param string $client_id The client.
+     *
+     * @return int 1 or 0.
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function isOnline($client_id)
+    {
+    }
+
+    /**
+     * The former name of getAllClientSessions(). Leaves a line in the error log.
+     *
+     * @deprecated Use getAllClientSessions().
+     *
+     * @param int|string $group Only the clients of this group; an empty one means all.
+     *
+     * @return array<string, array<mixed>|false> client_id => session; false where what is stored is no session.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllClientInfo($group = '')
+    {
+    }
+
+    /**
+     * Gets the sessions of all clients, or of those of a group.
+     *
+     * @param int|string $group Only the clients of this group; an empty one means all.
+     *
+     * @return array<string, array<mixed>|false> client_id => session; false where what is stored is no session.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllClientSessions($group = '')
+    {
+    }
+
+    /**
+     * The former name of getClientSessionsByGroup(). Leaves a line in the error log.
+     *
+     * @deprecated Use getClientSessionsByGroup().
+     *
+     * @param int|string $group The group.
+     *
+     * @return array<string, array<mixed>|false> client_id => session; false where what is stored is no session.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientInfoByGroup($group)
+    {
+    }
+
+    /**
+     * Gets the sessions of the clients of a group.
+     *
+     * @param int|string $group The group.
+     *
+     * @return array<string, array<mixed>|false> client_id => session; false where what is stored is no session.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientSessionsByGroup($group)
+    {
+    }
+
+    /**
+     * Counts all clients.
+     *
+     * @return int How many are connected.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllClientIdCount()
+    {
+    }
+
+    /**
+     * Counts all clients; the same as getAllClientIdCount().
+     *
+     * @return int How many are connected.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllClientCount()
+    {
+    }
+
+    /**
+     * Counts the clients of a group.
+     *
+     * @param int|string $group The group; an empty one means all clients.
+     *
+     * @return int How many are connected.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientIdCountByGroup($group = '')
+    {
+    }
+
+    /**
+     * Counts the clients of each of many groups, with one question per gateway.
+     *
+     * @param list<int|string> $groups The groups.
+     *
+     * @return array<int|string, int> group => number of clients.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function batchGetClientIdCountByGroup(array $groups): array
+    {
+    }
+
+    /**
+     * Counts the clients of a group; the same as getClientIdCountByGroup().
+     *
+     * @param int|string $group The group; an empty one means all clients.
+     *
+     * @return int How many are connected.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientCountByGroup($group = '')
+    {
+    }
+
+    /**
+     * Lists the clients of a group.
+     *
+     * @param int|string|list<int|string> $group The group, or several.
+     *
+     * @return array<string, string> client_id => client_id.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientIdListByGroup($group)
+    {
+    }
+
+    /**
+     * Lists all clients.
+     *
+     * @return array<string, string> client_id => client_id.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllClientIdList()
+    {
+    }
+
+    /**
+     * Lists the clients of a uid.
+     *
+     * @param int|string $uid The uid.
+     *
+     * @return list<string> Their ids.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientIdByUid($uid)
+    {
+    }
+
+    /**
+     * Lists the clients of each of many uids, with one question per gateway.
+     *
+     * @param list<int|string> $uids The uids.
+     *
+     * @return array<int|string, list<string>> uid => ids of its clients.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function batchGetClientIdByUid($uids)
+    {
+    }
+
+    /**
+     * Lists the uids that are bound to clients of a group.
+     *
+     * @param int|string|list<int|string> $group The group, or several.
+     *
+     * @return array<int|string, string> uid => uid.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getUidListByGroup($group)
+    {
+    }
+
+    /**
+     * Counts the different uids that are bound to clients of a group.
+     *
+     * @param int|string|list<int|string> $group The group, or several.
+     *
+     * @return int How many.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getUidCountByGroup($group)
+    {
+    }
+
+    /**
+     * Lists the uids that are bound to any client.
+     *
+     * @return array<int|string, string> uid => uid.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllUidList()
+    {
+    }
+
+    /**
+     * Counts the different uids that are bound to any client.
+     *
+     * @return int How many.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllUidCount()
+    {
+    }
+
+    /**
+     * Gets the uid that a client is bound to.
+     *
+     * @param string $client_id The client.
+     *
+     * @return string|null Null where it is bound to none, or is not connected.
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getUidByClientId($client_id)
+    {
+    }
+
+    /**
+     * Lists the groups that have clients.
+     *
+     * @return array<int|string, int|string> group => group.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllGroupIdList()
+    {
+    }
+
+    /**
+     * Counts the different uids of each group.
+     *
+     * @return array<int|string, int> group => number of uids.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllGroupUidCount()
+    {
+    }
+
+    /**
+     * Lists the uids of each group.
+     *
+     * @return array<int|string, array<int|string, string>> group => (uid => uid).
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllGroupUidList()
+    {
+    }
+
+    /**
+     * Lists the clients of each group.
+     *
+     * @return array<int|string, array<string, string>> group => (client_id => client_id).
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllGroupClientIdList()
+    {
+    }
+
+    /**
+     * Counts the clients of each group.
+     *
+     * @return array<int|string, int> group => number of clients.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getAllGroupClientIdCount()
+    {
+    }
+
+    /**
+     * Closes the connection of a client, after sending it a message if one is given.
+     *
+     * @param string $client_id The client.
+     * @param mixed  $message   What it is told before.
+     *
+     * @return bool As sendToClient().
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function closeClient($client_id, $message = null)
+    {
+    }
+
+    /**
+     * Closes the connection of a client at once; what it has not received yet is lost. The spelling is the API;
+     * destroyClient() is the same.
+     *
+     * @param string $client_id The client.
+     *
+     * @return bool As sendToClient().
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function destoryClient($client_id)
+    {
+    }
+
+    /**
+     * Closes the connection of the client that the running callback is about at once. The spelling is the API.
+     *
+     * @return bool As sendToClient().
+     *
+     * @throws \Exception Outside of a callback.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function destoryCurrentClient()
+    {
+    }
+
+    /**
+     * Binds a client to a uid. A uid may have many clients, a client has one uid.
+     *
+     * @param string     $client_id The client.
+     * @param int|string $uid       The uid; the gateway refuses an empty one.
+     *
+     * @return void
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function bindUid($client_id, $uid)
+    {
+    }
+
+    /**
+     * Takes the uid away from a client.
+     *
+     * @param string     $client_id The client.
+     * @param int|string $uid       The uid.
+     *
+     * @return void
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function unbindUid($client_id, $uid)
+    {
+    }
+
+    /**
+     * Adds a client to a group.
+     *
+     * @param string     $client_id The client.
+     * @param int|string $group     The group; the gateway refuses an empty one.
+     *
+     * @return void
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function joinGroup($client_id, $group)
+    {
+    }
+
+    /**
+     * Takes a client out of a group.
+     *
+     * @param string     $client_id The client.
+     * @param int|string $group     The group.
+     *
+     * @return void
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function leaveGroup($client_id, $group)
+    {
+    }
+
+    /**
+     * Dissolves a group; its clients stay connected.
+     *
+     * @param int|string $group The group.
+     *
+     * @return false|null False for an empty group.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     */
+    public static function ungroup($group)
+    {
+    }
+
+    /**
+     * Sends a message to all clients of a uid, or of several.
+     *
+     * @param int|string|list<int|string> $uid     The uid, or several.
+     * @param mixed                       $message Scalars go out as their string, everything else serialized.
+     *
+     * @return void
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     */
+    public static function sendToUid($uid, $message)
+    {
+    }
+
+    /**
+     * Sends a message to all clients of a group, or of several.
+     *
+     * @param int|string|list<int|string> $group             The group, or several.
+     * @param mixed                       $message           Scalars go out as their string, everything else serialized.
+     * @param string|list<string>|null    $exclude_client_id Clients that get nothing.
+     * @param bool                        $raw               True: the gateway sends the bytes without its protocol's encoder.
+     *
+     * @return false|null False for an empty group.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     */
+    public static function sendToGroup($group, $message, $exclude_client_id = null, $raw = false)
+    {
+    }
+
+    /**
+     * Sets the session of a client, already serialized. BusinessWorker calls it; applications call setSession().
+     *
+     * @param string $client_id   The client.
+     * @param string $session_str What serialize() made of the session.
+     *
+     * @return bool As sendToClient().
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function setSocketSession($client_id, $session_str)
+    {
+    }
+
+    /**
+     * Replaces the session of a client; for the current client $_SESSION too.
+     *
+     * @param string       $client_id The client.
+     * @param array<mixed> $session   The new session.
+     *
+     * @return void
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function setSession($client_id, array $session)
+    {
+    }
+
+    /**
+     * Merges into the session of a client, as array_replace_recursive() does; for the current client into $_SESSION
+     * too.
+     *
+     * @param string       $client_id The client.
+     * @param array<mixed> $session   What changes.
+     *
+     * @return void
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function updateSession($client_id, array $session)
+    {
+    }
+
+    /**
+     * Gets the session of a client.
+     *
+     * @param string $client_id The client.
+     *
+     * @return array<mixed>|null Null where the client is not connected.
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getSession($client_id)
+    {
+    }
+
+    /**
+     * Goes over to worker mode: the gateways are those that the instance is connected to. BusinessWorker calls it.
+     *
+     * @param object|null $business_worker_instance A BusinessWorker; null goes back to asking the register.
+     *
+     * @return void
+     */
+    public static function setBusinessWorker($business_worker_instance)
+    {
+    }
+
+    /**
+     * Lists the clients of each of many uids; the same as batchGetClientIdByUid().
+     *
+     * @param list<int|string> $uids The uids.
+     *
+     * @return array<int|string, list<string>> uid => ids of its clients.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function getClientIdByUids($uids)
+    {
+    }
+
+    /**
+     * Closes the connection of a client at once; destoryClient() in the right spelling.
+     *
+     * @param string $client_id The client.
+     *
+     * @return bool As sendToClient().
+     *
+     * @throws \Exception The client id is none.
+     * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
+     * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     */
+    public static function destroyClient($client_id)
+    {
+    }
+
+    /**
+     * Waits until everything accepted so far by this process has been handed to the operating system. Each gateway
+     * for which it has not leaves a line in the error log.
+     *
+     * @param float $timeout How many seconds at most.
+     *
+     * @return bool False where something still waits.
+     */
+    public static function flush(float $timeout = 5.0): bool
+    {
+    }
+
+    /**
+     * Shows the state of this process: clusters, gateways, connections and counters. The secret key is not in it.
+     * `accepted` is always `written + queued + dropped`; the others count as their names say, since the gateway was
+     * first used.
+     *
+     * @return array{
+     *     version: string,
+     *     pid: int,
+     *     threads: int,
+     *     clusters: list<array{
+     *         user: string,
+     *         mode: 'registers'|'worker',
+     *         secret: bool,
+     *         register: array{
+     *             registers: list<string>,
+     *             connected: string|null,
+     *             lists: int,
+     *             list_age: float|null,
+     *             last_error: string|null
+     *         }|null,
+     *         gateways: list<array{
+     *             address: string,
+     *             reach: string,
+     *             link: array{state: 'unused'|'connecting'|'online'|'failed'|'retired', error?: string},
+     *             accepted: int,
+     *             written: int,
+     *             queued: int,
+     *             dropped: int,
+     *             refused: int,
+     *             queued_bytes: int,
+     *             written_bytes: int,
+     *             batches: int,
+     *             direct: int,
+     *             barriers: int,
+     *             queries_idle: int,
+     *             queries_opened: int,
+     *             queries: int,
+     *             queries_failed: int,
+     *             queries_timed_out: int,
+     *             queries_retried: int
+     *         }>
+     *     }>
+     * }
+     */
+    public static function status(): array
+    {
+    }
+}
