@@ -11,7 +11,7 @@ use GatewayWorker\Lib\Gateway;
  */
 abstract class ClusterTestCase extends GatewayTestCase
 {
-    protected const SECRET = "k\"ey/\u{e9}";
+    protected const SECRET = "k-ey/\u{e9}";
 
     /** @var Gatewayd */
     protected $cluster;
