@@ -1,125 +1,209 @@
-//! A line protocol by which tests look inside and break things: a JSON object a line, a JSON object in answer.
+//! The control protocol.
 //!
-//! | `cmd` | with | does |
-//! | --- | --- | --- |
-//! | `stats` | | counters of the register and of every gateway |
-//! | `frames` | `gateway`, `on` | records the frames of internal connections |
-//! | `take_frames` | `gateway` | answers with what was recorded, and forgets it |
-//! | `stop_gateway`, `start_gateway` | `gateway` | ends a gateway as if its process had; brings it back empty |
-//! | `pause_gateway` | `gateway`, `paused` | stops reading internal connections |
-//! | `mute_gateway` | `gateway`, `muted` | reads questions, but does not answer |
-//! | `disconnect_internal` | `gateway` | closes the internal connections |
-//! | `remove_address`, `add_address` | `gateway` | changes the register's list only |
-//! | `stop_register`, `start_register` | | ends the register; brings it back on the same port |
-//! | `reply` | `gateway`, `command`, `hex`, `times` | answers the next questions of this command with these bytes (none: closes) |
+#![doc = include_str!("control.md")]
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+use tokio::time::sleep;
 
-use crate::server::{Member, World};
+use crate::fault::from_hex;
+use crate::internal::ACCEPT_PAUSE;
+use crate::lines::LineBuffer;
+use crate::log::complain;
+use crate::node::Node;
+use crate::register::Register;
 
-#[derive(Deserialize)]
-struct Request {
-    cmd: String,
-    #[serde(default)]
-    gateway: usize,
-    #[serde(default)]
-    on: bool,
-    #[serde(default)]
-    paused: bool,
-    #[serde(default)]
-    muted: bool,
-    #[serde(default)]
-    command: u8,
-    #[serde(default)]
-    hex: String,
-    #[serde(default = "once")]
-    times: usize,
+/// All that can be controlled.
+pub(crate) struct Control {
+    pub(crate) register: Option<Rc<Register>>,
+    pub(crate) nodes: Vec<Rc<Node>>,
 }
 
-fn once() -> usize {
+#[derive(Deserialize)]
+#[serde(tag = "cmd", rename_all = "snake_case")]
+enum Request {
+    Stats,
+    Frames {
+        gateway: usize,
+        on: bool,
+    },
+    TakeFrames {
+        gateway: usize,
+    },
+    StopGateway {
+        gateway: usize,
+    },
+    StartGateway {
+        gateway: usize,
+    },
+    PauseGateway {
+        gateway: usize,
+        paused: bool,
+    },
+    MuteGateway {
+        gateway: usize,
+        muted: bool,
+    },
+    DisconnectInternal {
+        gateway: usize,
+    },
+    Reply {
+        gateway: usize,
+        command: u8,
+        hex: String,
+        #[serde(default = "once")]
+        times: u64,
+    },
+    AddAddress {
+        gateway: Option<usize>,
+        address: Option<String>,
+    },
+    RemoveAddress {
+        gateway: Option<usize>,
+        address: Option<String>,
+    },
+    StopRegister,
+    StartRegister,
+}
+
+fn once() -> u64 {
     1
 }
 
-/// Accepts connections.
-pub(crate) async fn serve(listener: TcpListener, world: Arc<World>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(connection(stream, Arc::clone(&world)));
-    }
-}
+type Answer = Result<Json, String>;
 
-async fn connection(stream: TcpStream, world: Arc<World>) {
-    let _ = stream.set_nodelay(true);
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let answer = match answer(&world, &line).await {
-            Ok(answer) => answer,
-            Err(error) => json!({"error": error}),
+impl Control {
+    /// Carries out one request.
+    pub(crate) async fn answer(&self, request: &[u8]) -> Json {
+        let answer = match serde_json::from_slice(request) {
+            Ok(request) => self.carry_out(request).await,
+            Err(error) => Err(format!("this is no request: {error}")),
         };
-        if writer.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
-            return;
+        answer.unwrap_or_else(|error| json!({ "error": error }))
+    }
+
+    async fn carry_out(&self, request: Request) -> Answer {
+        match request {
+            Request::Stats => return Ok(self.stats()),
+            Request::Frames { gateway, on } => self.node(gateway)?.faults.borrow_mut().record(on),
+            Request::TakeFrames { gateway } => {
+                return Ok(json!({ "frames": self.node(gateway)?.faults.borrow_mut().take_frames() }));
+            }
+            Request::StopGateway { gateway } => {
+                let node = self.node(gateway)?;
+                if let Some(register) = &self.register {
+                    register.remove(&node.addresses.get().internal.to_string());
+                }
+                node.stop().await;
+            }
+            Request::StartGateway { gateway } => {
+                let node = self.node(gateway)?;
+                node.start().await.map_err(|error| error.to_string())?;
+                if let Some(register) = &self.register {
+                    register.add(node.addresses.get().internal.to_string());
+                }
+            }
+            Request::PauseGateway { gateway, paused } => {
+                self.node(gateway)?.paused.send_replace(paused);
+            }
+            Request::MuteGateway { gateway, muted } => self.node(gateway)?.faults.borrow_mut().muted = muted,
+            Request::DisconnectInternal { gateway } => self.node(gateway)?.disconnect_internal().await,
+            Request::Reply { gateway, command, hex, times } => {
+                let bytes = from_hex(&hex).ok_or("hex is not pairs of hex digits")?;
+                self.node(gateway)?.faults.borrow_mut().reply(command, bytes.into(), times);
+            }
+            Request::AddAddress { gateway, address } => {
+                let register = self.register()?;
+                register.add(self.address(gateway, address)?);
+                return Ok(json!({ "addresses": register.addresses() }));
+            }
+            Request::RemoveAddress { gateway, address } => {
+                let register = self.register()?;
+                register.remove(&self.address(gateway, address)?);
+                return Ok(json!({ "addresses": register.addresses() }));
+            }
+            Request::StopRegister => self.register()?.stop().await,
+            Request::StartRegister => self.register()?.start().await.map_err(|error| error.to_string())?,
+        }
+        Ok(json!({ "ok": true }))
+    }
+
+    fn node(&self, index: usize) -> Result<&Rc<Node>, String> {
+        self.nodes.get(index).ok_or_else(|| format!("there are {} gateways", self.nodes.len()))
+    }
+
+    fn register(&self) -> Result<&Rc<Register>, String> {
+        self.register.as_ref().ok_or_else(|| "there is no register".into())
+    }
+
+    fn address(&self, gateway: Option<usize>, address: Option<String>) -> Result<String, String> {
+        match (gateway, address) {
+            (Some(gateway), None) => Ok(self.node(gateway)?.addresses.get().internal.to_string()),
+            (None, Some(address)) => Ok(address),
+            _ => Err("either a gateway or an address is needed".into()),
+        }
+    }
+
+    fn stats(&self) -> Json {
+        let gateways: Vec<Json> = self
+            .nodes
+            .iter()
+            .map(|node| {
+                let counters = node.counters.borrow();
+                json!({
+                    "address": node.addresses.get().internal,
+                    "alive": node.is_alive(),
+                    "internal_open": node.link_count(),
+                    "internal_total": counters.internal_total,
+                    "authorized": counters.authorized,
+                    "unauthorized": counters.unauthorized,
+                    "clients": node.gateway.borrow().client_count(),
+                    "frames": counters.frames,
+                    "bytes_in": counters.bytes_in,
+                })
+            })
+            .collect();
+        json!({ "register": self.register.as_ref().map(|register| register.stats()), "gateways": gateways })
+    }
+}
+
+/// Accepts control connections.
+pub(crate) async fn accept(control: Rc<Control>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                spawn_local(serve(control.clone(), stream));
+            }
+            Err(error) => {
+                complain(format_args!("cannot accept a control connection: {error}"));
+                sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
 
-async fn answer(world: &World, line: &str) -> Result<Json, String> {
-    let request: Request = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let ok = || json!({"ok": true});
-    match request.cmd.as_str() {
-        "stats" => return Ok(stats(world)),
-        "stop_register" => {
-            world.stop_register();
-            return Ok(ok());
+async fn serve(control: Rc<Control>, mut stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let mut input = LineBuffer::default();
+    loop {
+        match input.take() {
+            Ok(Some(line)) => {
+                let answer = format!("{}\n", control.answer(&line).await);
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => {
+                if !matches!(input.fill(&mut stream).await, Ok(true)) {
+                    return;
+                }
+            }
+            Err(_) => return,
         }
-        "start_register" => {
-            world.start_register().await.map_err(|error| error.to_string())?;
-            return Ok(ok());
-        }
-        _ => {}
     }
-    let member = world.member(request.gateway).ok_or("there is no such gateway")?;
-    let gateway = &member.gateway;
-    let address = member.addresses.internal.to_string();
-    match request.cmd.as_str() {
-        "frames" => gateway.record(request.on),
-        "take_frames" => return Ok(json!({"frames": gateway.take_recorded()})),
-        "stop_gateway" => world.stop_gateway(member),
-        "start_gateway" => world.start_gateway(member).await.map_err(|error| error.to_string())?,
-        "pause_gateway" => drop(gateway.paused.send_replace(request.paused)),
-        "mute_gateway" => gateway.mute(request.muted),
-        "disconnect_internal" => gateway.epoch.send_modify(|epoch| *epoch += 1),
-        "remove_address" => world.register.as_ref().ok_or("there is no register")?.remove(&address),
-        "add_address" => world.register.as_ref().ok_or("there is no register")?.add(&address),
-        "reply" => {
-            let bytes = from_hex(&request.hex).ok_or("hex is not hex digits")?;
-            gateway.override_answer(request.command, &bytes, request.times);
-        }
-        other => return Err(format!("there is no command {other}")),
-    }
-    Ok(ok())
-}
-
-fn stats(world: &World) -> Json {
-    let gateway = |member: &Arc<Member>| {
-        let mut stats = member.gateway.stats();
-        stats["address"] = json!(member.addresses.internal.to_string());
-        stats["alive"] = json!(world.is_alive(member));
-        stats
-    };
-    json!({
-        "register": world.register.as_ref().map(|register| register.stats()),
-        "gateways": world.gateways.iter().map(gateway).collect::<Vec<_>>(),
-    })
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|digit| digit.to_digit(16).map(|value| value as u8)).collect();
-    let digits = digits?;
-    (digits.len() % 2 == 0).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

@@ -85,7 +85,9 @@ impl Body {
         match (self, protocol) {
             (Self::Scalar(message), _) if raw => Some(Outgoing::Raw(message.clone())),
             (Self::Scalar(message), _) => Some(Outgoing::Message(message.clone())),
-            (Self::Null, Protocol::WebSocket) if !raw => Some(Outgoing::Message(Message::Text("null".into()))),
+            (Self::Null, Protocol::WebSocket) if !raw => {
+                Some(Outgoing::Message(Message::Text("null".into())))
+            }
             (Self::Structure(json), Protocol::WebSocket) if !raw => json.clone().map(Outgoing::Message),
             _ => None,
         }
@@ -172,7 +174,7 @@ mod tests {
             ("a:1:{i:1;N;}", r#"{"1":null}"#),
             ("a:0:{}", "[]"),
             ("a:3:{i:0;d:1;i:1;d:1.0E+25;i:2;d:1.5E-7;}", "[1,1.0e+25,1.5e-7]"),
-            ("a:1:{s:3:\"a/b\";s:12:\"é/\u{7f}\u{2028}😀\";}", "{\"a\\/b\":\"é\\/\u{7f}\\u2028😀\"}"),
+            ("a:1:{s:3:\"a/b\";s:11:\"é/\u{7f}\u{2028}😀\";}", "{\"a\\/b\":\"é\\/\u{7f}\\u2028😀\"}"),
             (r#"O:8:"stdClass":1:{s:1:"a";i:1;}"#, r#"{"__PHP_Incomplete_Class_Name":"stdClass","a":1}"#),
             (
                 "O:3:\"Foo\":2:{s:4:\"\0*\0p\";i:1;s:1:\"q\";i:2;}",

@@ -1,215 +1,295 @@
-//! The register: gateways tell it of themselves, workers and clients such as ours are told of the gateways.
+//! The register: it tells workers, and clients such as the extension, where the gateways are.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::rc::Rc;
 
-use indexmap::IndexMap;
-use serde::Deserialize;
-use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::server::{lock, spawn_until};
+use crate::Config;
+use crate::internal::ACCEPT_PAUSE;
+use crate::lines::LineBuffer;
+use crate::log::complain;
+use crate::node::{end, listen};
 
-/// Who does not introduce itself within this time is disconnected.
-const INTRODUCTION: Duration = Duration::from_secs(10);
-/// How often a gateway says that it is alive.
-const PING: Duration = Duration::from_secs(25);
-
-/// What the register knows.
-#[derive(Debug)]
-pub struct Register {
-    secret: String,
-    state: Mutex<State>,
+/// Who put an address on the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// This process: a gateway of its own, or a test.
+    Own,
+    /// A gateway elsewhere, by the number of its connection.
+    Connection(u64),
 }
 
-#[derive(Debug, Default)]
-struct State {
-    next: u64,
-    /// Connection ⇒ address. The gateways of this process have connections of their own numbering.
-    gateways: IndexMap<u64, String>,
-    workers: IndexMap<u64, mpsc::UnboundedSender<String>>,
-    open: u64,
-    total: u64,
+/// What the register has counted since the process started.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct RegisterStats {
+    connections_open: usize,
+    connections_total: u64,
     worker_connects: u64,
     pings: u64,
 }
 
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    event: String,
-    #[serde(default)]
-    secret_key: String,
-    #[serde(default)]
-    address: String,
+#[derive(Default)]
+struct State {
+    addresses: Vec<(Source, String)>,
+    workers: BTreeMap<u64, UnboundedSender<Bytes>>,
+    connections: BTreeMap<u64, AbortHandle>,
+    stats: RegisterStats,
+}
+
+/// A register, running or stopped.
+pub(crate) struct Register {
+    address: Cell<SocketAddrV4>,
+    config: Config,
+    state: RefCell<State>,
+    listener: RefCell<Option<AbortHandle>>,
 }
 
 impl Register {
-    /// A register that knows nobody.
-    #[must_use]
-    pub fn new(secret: &str) -> Self {
-        Self { secret: secret.to_owned(), state: Mutex::default() }
-    }
-
-    /// Takes an address into the list, and tells everybody.
-    pub fn add(&self, address: &str) {
-        let mut state = lock(&self.state);
-        state.next += 1;
-        let id = state.next;
-        state.gateways.insert(id, address.to_owned());
-        state.broadcast();
-    }
-
-    /// Takes an address out of the list, and tells everybody.
-    pub fn remove(&self, address: &str) {
-        let mut state = lock(&self.state);
-        state.gateways.retain(|_, other| other != address);
-        state.broadcast();
-    }
-
-    pub(crate) fn stats(&self) -> serde_json::Value {
-        let state = lock(&self.state);
-        json!({
-            "connections_open": state.open,
-            "connections_total": state.total,
-            "worker_connects": state.worker_connects,
-            "pings": state.pings,
-            "addresses": state.gateways.values().collect::<Vec<_>>(),
+    /// A register that does not run yet.
+    pub(crate) fn new(address: SocketAddrV4, config: Config) -> Rc<Self> {
+        Rc::new(Self {
+            address: Cell::new(address),
+            config,
+            state: RefCell::default(),
+            listener: RefCell::default(),
         })
     }
-}
 
-impl State {
-    fn list(&self) -> String {
-        let mut addresses: Vec<&String> = Vec::new();
-        for address in self.gateways.values() {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddrV4 {
+        self.address.get()
+    }
+
+    /// Listens at the register's address, a free port of which becomes fixed by it.
+    pub(crate) async fn start(self: &Rc<Self>) -> io::Result<()> {
+        if self.listener.borrow().is_none() {
+            let (listener, address) = listen(self.address.get()).await?;
+            self.address.set(address);
+            let task = spawn_local(self.clone().accept(listener)).abort_handle();
+            self.listener.replace(Some(task));
+        }
+        Ok(())
+    }
+
+    /// Closes the listener and all connections; they are closed when the future is ready. The addresses of this
+    /// process stay on the list: its gateways would be back in a second.
+    pub(crate) async fn stop(&self) {
+        let mut tasks = Vec::from_iter(self.listener.take());
+        {
+            let mut state = self.state.borrow_mut();
+            tasks.extend(std::mem::take(&mut state.connections).into_values());
+            state.workers.clear();
+            state.addresses.retain(|(source, _)| *source == Source::Own);
+        }
+        end(tasks).await;
+    }
+
+    /// Puts an address of this process on the list.
+    pub(crate) fn add(&self, address: String) {
+        let entry = (Source::Own, address);
+        if !self.state.borrow().addresses.contains(&entry) {
+            self.state.borrow_mut().addresses.push(entry);
+            self.broadcast();
+        }
+    }
+
+    /// Takes an address off the list, whoever put it there.
+    pub(crate) fn remove(&self, address: &str) {
+        self.state.borrow_mut().addresses.retain(|(_, listed)| listed != address);
+        self.broadcast();
+    }
+
+    /// What it has counted.
+    pub(crate) fn stats(&self) -> RegisterStats {
+        let state = self.state.borrow();
+        RegisterStats { connections_open: state.connections.len(), ..state.stats }
+    }
+
+    /// The addresses, each once.
+    pub(crate) fn addresses(&self) -> Json {
+        unique(self.state.borrow().addresses.iter().map(|(_, address)| address.as_str()))
+    }
+
+    fn announcement(&self) -> Bytes {
+        let line = json!({"event": "broadcast_addresses", "addresses": self.addresses()});
+        Bytes::from(format!("{line}\n"))
+    }
+
+    /// Tells all workers the addresses.
+    fn broadcast(&self) {
+        let announcement = self.announcement();
+        for worker in self.state.borrow().workers.values() {
+            let _ = worker.send(announcement.clone());
+        }
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let number = {
+                        let stats = &mut self.state.borrow_mut().stats;
+                        stats.connections_total += 1;
+                        stats.connections_total
+                    };
+                    let task = spawn_local(self.clone().serve(number, peer, stream)).abort_handle();
+                    self.state.borrow_mut().connections.insert(number, task);
+                }
+                Err(error) => {
+                    complain(format_args!("the register cannot accept a connection: {error}"));
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
-        json!({"event": "broadcast_addresses", "addresses": addresses}).to_string()
     }
 
-    fn broadcast(&mut self) {
-        let list = self.list();
-        self.workers.retain(|_, worker| worker.send(list.clone()).is_ok());
-    }
-}
-
-/// Accepts connections.
-pub(crate) async fn serve(listener: TcpListener, register: Arc<Register>, stopped: watch::Receiver<()>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        spawn_until(stopped.clone(), connection(stream, Arc::clone(&register)));
-    }
-}
-
-/// Counts a connection as open until it is dropped, however its task ends.
-struct Open {
-    register: Arc<Register>,
-    id: u64,
-}
-
-impl Open {
-    fn new(register: Arc<Register>) -> Self {
-        let mut state = lock(&register.state);
-        state.open += 1;
-        state.total += 1;
-        state.next += 1;
-        let id = state.next;
-        drop(state);
-        Self { register, id }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let mut state = lock(&self.register.state);
-        state.open -= 1;
-        state.workers.shift_remove(&self.id);
-        if state.gateways.shift_remove(&self.id).is_some() {
-            state.broadcast();
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, register: Arc<Register>) {
-    let open = Open::new(Arc::clone(&register));
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    let (sender, mut pushed) = mpsc::unbounded_channel();
-    let mut introduced = false;
-    loop {
-        tokio::select! {
-            line = timeout(if introduced { Duration::MAX } else { INTRODUCTION }, lines.next_line()) => {
-                let Ok(Ok(Some(line))) = line else { return };
-                introduced = true;
-                match answer(&register, open.id, &sender, &line) {
-                    Ok(()) => {}
-                    Err(error) => {
-                        eprintln!("gatewayd: register: {error}");
-                        return;
+    async fn serve(self: Rc<Self>, number: u64, peer: SocketAddr, mut stream: TcpStream) {
+        let (queue, mut announcements) = unbounded_channel();
+        let mut input = LineBuffer::default();
+        let mut output = BytesMut::new();
+        let mut open = true;
+        // The first line has to come in time; after it there is no limit.
+        let mut deadline = Some(Instant::now() + self.config.register_timeout);
+        let (mut reader, mut writer) = stream.split();
+        while open || !output.is_empty() {
+            tokio::select! {
+                filled = input.fill(&mut reader), if open => {
+                    open = matches!(filled, Ok(true));
+                    while open {
+                        match input.take() {
+                            Ok(Some(line)) => {
+                                deadline = None;
+                                open = self.take_line(number, peer, &line, &queue, &mut output);
+                            }
+                            Ok(None) => break,
+                            Err(_) => open = false,
+                        }
                     }
                 }
-            }
-            Some(line) = pushed.recv() => {
-                if writer.write_all(format!("{line}\n").as_bytes()).await.is_err() {
-                    return;
+                Some(announcement) = announcements.recv(), if open => output.extend_from_slice(&announcement),
+                written = writer.write_buf(&mut output), if !output.is_empty() => {
+                    if written.is_err() {
+                        break;
+                    }
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if open && deadline.is_some() => {
+                    complain(format_args!("register: {peer} said nothing in time"));
+                    open = false;
                 }
             }
+        }
+        self.closed(number);
+    }
+
+    /// Acts on a line; answers whether the connection goes on.
+    fn take_line(
+        &self,
+        number: u64,
+        peer: SocketAddr,
+        line: &[u8],
+        queue: &UnboundedSender<Bytes>,
+        output: &mut BytesMut,
+    ) -> bool {
+        let request: Json = serde_json::from_slice(line).unwrap_or_default();
+        let Some(event) = request["event"].as_str().filter(|event| !event.is_empty()) else {
+            complain(format_args!("register: {peer} sent a line without an event"));
+            output
+                .extend_from_slice(b"This is a register: it takes JSON with an event, and this was none.\n");
+            return false;
+        };
+        let has_key = request["secret_key"].as_str().unwrap_or_default() == self.config.secret;
+        match event {
+            "gateway_connect" => {
+                let Some(address) = request["address"].as_str().filter(|address| !address.is_empty()) else {
+                    complain(format_args!("register: {peer} is a gateway without an address"));
+                    return false;
+                };
+                if !has_key {
+                    complain(format_args!("register: the key of the gateway {peer} does not match"));
+                    return false;
+                }
+                let source = Source::Connection(number);
+                let addresses = &mut self.state.borrow_mut().addresses;
+                match addresses.iter_mut().find(|(listed, _)| *listed == source) {
+                    Some((_, listed)) => *listed = address.to_owned(),
+                    None => addresses.push((source, address.to_owned())),
+                }
+            }
+            "worker_connect" => {
+                if !has_key {
+                    complain(format_args!("register: the key of the worker {peer} does not match"));
+                    return false;
+                }
+                let mut state = self.state.borrow_mut();
+                state.stats.worker_connects += 1;
+                state.workers.insert(number, queue.clone());
+                drop(state);
+                let _ = queue.send(self.announcement());
+                return true;
+            }
+            "ping" => {
+                self.state.borrow_mut().stats.pings += 1;
+                return true;
+            }
+            _ => {
+                complain(format_args!("register: {peer} sent an unknown event"));
+                return false;
+            }
+        }
+        self.broadcast();
+        true
+    }
+
+    /// Forgets a connection that has come to its end.
+    fn closed(&self, number: u64) {
+        let mut state = self.state.borrow_mut();
+        state.connections.remove(&number);
+        state.workers.remove(&number);
+        let listed = state.addresses.len();
+        state.addresses.retain(|(source, _)| *source != Source::Connection(number));
+        let changed = state.addresses.len() != listed;
+        drop(state);
+        if changed {
+            self.broadcast();
         }
     }
 }
 
-fn answer(
-    register: &Register,
-    id: u64,
-    sender: &mpsc::UnboundedSender<String>,
-    line: &str,
-) -> Result<(), &'static str> {
-    let message: Message = serde_json::from_str(line).map_err(|_| "a line is not JSON")?;
-    if message.event == "ping" {
-        lock(&register.state).pings += 1;
-        return Ok(());
+/// What `json_encode(array_unique($list))` gives: an object where a later address follows on a repeated one, since
+/// `array_unique` leaves gaps in the keys.
+fn unique<'a>(list: impl Iterator<Item = &'a str>) -> Json {
+    let mut kept: Vec<(usize, &str)> = Vec::new();
+    for (index, address) in list.enumerate() {
+        if kept.iter().all(|(_, known)| *known != address) {
+            kept.push((index, address));
+        }
     }
-    if !matches!(message.event.as_str(), "gateway_connect" | "worker_connect") {
-        return Err("unknown event");
+    if kept.iter().enumerate().all(|(position, (index, _))| position == *index) {
+        kept.into_iter().map(|(_, address)| address).collect()
+    } else {
+        Json::Object(kept.into_iter().map(|(index, address)| (index.to_string(), address.into())).collect())
     }
-    if message.secret_key != register.secret {
-        return Err("the secret key does not match");
-    }
-    let mut state = lock(&register.state);
-    if message.event == "worker_connect" {
-        state.worker_connects += 1;
-        // The receiver is the very task that runs this.
-        let _ = sender.send(state.list());
-        state.workers.insert(id, sender.clone());
-        return Ok(());
-    }
-    if message.address.is_empty() {
-        return Err("a gateway without an address");
-    }
-    state.gateways.insert(id, message.address);
-    state.broadcast();
-    Ok(())
 }
 
-/// Tells a register of a gateway, again and again, as the original's Gateway does.
-pub(crate) async fn join(register: String, address: String, secret: String) {
-    let hello = json!({"event": "gateway_connect", "address": address, "secret_key": secret});
-    loop {
-        if let Ok(mut stream) = TcpStream::connect(&register).await {
-            let mut line = format!("{hello}\n");
-            while stream.write_all(line.as_bytes()).await.is_ok() {
-                let mut byte = [0];
-                match timeout(PING, tokio::io::AsyncReadExt::read(&mut stream, &mut byte)).await {
-                    Ok(Ok(0) | Err(_)) => break,
-                    _ => line = format!("{}\n", json!({"event": "ping"})),
-                }
-            }
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_each_address_once_as_array_unique_does() {
+        assert_eq!(unique(["a", "b", "a"].into_iter()), json!(["a", "b"]));
+        assert_eq!(unique(["a", "a", "b"].into_iter()), json!({"0": "a", "2": "b"}));
+        assert_eq!(unique([].into_iter()), json!([]));
     }
 }

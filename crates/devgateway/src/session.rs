@@ -7,7 +7,8 @@ use gatewayworker_wire::php::value::Array;
 ///
 /// Objects are replaced whole. `None` where one of the two is no array (the original's process ends then).
 pub(crate) fn merge(session: &[u8], update: &[u8]) -> Option<Vec<u8>> {
-    let (Ok(Value::Array(mut session)), Ok(Value::Array(update))) = (Value::read(session), Value::read(update))
+    let (Ok(Value::Array(mut session)), Ok(Value::Array(update))) =
+        (Value::read(session), Value::read(update))
     else {
         return None;
     };

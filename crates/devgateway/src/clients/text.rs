@@ -1,67 +1,69 @@
-//! Clients that speak lines of text, each ended by a newline.
+//! Clients that speak in lines, Workerman's `text` protocol.
 
-use std::io;
-use std::sync::Arc;
+use std::rc::Rc;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::Known;
-use crate::gateway::{Gateway, ToClient};
-use crate::server::spawn_until;
+use super::close;
+use crate::lines::LineBuffer;
+use crate::log::complain;
+use crate::node::Node;
+use crate::payload::Outgoing;
 
-/// Accepts clients.
-pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopped: watch::Receiver<()>) {
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    while let Ok((stream, _)) = listener.accept().await {
-        let gateway = Arc::clone(&gateway);
-        spawn_until(stopped.clone(), async move {
-            // The end of a client's connection is an event for its gateway, which Known tells; not an error.
-            let _ = client(stream, &gateway, port).await;
-        });
-    }
-}
+/// Output above this stays in the queue, where broadcasts share their bytes.
+const ENOUGH_OUTPUT: usize = 256 << 10;
 
-async fn client(stream: TcpStream, gateway: &Arc<Gateway>, port: u16) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let Some((id, mut orders)) = gateway.connect(stream.peer_addr()?, port) else {
-        return Ok(());
-    };
-    let _known = Known { gateway: Arc::clone(gateway), id };
-    let (reader, mut writer) = stream.into_split();
-    let mut reader = BufReader::new(reader);
-    if let Some(greeting) = gateway.greeting(id) {
-        writer.write_all(format!("{greeting}\n").as_bytes()).await?;
-    }
-    let mut line = Vec::new();
-    loop {
+/// Serves one client until either side ends it.
+pub(super) async fn serve(
+    node: Rc<Node>,
+    id: u32,
+    mut stream: TcpStream,
+    mut messages: UnboundedReceiver<Outgoing>,
+) {
+    let mut input = LineBuffer::default();
+    let mut output = BytesMut::new();
+    let mut closing = false;
+    let (mut reader, mut writer) = stream.split();
+    while !closing || !output.is_empty() {
         tokio::select! {
-            read = reader.read_until(b'\n', &mut line) => {
-                if read? == 0 {
-                    return Ok(());
-                }
-                if line.ends_with(b"\n") {
-                    let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
-                    gateway.message(id, &line[..end.map_or(0, |end| end + 1)]);
-                    line.clear();
+            filled = input.fill(&mut reader), if !closing => {
+                if !matches!(filled, Ok(true)) || !take_lines(&node, id, &mut input) {
+                    node.gateway.borrow_mut().disconnect(id);
+                    return;
                 }
             }
-            order = orders.recv() => match order {
-                Some(ToClient::Message { body, raw }) => {
-                    writer.write_all(&body).await?;
-                    if !raw {
-                        writer.write_all(b"\n").await?;
-                    }
+            message = messages.recv(), if !closing && output.len() < ENOUGH_OUTPUT => match message {
+                Some(Outgoing::Message(message)) => {
+                    output.extend_from_slice(message.bytes());
+                    output.extend_from_slice(b"\n");
                 }
-                Some(ToClient::Close(last)) => {
-                    if let Some(last) = last {
-                        writer.write_all(&last).await?;
-                        writer.write_all(b"\n").await?;
-                    }
-                    return writer.shutdown().await;
+                Some(Outgoing::Raw(message)) => output.extend_from_slice(message.bytes()),
+                // The gateway has forgotten the client: it was kicked.
+                None => closing = true,
+            },
+            written = writer.write_buf(&mut output), if !output.is_empty() => {
+                if written.is_err() {
+                    node.gateway.borrow_mut().disconnect(id);
+                    return;
                 }
-                Some(ToClient::Destroy) | None => return Ok(()),
+            }
+        }
+    }
+    close(stream).await;
+}
+
+/// Passes on the whole lines; answers whether the client may go on.
+fn take_lines(node: &Node, id: u32, input: &mut LineBuffer) -> bool {
+    loop {
+        match input.take() {
+            Ok(Some(line)) => node.gateway.borrow_mut().message(id, &line),
+            Ok(None) => return true,
+            Err(_) => {
+                complain(format_args!("client {id} is closed, its line does not end"));
+                return false;
             }
         }
     }

@@ -1,129 +1,93 @@
-//! Clients that speak WebSocket. Messages that are valid UTF-8 are sent as text, others as binary.
+//! WebSocket clients.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use futures_util::{SinkExt, StreamExt};
-use gatewayworker_wire::php::Value;
-use gatewayworker_wire::php::value::{Array, OwnedKey};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio_tungstenite::accept_hdr_async_with_config;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message as WebSocketMessage};
 
-use super::Known;
-use crate::gateway::{Gateway, ToClient};
-use crate::server::spawn_until;
+use super::{close, handshake};
+use crate::lines::MAX_LINE;
+use crate::log::complain;
+use crate::node::Node;
+use crate::payload::{Message, Outgoing};
 
-/// No message is longer than this.
-const LONGEST_MESSAGE: usize = 128 << 20;
-
-/// Accepts clients.
-pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopped: watch::Receiver<()>) {
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    while let Ok((stream, _)) = listener.accept().await {
-        let gateway = Arc::clone(&gateway);
-        spawn_until(stopped.clone(), async move {
-            // The end of a client's connection is an event for its gateway, which Known tells; not an error.
-            let _ = client(stream, &gateway, port).await;
-        });
-    }
-}
-
-// The error type is the library's.
-#[allow(clippy::result_large_err)]
-async fn client(stream: TcpStream, gateway: &Arc<Gateway>, port: u16) -> Result<(), Error> {
-    stream.set_nodelay(true)?;
-    let peer = stream.peer_addr()?;
-    let Some((id, mut orders)) = gateway.connect(peer, port) else {
-        return Ok(());
-    };
-    let _known = Known { gateway: Arc::clone(gateway), id };
-    let mut request = Value::Null;
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(LONGEST_MESSAGE))
-        .max_frame_size(Some(LONGEST_MESSAGE));
-    let seen = |received: &Request, response: Response| {
-        request = handshake(received, &peer.ip().to_string(), peer.port(), port);
+/// Serves one client until either side ends it.
+pub(super) async fn serve(
+    node: Rc<Node>,
+    id: u32,
+    stream: TcpStream,
+    mut messages: UnboundedReceiver<Outgoing>,
+) {
+    let ends = stream.peer_addr().ok().zip(stream.local_addr().ok());
+    #[expect(clippy::result_large_err, reason = "the type is the library's")]
+    let answer = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        if let Some((peer, local)) = ends {
+            node.gateway.borrow_mut().websocket_connect(id, &handshake::describe(request, peer, local));
+        }
         Ok(response)
     };
-    let mut socket = accept_hdr_async_with_config(stream, seen, Some(config)).await?;
-    gateway.websocket_connected(id, &request);
-    if let Some(greeting) = gateway.greeting(id) {
-        socket.send(Message::text(greeting)).await?;
-    }
+    let config = WebSocketConfig::default().max_message_size(Some(MAX_LINE)).max_frame_size(Some(MAX_LINE));
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(config)).await;
+    let mut socket = match accepted {
+        Ok(socket) => socket,
+        Err(error) => {
+            complain(format_args!("client {id} is closed, its WebSocket handshake failed: {error}"));
+            node.gateway.borrow_mut().disconnect(id);
+            return;
+        }
+    };
+    node.gateway.borrow_mut().handshaken(id);
     loop {
         tokio::select! {
-            message = socket.next() => match message.transpose()? {
-                Some(Message::Text(text)) => gateway.message(id, text.as_bytes()),
-                Some(Message::Binary(bytes)) => gateway.message(id, &bytes),
-                Some(Message::Close(_)) | None => return Ok(()),
-                Some(_) => {}
-            },
-            order = orders.recv() => match order {
-                // Raw bytes are WebSocket frames that the sender has made itself.
-                Some(ToClient::Message { body, raw: true }) => socket.get_mut().write_all(&body).await?,
-                Some(ToClient::Message { body, raw: false }) => socket.send(encode(body)).await?,
-                Some(ToClient::Close(last)) => {
-                    if let Some(last) = last {
-                        socket.send(encode(last)).await?;
-                    }
-                    return socket.close(None).await;
+            received = socket.next() => match received {
+                Some(Ok(WebSocketMessage::Text(text))) => node.gateway.borrow_mut().message(id, text.as_bytes()),
+                Some(Ok(WebSocketMessage::Binary(bytes))) => node.gateway.borrow_mut().message(id, &bytes),
+                // The library answers pings, and a close with a close, after which the stream ends.
+                Some(Ok(WebSocketMessage::Ping(_) | WebSocketMessage::Pong(_) | WebSocketMessage::Frame(_))) => {}
+                Some(Ok(WebSocketMessage::Close(_))) => {
+                    node.gateway.borrow_mut().disconnect(id);
+                    while let Some(Ok(_)) = socket.next().await {}
+                    return;
                 }
-                Some(ToClient::Destroy) | None => return Ok(()),
+                Some(Err(_)) | None => break,
+            },
+            message = messages.recv() => {
+                let Some(message) = message else {
+                    // The gateway has forgotten the client: it was kicked. Like the original, without a close frame.
+                    return close(socket.into_inner()).await;
+                };
+                if send(&mut socket, message, &mut messages).await.is_err() {
+                    break;
+                }
             }
         }
     }
+    node.gateway.borrow_mut().disconnect(id);
 }
 
-fn encode(body: bytes::Bytes) -> Message {
-    match Utf8Bytes::try_from(body.clone()) {
-        Ok(text) => Message::Text(text),
-        Err(_) => Message::Binary(body),
+/// Sends a message and all that wait behind it.
+async fn send(
+    socket: &mut WebSocketStream<TcpStream>,
+    first: Outgoing,
+    messages: &mut UnboundedReceiver<Outgoing>,
+) -> Result<(), Error> {
+    let mut next = Some(first);
+    while let Some(outgoing) = next {
+        match outgoing {
+            Outgoing::Message(Message::Text(text)) => socket.feed(WebSocketMessage::Text(text)).await?,
+            Outgoing::Message(Message::Binary(bytes)) => socket.feed(WebSocketMessage::Binary(bytes)).await?,
+            Outgoing::Raw(message) => {
+                socket.flush().await?;
+                socket.get_mut().write_all(message.bytes()).await?;
+            }
+        }
+        next = messages.try_recv().ok();
     }
-}
-
-/// What the worker is told of a handshake: `['get' => …, 'server' => …, 'cookie' => …]`.
-fn handshake(request: &Request, ip: &str, client_port: u16, port: u16) -> Value {
-    let text = |text: &str| Value::Str(text.as_bytes().to_vec());
-    let key = |name: &str| OwnedKey::from_bytes(name.as_bytes());
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let query = request.uri().query().unwrap_or("");
-    let mut server: Array = [
-        ("QUERY_STRING", text(query)),
-        ("REQUEST_METHOD", text("GET")),
-        ("REQUEST_URI", text(&request.uri().to_string())),
-        ("SERVER_PROTOCOL", text("HTTP/1.1")),
-        ("SERVER_NAME", text(header("host").split(':').next().unwrap_or(""))),
-        ("CONTENT_TYPE", text(header("content-type"))),
-        ("REMOTE_ADDR", text(ip)),
-        ("REMOTE_PORT", Value::Int(i64::from(client_port))),
-        ("SERVER_PORT", Value::Int(i64::from(port))),
-    ]
-    .into_iter()
-    .map(|(name, value)| (key(name), value))
-    .collect();
-    for (name, value) in request.headers() {
-        let name = format!("HTTP_{}", name.as_str().to_uppercase().replace('-', "_"));
-        server.insert(key(&name), Value::Str(value.as_bytes().to_vec()));
-    }
-    // Pairs such as a=1; percent signs are left as they are: a demo needs no more.
-    let pairs = |list: &str, separator: char| -> Value {
-        Value::Array(
-            list.split(separator)
-                .filter_map(|pair| pair.trim().split_once('='))
-                .map(|(name, value)| (key(name), text(value)))
-                .collect(),
-        )
-    };
-    let whole: Array = [
-        (key("get"), pairs(query, '&')),
-        (key("server"), Value::Array(server)),
-        (key("cookie"), pairs(header("cookie"), ';')),
-    ]
-    .into_iter()
-    .collect();
-    Value::Array(whole)
+    socket.flush().await
 }
