@@ -59,7 +59,7 @@ pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Opti
 
 #[cold]
 fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>, Failure> {
-    let text = string(call, index, value)?;
+    let text = string(index, value)?;
     match ClientId::parse(text.as_bytes()) {
         Ok(id) => Ok(Some(id)),
         Err(_) if call.family() == Family::Client => {
@@ -94,9 +94,8 @@ pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>, Failure> 
 /// # Errors
 /// Where the type has no string form.
 #[inline]
-pub fn string(call: &Call<'_>, index: usize, value: &Zval) -> Result<PhpString, Failure> {
-    let _ = call;
-    if value.is_array() || value.is_resource() {
+pub fn string(index: usize, value: &Zval) -> Result<PhpString, Failure> {
+    if !value.has_string_form() {
         return Err(Failure::Type(index, "string"));
     }
     value.to_php_string().ok_or(Failure::Thrown)

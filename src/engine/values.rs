@@ -17,6 +17,8 @@ pub trait Zv {
     }
     /// The value converted to a string as PHP does it; `None` where that threw an exception.
     fn to_php_string(&self) -> Option<PhpString>;
+    /// Whether PHP can convert it to a string: not arrays, resources, and objects without `__toString`.
+    fn has_string_form(&self) -> bool;
     /// The value converted to a float.
     fn to_f64(&self) -> f64;
     /// Int, float, string or bool.
@@ -49,6 +51,14 @@ impl Zv for Zval {
         }
         // SAFETY: the engine does not change the value; the answer is null or a reference that we own.
         unsafe { PhpString::from_owned(zval_try_get_string_func(std::ptr::from_ref(self).cast_mut())) }
+    }
+
+    fn has_string_form(&self) -> bool {
+        match self.object() {
+            // SAFETY: a live object has a class.
+            Some(object) => unsafe { !(*object.ce).__tostring.is_null() },
+            None => !self.is_array() && !self.is_resource(),
+        }
     }
 
     fn to_f64(&self) -> f64 {

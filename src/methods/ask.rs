@@ -70,7 +70,7 @@ pub fn client_id_by_uid(call: &mut Call<'_>) -> Result {
 }
 
 fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20])) -> Result {
-    let uid = arguments::string(call, 0, call.arg_or_null(0))?;
+    let uid = arguments::string(0, call.arg_or_null(0))?;
     let target = Target::of(call)?;
     target.for_asking()?;
     target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload| {
@@ -170,7 +170,7 @@ pub fn all_client_count(call: &mut Call<'_>) -> Result {
 /// `getClientIdCountByGroup($group = ''): int`
 pub fn client_id_count_by_group(call: &mut Call<'_>) -> Result {
     let group = match call.arg(0) {
-        Some(group) => arguments::string(call, 0, group)?,
+        Some(group) => arguments::string(0, group)?,
         None => PhpString::new(b""),
     };
     client_count(call, group.as_bytes())

@@ -79,7 +79,7 @@ pub fn update(call: &mut Call<'_>) -> Result {
 /// `getAllClientSessions($group = ''): array`
 pub fn all(call: &mut Call<'_>) -> Result {
     let group = call.arg_or_null(0);
-    let group = if group.truthy() { Some(arguments::string(call, 0, group)?) } else { None };
+    let group = if group.truthy() { Some(arguments::string(0, group)?) } else { None };
     sessions(call, group.as_ref())
 }
 

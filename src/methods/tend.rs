@@ -49,7 +49,7 @@ pub fn send_ext(
 ) -> std::result::Result<bool, Failure> {
     let Some(id) = client else { return Ok(false) };
     let value = call.arg_or_null(1);
-    let text = if value.empty() { PhpString::new(b"") } else { arguments::string(call, 1, value)? };
+    let text = if value.empty() { PhpString::new(b"") } else { arguments::string(1, value)? };
     send_text(call, command, id, text.as_bytes())
 }
 
@@ -74,7 +74,7 @@ pub fn ungroup(call: &mut Call<'_>) -> Result {
         call.answer.set_bool(false);
         return Ok(());
     }
-    let group = arguments::string(call, 0, call.arg_or_null(0))?;
+    let group = arguments::string(0, call.arg_or_null(0))?;
     let target = Target::of(call)?;
     target.for_sending()?;
     let result = target.cluster.ungroup(group.as_bytes(), target.patience);

@@ -130,7 +130,8 @@ impl Cluster {
         let gateway = self.members.of_client(id);
         let link = &gateway.link;
         if self.waits() && !link.is_online() {
-            self.wait_for_any(&[Arc::clone(&gateway)], patience)?;
+            let one = [Arc::clone(&gateway)];
+            self.wait_for_any(&one, patience).inspect_err(|_| self.members.forget_strays(&one))?;
         }
         encode(head, ext, body, |frame| {
             let mut wake = false;
@@ -198,6 +199,43 @@ impl Cluster {
         result
     }
 
+    /// Sends frames to the gateways of some clients, with extension data of its own for each. As in a fan-out one reachable
+    /// gateway is enough; but a gateway that is no member (its address came with a client id) gets its frame only if
+    /// it can be reached: nobody would ever take it otherwise.
+    pub(crate) fn send_to_some(
+        &self,
+        head: Head,
+        frames: &[(ClientId, Vec<u8>)],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let gateways: Vec<_> = frames.iter().map(|(id, _)| self.members.of_client(*id)).collect();
+        if self.waits() && gateways.iter().any(|gateway| !gateway.link.is_online()) {
+            self.wait_for_all(&gateways, patience);
+            let anybody = gateways.iter().any(|gateway| gateway.link.is_online());
+            let outcome = if anybody { Ok(()) } else { self.wait_for_any(&gateways, patience) };
+            let gone: Vec<_> = gateways.iter().filter(|gateway| !gateway.link.is_online()).cloned().collect();
+            self.members.forget_strays(&gone);
+            outcome?;
+        }
+        let mut result = Ok(());
+        let mut fan_out = FanOut::new(gateways.len());
+        for (gateway, (_, ext)) in gateways.iter().zip(frames) {
+            if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {
+                gateway.link.log_unreachable();
+                continue;
+            }
+            let frame = head.frame(ext, body)?;
+            let encoded = Encoded::Copied(&frame);
+            if let Some(refused) = fan_out.push(gateway, encoded) {
+                let settled = self.settle_refused(vec![refused], encoded, patience);
+                result = result.and(settled);
+            }
+        }
+        fan_out.finish(&self.background);
+        result
+    }
+
     /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
     #[inline]
     fn wait_for_fan_out(&self, patience: Patience) -> Result<(), Error> {
@@ -231,6 +269,19 @@ impl Cluster {
             (None, Some(first)) => Err(first.link.late()),
             (None, None) => Ok(()),
         }
+    }
+
+    /// Waits until each of these gateways is connected or cannot be.
+    #[cold]
+    fn wait_for_all(&self, gateways: &[Arc<Gateway>], patience: Patience) {
+        self.background.set_connect_timeout(patience.connect);
+        let attempts: Vec<(&Arc<CommandLink>, Attempt)> =
+            gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
+        let deadline = Instant::now() + patience.connect;
+        // Those that are late are left for the caller to find.
+        let _ = self.background.events.wait(deadline, || {
+            attempts.iter().all(|(link, attempt)| link.outcome(*attempt).is_some()).then_some(())
+        });
     }
 
     /// Frames of a fan-out that found no room: waits for it in client mode; says in the log who did not get theirs.

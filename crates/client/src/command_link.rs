@@ -255,6 +255,11 @@ impl CommandLink {
         self.log("refused a frame", &format!("its queue of {limit} bytes is full"));
     }
 
+    /// A message to some clients did not go to those of this gateway.
+    pub(crate) fn log_unreachable(&self) {
+        self.log("left out", &self.failure_reason());
+    }
+
     fn log(&self, event: &str, reason: &str) {
         self.background.log.line(format_args!("tcp://{} {event}: {reason}", self.address));
     }
@@ -286,12 +291,17 @@ impl CommandLink {
             if !drain.is_over(&self.queue) {
                 pause.failed(self, &failure);
             }
+            let long_away = pause.is_long_away();
             let pause = pause.next(&failure);
             self.online.store(false, Ordering::Relaxed);
             self.queue.failed(failure, &mut batch);
             self.background.events.notify();
             if drain.is_over(&self.queue) {
                 break;
+            }
+            if long_away && self.queue.rest() {
+                // Nothing waits for it: the next frame starts the link again.
+                return;
             }
             tokio::select! {
                 () = sleep(pause) => {}
@@ -560,9 +570,13 @@ impl Pause {
         }
     }
 
+    fn is_long_away(&self) -> bool {
+        self.away_since.is_some_and(|since| since.elapsed() > LONG_AWAY)
+    }
+
     /// The next pause: exponential, with jitter, so that many processes do not come back at the same instant.
     fn next(&mut self, failure: &Failure) -> Duration {
-        let long = failure.rejected || self.away_since.is_some_and(|since| since.elapsed() > LONG_AWAY);
+        let long = failure.rejected || self.is_long_away();
         let limit = if long { BACKOFF_LIMIT_LONG } else { BACKOFF_LIMIT };
         let first = if failure.rejected { BACKOFF_LIMIT_LONG } else { BACKOFF };
         let pause = first.saturating_mul(1 << self.attempts.min(16)).min(limit);

@@ -54,13 +54,11 @@ impl Cluster {
 
     /// Sends to these clients (`sendToAll` with a list, command 6): one frame per gateway concerned.
     pub fn send_to_clients(&self, ids: &[ClientId], message: Message<'_>, patience: Patience) -> Result {
-        let mut result = Ok(());
-        for (first, connections) in by_gateway(ids) {
-            let ext = connections_json(b"{\"connections\":", &connections);
-            let head = message.head(Command::SendToAll, 0);
-            result = result.and(self.send_to(first, head, &ext, message.body, patience));
-        }
-        result
+        let frames: Vec<_> = by_gateway(ids)
+            .into_iter()
+            .map(|(first, connections)| (first, connections_json(b"{\"connections\":", &connections)))
+            .collect();
+        self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, patience)
     }
 
     /// Sends to all clients but these (`sendToAll` with exclusions, command 6).

@@ -112,6 +112,24 @@ impl Members {
         Arc::clone(stray)
     }
 
+    /// Whether the gateway stands in a list, and is not known from a client id only.
+    pub(crate) fn is_listed(&self, gateway: &Arc<Gateway>) -> bool {
+        let state = lock(&self.state);
+        let asked = state.asked.iter().flat_map(|(_, asked)| asked);
+        state.listed.iter().chain(asked).any(|listed| Arc::ptr_eq(listed, gateway))
+    }
+
+    /// Lets go of those of these gateways that are known from a client id only.
+    #[cold]
+    pub(crate) fn forget_strays(&self, gateways: &[Arc<Gateway>]) {
+        let mut state = lock(&self.state);
+        for gateway in gateways {
+            if state.strays.remove(&gateway.address.key()).is_some() {
+                gateway.link.retire();
+            }
+        }
+    }
+
     /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
     pub(crate) fn follow<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);

@@ -299,8 +299,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         if matches!(state.phase, Phase::Retired) {
             return Pushed::Retired;
         }
-        // An empty queue takes one frame of any size, so that a message over the limit can be sent at all.
-        if state.bytes > 0 && state.bytes + len > self.limit {
+        if !self.has_room(&state, len) {
             state.counters.refused += 1;
             return Pushed::Full;
         }
@@ -318,7 +317,14 @@ impl<S: Sink + Clone> SendQueue<S> {
         state.announce()
     }
 
-    /// How many frames the gateway is not yet known to have processed.
+    /// A frame that is over the limit by itself is taken as the original takes every frame: as long as the limit is not
+    /// reached yet. Otherwise it could never be sent.
+    fn has_room(&self, state: &State<S>, len: usize) -> bool {
+        state.bytes + len <= self.limit || (len > self.limit && state.bytes < self.limit)
+    }
+
+    /// Whether there are frames that the gateway is not yet known to have
+    /// processed.
     pub(crate) fn outstanding(&self) -> bool {
         let state = lock(&self.state);
         state.issued > state.confirmed
@@ -371,8 +377,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Waits until a frame of `len` bytes has room. False: the deadline has passed.
     pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
         let room = |state: &State<S>, _| {
-            let room = state.bytes == 0 || state.bytes + len <= self.limit;
-            (room || matches!(state.phase, Phase::Retired)).then_some(Ok(()))
+            (self.has_room(state, len) || matches!(state.phase, Phase::Retired)).then_some(Ok(()))
         };
         matches!(self.wait(deadline, room), Ok(true))
     }
@@ -484,6 +489,17 @@ impl<S: Sink + Clone> SendQueue<S> {
         }
         state.recount_barriers();
         self.wake(state);
+    }
+
+    /// Goes back to [`Phase::Unused`] if nothing waits. True: the background is done with it.
+    pub(crate) fn rest(&self) -> bool {
+        let mut state = lock(&self.state);
+        let idle = state.bytes == 0 && matches!(state.phase, Phase::Failed(_));
+        if idle {
+            state.phase = Phase::Unused;
+            state.announced = false;
+        }
+        idle
     }
 
     /// Takes the next batch. False: there is nothing to write, and the turn is the caller's again.
