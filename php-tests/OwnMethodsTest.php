@@ -6,6 +6,7 @@ namespace GatewayWorker\Tests;
 
 use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Tests\Support\ClusterTestCase;
+use GatewayWorker\Tests\Support\Gatewayd;
 use GatewayWorker\Tests\Support\Php;
 
 /**
@@ -13,6 +14,16 @@ use GatewayWorker\Tests\Support\Php;
  */
 final class OwnMethodsTest extends ClusterTestCase
 {
+    /** Goes before the code of a process of its own: flush() waits for all that a process has sent, to whomever. */
+    private const PREPARE = <<<'PHP'
+        use GatewayWorker\Lib\Gateway;
+        require $argv[1];
+        [Gateway::$registerAddress, Gateway::$secretKey, $workerOf] = unserialize($argv[2]);
+        if ($workerOf !== null) {
+            Gateway::setBusinessWorker(new GatewayWorker\Tests\Support\WorkerStub($workerOf));
+        }
+        PHP;
+
     /**
      * @dataProvider modes
      * @group better-than-original
@@ -21,21 +32,38 @@ final class OwnMethodsTest extends ClusterTestCase
     {
         $this->enter($mode);
         $client = $this->text(1);
-        for ($i = 0; $i < 100; $i++) {
-            Gateway::sendToClient($client->clientId(), "$i");
-        }
-        self::assertTrue(Gateway::flush());
-        self::assertTrue(Gateway::flush(1.0), 'there is nothing left');
-        self::assertTrue(Gateway::flush(timeout: 1));
+        $php = $this->inAProcess('
+            $flushed = [Gateway::flush()];
+            for ($i = 0; $i < 100; $i++) {
+                Gateway::sendToClient($argv[3], "$i");
+            }
+            array_push($flushed, Gateway::flush(), Gateway::flush(1.0), Gateway::flush(timeout: 1));
+            echo json_encode($flushed);
+            posix_kill(getmypid(), 9); // nothing is left to be done at the end of the process
+        ', strpos($mode, 'worker') === 0, [$client->clientId()]);
+        self::assertSame('[true,true,true,true]', $php->stdout, $php->stderr);
         $this->assertReceived(array_map('strval', range(0, 99)), $client);
     }
 
     /**
      * @group better-than-original
      */
-    public function testFlushIsTrueBeforeTheFirstCommand(): void
+    public function testFlushIsFalseWhileACommandIsNotOut(): void
     {
-        self::assertTrue(Gateway::flush());
+        $cluster = Gatewayd::start();
+        try {
+            $this->pointAt($cluster);
+            $cluster->gateway('stop_gateway', 1);
+            $cluster->gateway('add_address', 1);
+            $php = $this->inAProcess('
+                Gateway::sendToAll("for the dead, too");
+                echo json_encode([Gateway::flush(0.1), Gateway::flush(0)]);
+                posix_kill(getmypid(), 9);
+            ', false);
+            self::assertSame('[false,false]', $php->stdout, $php->stderr);
+        } finally {
+            $cluster->stop();
+        }
     }
 
     /**
@@ -85,5 +113,21 @@ final class OwnMethodsTest extends ClusterTestCase
             self::assertSame("$i", $client->receive());
         }
         $this->assertReceived([], $client);
+    }
+
+    /**
+     * @param list<string> $arguments from $argv[3] on
+     */
+    private function inAProcess(string $code, bool $worker, array $arguments = []): Php
+    {
+        $configuration = [
+            Gateway::$registerAddress,
+            Gateway::$secretKey,
+            $worker ? $this->cluster->internalAddresses() : null,
+        ];
+        return Php::run(
+            self::PREPARE . $code,
+            array_merge([__DIR__ . '/bootstrap.php', serialize($configuration)], $arguments)
+        );
     }
 }
