@@ -33,12 +33,11 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>, Failure
         }
         return Ok(current);
     }
-    if let Some(context) = Context::of(call) {
-        if context.is_current(value) {
-            if let Some(current) = context.current() {
-                return Ok(Some(current));
-            }
-        }
+    if let Some(context) = Context::of(call)
+        && context.is_current(value)
+        && let Some(current) = context.current()
+    {
+        return Ok(Some(current));
     }
     listed_client(call, index, value)
 }
@@ -49,10 +48,10 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>, Failure
 /// As [`client`].
 #[inline]
 pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>, Failure> {
-    if let Some(id) = value.zend_str() {
-        if let Ok(id) = ClientId::parse(id.as_bytes()) {
-            return Ok(Some(id));
-        }
+    if let Some(id) = value.zend_str()
+        && let Ok(id) = ClientId::parse(id.as_bytes())
+    {
+        return Ok(Some(id));
     }
     bad_client(call, index, value)
 }

@@ -77,7 +77,8 @@ fn guarded(run: impl FnOnce()) -> i32 {
     }
 }
 
-/// The module, as the engine finds it.
+// The module, as the engine finds it. The macro drops a doc comment.
+#[allow(missing_docs)]
 #[php_module]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
     module

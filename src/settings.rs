@@ -175,8 +175,8 @@ unsafe extern "C" fn modified(
     _entry: *mut zend_ini_entry,
     value: *mut zend_string,
     setting: *mut c_void,
-    _2: *mut c_void,
-    _3: *mut c_void,
+    _unused: *mut c_void,
+    _unused_too: *mut c_void,
     _stage: c_int,
 ) -> c_int {
     // SAFETY: the engine passes what was registered: a pointer to a static.

@@ -86,13 +86,13 @@ pub fn all(call: &mut Call<'_>) -> Result {
 /// `getAllClientInfo($group = ''): array`: deprecated in the original too
 pub fn all_deprecated(call: &mut Call<'_>) -> Result {
     complain(call, "deprecated, use getAllClientSessions()");
-    delegated(call).map_or_else(|| all(call), |answered| answered)
+    delegated(call).unwrap_or_else(|| all(call))
 }
 
 /// `getClientInfoByGroup($group): array`: deprecated in the original too
 pub fn of_group_deprecated(call: &mut Call<'_>) -> Result {
     complain(call, "deprecated, use getClientSessionsByGroup()");
-    delegated(call).map_or_else(|| all(call), |answered| answered)
+    delegated(call).unwrap_or_else(|| all(call))
 }
 
 /// `getClientSessionsByGroup($group): array`
@@ -101,7 +101,7 @@ pub fn of_group(call: &mut Call<'_>) -> Result {
         *call.answer = ArrayBuilder::with_capacity(0).into_zval();
         return Ok(());
     }
-    delegated(call).map_or_else(|| all(call), |answered| answered)
+    delegated(call).unwrap_or_else(|| all(call))
 }
 
 /// Where a subclass overrides `getAllClientSessions`, it answers.

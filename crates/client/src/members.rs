@@ -95,10 +95,10 @@ impl Members {
     fn stray(&self, id: ClientId) -> Arc<Gateway> {
         let mut state = lock(&self.state);
         let key = GatewayKey::from(id);
-        if let Some((_, asked)) = &state.asked {
-            if let Some(gateway) = asked.iter().find(|gateway| gateway.address.key() == key) {
-                return Arc::clone(gateway);
-            }
+        if let Some((_, asked)) = &state.asked
+            && let Some(gateway) = asked.iter().find(|gateway| gateway.address.key() == key)
+        {
+            return Arc::clone(gateway);
         }
         if state.strays.len() >= MOST_STRAYS && !state.strays.contains_key(&key) {
             for (_, gateway) in state.strays.drain() {

@@ -140,10 +140,8 @@ fn see_commands(questions: &[Question<'_>], command: Command, patience: Patience
         .iter()
         .filter_map(|question| Some((question.gateway, question.gateway.link.barrier(&mut wake)?)))
         .collect();
-    if wake {
-        if let Some((gateway, _)) = barriers.first() {
-            gateway.link.wake();
-        }
+    if wake && let Some((gateway, _)) = barriers.first() {
+        gateway.link.wake();
     }
     let deadline = Instant::now() + patience.reply;
     for (gateway, issued) in barriers {

@@ -138,10 +138,10 @@ impl Register {
             if listed {
                 return Ok(());
             }
-            if state.failed_rounds > rounds {
-                if let Some(error) = state.error.clone() {
-                    return Err(error);
-                }
+            if state.failed_rounds > rounds
+                && let Some(error) = state.error.clone()
+            {
+                return Err(error);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

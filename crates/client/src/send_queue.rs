@@ -650,10 +650,10 @@ impl<S: Sink> State<S> {
         self.counters.written_bytes += batch.written_bytes as u64;
         self.counters.written += batch.written_frames;
         (batch.written_bytes, batch.written_frames) = (0, 0);
-        if let Some(buffer) = batch.emptied.take() {
-            if buffer.capacity() <= CHUNK {
-                self.spare = buffer;
-            }
+        if let Some(buffer) = batch.emptied.take()
+            && buffer.capacity() <= CHUNK
+        {
+            self.spare = buffer;
         }
     }
 
@@ -662,7 +662,7 @@ impl<S: Sink> State<S> {
     fn recount_barriers(&mut self) {
         let queued: usize = self.waiting.iter().map(Chunk::unsent_barriers).sum();
         let lost = self.barriers.len().saturating_sub(queued);
-        let last_lost = self.barriers.drain(..lost).last();
+        let last_lost = self.barriers.drain(..lost).next_back();
         if let (Some(issued), 0) = (last_lost, queued) {
             self.barriers.push_back(issued);
             self.append_barrier();
