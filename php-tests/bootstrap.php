@@ -5,8 +5,8 @@
  *
  * GATEWAYWORKER_TESTS_ALLOW_USERLAND=1 holds the tests against the original: a userland class
  * GatewayWorker\Lib\Gateway (brought in with auto_prepend_file) is accepted in place of the extension. Every test
- * passes with it then, save those in the group "better-than-original", each of which fails (those of
- * ReadYourWritesTest where there is a BusinessWorker).
+ * passes with it then, save those in the group "better-than-original", each of which fails (in ReadYourWritesTest,
+ * where the original depends on luck, some may pass).
  */
 
 declare(strict_types=1);
