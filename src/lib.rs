@@ -3,6 +3,9 @@
 //! Nothing here opens a socket (that is [`gatewayworker_client`]), and nothing there knows the engine. The way of a call:
 //! [`surface`] (which methods there are) → [`call`] (the frame of one call) → [`methods`] (what each does) → the core.
 
+// The one public function is made by a macro, which drops its doc comment.
+#![allow(missing_docs)]
+
 mod arguments;
 mod call;
 mod class;
@@ -77,8 +80,7 @@ fn guarded(run: impl FnOnce()) -> i32 {
     }
 }
 
-// The module, as the engine finds it. The macro drops a doc comment.
-#[allow(missing_docs)]
+/// The module, as the engine finds it.
 #[php_module]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
     module
