@@ -309,7 +309,7 @@ final class ArgumentTest extends ClusterTestCase
         $message = 'the next call works';
         Gateway::$connectTimeout = 3;
         self::assertSame(1, Gateway::getAllClientCount(), $message);
-        $fence = self::name('fence');
+        $fence = self::unusedName('fence');
         self::assertTrue(Gateway::sendToClient($client->clientId(), $fence), $message);
         self::assertLessThanOrEqual(1, count($client->receiveUntil($fence)));
     }

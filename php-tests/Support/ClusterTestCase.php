@@ -117,7 +117,7 @@ abstract class ClusterTestCase extends GatewayTestCase
     /**
      * A name that no other test uses.
      */
-    protected static function name(string $prefix): string
+    protected static function unusedName(string $prefix): string
     {
         return $prefix . '-' . ++self::$counter;
     }
@@ -131,7 +131,7 @@ abstract class ClusterTestCase extends GatewayTestCase
      */
     protected function assertReceived(array $messages, Client $client, string $why = ''): void
     {
-        $fence = self::name('fence');
+        $fence = self::unusedName('fence');
         Gateway::sendToClient($client->clientId(), $fence);
         self::assertSame($messages, $client->receiveUntil($fence), $why);
     }
