@@ -205,6 +205,11 @@ impl CommandLink {
         self.background.waker.wake();
     }
 
+    /// Tells the background of a barrier, for which a caller waits.
+    pub(crate) fn wake_urgently(&self) {
+        self.background.waker.wake_urgently();
+    }
+
     pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
         self.queue.wait_room(len, deadline)
     }

@@ -34,6 +34,8 @@ struct State {
     asked: Option<(Vec<String>, Vec<Arc<Gateway>>)>,
     /// Known from client ids only.
     strays: HashMap<GatewayKey, Arc<Gateway>>,
+    /// The stray that was wanted last: scripts that only send to single clients need no list.
+    last_stray: Option<Arc<Gateway>>,
 }
 
 impl Members {
@@ -87,6 +89,9 @@ impl Members {
         if let Some(gateway) = state.listed.iter().find(|gateway| gateway.address.key() == key) {
             return Arc::clone(gateway);
         }
+        if let Some(stray) = state.last_stray.as_ref().filter(|stray| stray.address.key() == key) {
+            return Arc::clone(stray);
+        }
         drop(state);
         self.stray(id)
     }
@@ -101,6 +106,7 @@ impl Members {
             return Arc::clone(gateway);
         }
         if state.strays.len() >= MOST_STRAYS && !state.strays.contains_key(&key) {
+            state.last_stray = None;
             for (_, gateway) in state.strays.drain() {
                 gateway.link.retire();
             }
@@ -109,7 +115,9 @@ impl Members {
             let address = GatewayAddress::from_client_id(id, &self.background.settings.address_map);
             Gateway::new(address, &self.secret, &self.background)
         });
-        Arc::clone(stray)
+        let stray = Arc::clone(stray);
+        state.last_stray = Some(Arc::clone(&stray));
+        stray
     }
 
     /// Whether the gateway stands in a list, and is not known from a client id only.
@@ -123,6 +131,7 @@ impl Members {
     #[cold]
     pub(crate) fn forget_strays(&self, gateways: &[Arc<Gateway>]) {
         let mut state = lock(&self.state);
+        state.last_stray = None;
         for gateway in gateways {
             if state.strays.remove(&gateway.address.key()).is_some() {
                 gateway.link.retire();
@@ -164,6 +173,7 @@ impl Members {
         state: &mut State,
         addresses: &[T],
     ) -> (Vec<Arc<Gateway>>, Vec<String>) {
+        state.last_stray = None;
         let map = &self.background.settings.address_map;
         let mut named = Vec::new();
         let mut gateways: Vec<Arc<Gateway>> = Vec::with_capacity(addresses.len());

@@ -141,7 +141,7 @@ fn see_commands(questions: &[Question<'_>], command: Command, patience: Patience
         .filter_map(|question| Some((question.gateway, question.gateway.link.barrier(&mut wake)?)))
         .collect();
     if wake && let Some((gateway, _)) = barriers.first() {
-        gateway.link.wake();
+        gateway.link.wake_urgently();
     }
     let deadline = Instant::now() + patience.reply;
     for (gateway, issued) in barriers {
