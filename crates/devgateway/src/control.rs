@@ -103,7 +103,7 @@ impl Control {
             }
             Request::StartGateway { gateway } => {
                 let node = self.node(gateway)?;
-                node.start().await.map_err(|error| error.to_string())?;
+                node.start().map_err(|error| error.to_string())?;
                 if let Some(register) = &self.register {
                     register.add(node.addresses.get().internal.to_string());
                 }
@@ -128,7 +128,7 @@ impl Control {
                 return Ok(json!({ "addresses": register.addresses() }));
             }
             Request::StopRegister => self.register()?.stop().await,
-            Request::StartRegister => self.register()?.start().await.map_err(|error| error.to_string())?,
+            Request::StartRegister => self.register()?.start().map_err(|error| error.to_string())?,
         }
         Ok(json!({ "ok": true }))
     }

@@ -116,7 +116,7 @@ async fn run(
     ready: mpsc::Sender<io::Result<Addresses>>,
     mut requests: UnboundedReceiver<(Json, mpsc::Sender<Json>)>,
 ) {
-    let (control, addresses) = match start(config).await {
+    let (control, addresses) = match start(config) {
         Ok(started) => started,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -129,11 +129,11 @@ async fn run(
     }
 }
 
-async fn start(config: Config) -> io::Result<(Rc<Control>, Addresses)> {
+fn start(config: Config) -> io::Result<(Rc<Control>, Addresses)> {
     let register = match config.register {
         Some(address) => {
             let register = Register::new(address, config.clone());
-            register.start().await?;
+            register.start()?;
             Some(register)
         }
         None => None,
@@ -148,13 +148,13 @@ async fn start(config: Config) -> io::Result<(Rc<Control>, Addresses)> {
             websocket: SocketAddrV4::new(*internal.ip(), client_port(config.websocket_port)),
         };
         let node = Node::new(config.clone(), addresses, clock);
-        node.start().await?;
+        node.start()?;
         if let Some(register) = &register {
             register.add(node.addresses.get().internal.to_string());
         }
         nodes.push(node);
     }
-    let (listener, control_address) = listen(config.control).await?;
+    let (listener, control_address) = listen(config.control)?;
     let addresses = Addresses {
         pid: std::process::id(),
         control: control_address,

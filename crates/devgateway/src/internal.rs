@@ -171,7 +171,6 @@ impl Link {
             Ok(command) => {
                 let reply = self.node.gateway.borrow_mut().execute(command, frame);
                 if let Some(reply) = reply.filter(|_| !muted) {
-                    let reply = reply.to_bytes();
                     // No reply is over 4 GiB, since no session and no list is.
                     self.output
                         .extend_from_slice(&u32::try_from(reply.len()).unwrap_or(u32::MAX).to_be_bytes());

@@ -7,7 +7,7 @@ use std::net::SocketAddrV4;
 use std::rc::Rc;
 
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_local};
 
@@ -88,14 +88,14 @@ impl Node {
     }
 
     /// Listens at the node's addresses, the free ports of which become fixed by it.
-    pub(crate) async fn start(self: &Rc<Self>) -> io::Result<()> {
+    pub(crate) fn start(self: &Rc<Self>) -> io::Result<()> {
         if self.is_alive() {
             return Ok(());
         }
         let GatewayAddresses { internal, text, websocket } = self.addresses.get();
-        let (internal_listener, internal) = listen(internal).await?;
-        let (text_listener, text) = listen(text).await?;
-        let (websocket_listener, websocket) = listen(websocket).await?;
+        let (internal_listener, internal) = listen(internal)?;
+        let (text_listener, text) = listen(text)?;
+        let (websocket_listener, websocket) = listen(websocket)?;
         self.addresses.set(GatewayAddresses { internal, text, websocket });
         self.gateway.replace(Gateway::new(internal, self.config.greet, self.config.strict));
         let mut services = self.services.borrow_mut();
@@ -151,13 +151,23 @@ impl Node {
     }
 }
 
+/// Connections that wait to be accepted; thousands of clients may come at once.
+const BACKLOG: u32 = 4096;
+
 /// Listens; answers the address as well, with its real port.
-pub(crate) async fn listen(address: SocketAddrV4) -> io::Result<(TcpListener, SocketAddrV4)> {
-    let naming =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
-    let listener = TcpListener::bind(address).await.map_err(naming)?;
-    let port = listener.local_addr().map_err(naming)?.port();
-    Ok((listener, SocketAddrV4::new(*address.ip(), port)))
+pub(crate) fn listen(address: SocketAddrV4) -> io::Result<(TcpListener, SocketAddrV4)> {
+    let open = || {
+        let socket = TcpSocket::new_v4()?;
+        // So that a gateway can come back while connections to the old one linger in the kernel.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address.into())?;
+        let listener = socket.listen(BACKLOG)?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, SocketAddrV4::new(*address.ip(), port)))
+    };
+    open().map_err(|error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
+    })
 }
 
 /// Ends tasks; the sockets they own are closed when the future is ready.

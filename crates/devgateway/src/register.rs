@@ -72,9 +72,9 @@ impl Register {
     }
 
     /// Listens at the register's address, a free port of which becomes fixed by it.
-    pub(crate) async fn start(self: &Rc<Self>) -> io::Result<()> {
+    pub(crate) fn start(self: &Rc<Self>) -> io::Result<()> {
         if self.listener.borrow().is_none() {
-            let (listener, address) = listen(self.address.get()).await?;
+            let (listener, address) = listen(self.address.get())?;
             self.address.set(address);
             let task = spawn_local(self.clone().accept(listener)).abort_handle();
             self.listener.replace(Some(task));
