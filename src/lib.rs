@@ -19,8 +19,6 @@ mod surface;
 mod target;
 mod worker;
 
-use std::time::Duration;
-
 use ext_php_rs::prelude::*;
 use ext_php_rs::zend::ModuleEntry;
 use gatewayworker_client::Process;
@@ -44,7 +42,7 @@ extern "C" fn startup(_kind: i32, module: i32) -> i32 {
 /// The end of the module: what was accepted is delivered, within `gatewayworker.flush_timeout`; the background ends.
 extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
     guarded(|| {
-        let flush = Duration::from_secs_f64(settings::flush_timeout());
+        let flush = settings::flush_timeout();
         let end = Process::shutdown(flush);
         for line in end.log {
             engine::globals::log(&line);
@@ -64,6 +62,7 @@ extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
 extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
     guarded(|| {
         target::forget();
+        settings::keep_flush_timeout();
         call::tell_background_log();
     })
 }

@@ -1,6 +1,6 @@
 //! The settings `gatewayworker.*` of php.ini: validated when they are set, kept for the calls to read at no cost.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int, c_void};
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ thread_local! {
             address_map: AddressMap::EMPTY,
         })
     };
+}
+
+thread_local! {
+    static LAST_FLUSH_TIMEOUT: Cell<Option<f64>> = const { Cell::new(None) };
 }
 
 /// One setting.
@@ -149,7 +153,7 @@ fn flag(text: &str) -> Result<bool, &'static str> {
 fn seconds(text: &str, least: f64) -> Result<f64, &'static str> {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() && (least..=86_400.0).contains(&value) => Ok(value),
-        _ => Err("a number of seconds above 0 and up to a day is due"),
+        _ => Err("a number of seconds, up to a day, is due"),
     }
 }
 
@@ -252,9 +256,16 @@ pub fn gateway_client() -> bool {
     get(|values| values.gateway_client)
 }
 
-/// `gatewayworker.flush_timeout`: how many seconds the end of the process waits for what is queued.
-pub fn flush_timeout() -> f64 {
-    get(|values| values.flush_timeout)
+/// `gatewayworker.flush_timeout`: how long the end of the process waits for what is queued. As the last request had it:
+/// the engine takes back what `ini_set()` has changed before modules end.
+pub fn flush_timeout() -> Duration {
+    let seconds = LAST_FLUSH_TIMEOUT.get().unwrap_or_else(|| get(|values| values.flush_timeout));
+    Duration::from_secs_f64(seconds)
+}
+
+/// At the end of a request: what is left to be done at the end of the process goes by its settings.
+pub fn keep_flush_timeout() {
+    LAST_FLUSH_TIMEOUT.set(Some(get(|values| values.flush_timeout)));
 }
 
 /// `gatewayworker.query_timeout`: how long a gateway has to answer.

@@ -31,10 +31,28 @@ pub struct Target {
 struct Last {
     family: Family,
     generation: u64,
-    /// Null in worker mode.
-    register: Zval,
+    from: From,
     secret: Zval,
     cluster: Arc<Cluster>,
+}
+
+/// Where the gateways are known from.
+enum From {
+    /// The registers in this value of `$registerAddress`.
+    Registers(Zval),
+    /// The BusinessWorker of this number.
+    Worker(u32),
+}
+
+impl From {
+    #[inline]
+    fn is_same(&self, worker: Option<&Worker>, register: &Zval) -> bool {
+        match (self, worker) {
+            (Self::Registers(last), None) => is_same(last, register),
+            (Self::Worker(last), Some(worker)) => *last == worker.number(),
+            _ => false,
+        }
+    }
 }
 
 thread_local! {
@@ -64,15 +82,13 @@ impl Target {
                 scope.static_property(&names().addresses_cache_disable),
             )
         };
-        let connect = timeout.map_or(3.0, Zv::to_f64);
-        // What PHP's stream functions make of a time-out that is no time: they do not wait.
-        let connect = Duration::try_from_secs_f64(connect).unwrap_or(Duration::ZERO);
+        let connect = seconds(timeout.map_or(3.0, Zv::to_f64));
         let patience = Patience { connect, reply: settings::query_timeout() };
         let fresh = fresh.is_some_and(Zv::truthy);
         let null = Zval::new();
         let secret = secret.unwrap_or(&null);
-        let register = if worker.is_some() { &null } else { register.unwrap_or(&null) };
-        let cluster = cluster(call.family(), register, secret)?;
+        let register = register.unwrap_or(&null);
+        let cluster = cluster(call.family(), worker.as_ref(), register, secret)?;
         Ok(Self { cluster, patience, worker, fresh })
     }
 
@@ -132,13 +148,18 @@ impl Target {
 
 /// The cluster of these statics: usually the same as for the last call.
 #[inline]
-fn cluster(family: Family, register: &Zval, secret: &Zval) -> Result<Arc<Cluster>, Failure> {
+fn cluster(
+    family: Family,
+    worker: Option<&Worker>,
+    register: &Zval,
+    secret: &Zval,
+) -> Result<Arc<Cluster>, Failure> {
     let known = LAST.with_borrow(|last| match last {
         Some(last)
             if last.family == family
                 && last.generation == fork::generation()
                 && is_same(&last.secret, secret)
-                && is_same(&last.register, register) =>
+                && last.from.is_same(worker, register) =>
         {
             Some(Arc::clone(&last.cluster))
         }
@@ -146,22 +167,26 @@ fn cluster(family: Family, register: &Zval, secret: &Zval) -> Result<Arc<Cluster
     });
     match known {
         Some(cluster) => Ok(cluster),
-        None => find(family, register, secret),
+        None => find(family, worker, register, secret),
     }
 }
 
 #[cold]
-fn find(family: Family, register: &Zval, secret: &Zval) -> Result<Arc<Cluster>, Failure> {
+fn find(
+    family: Family,
+    worker: Option<&Worker>,
+    register: &Zval,
+    secret: &Zval,
+) -> Result<Arc<Cluster>, Failure> {
     let key = secret.to_php_string().ok_or(Failure::Thrown)?;
     let id = ClusterId {
         user: match family {
             Family::Worker => "GatewayWorker\\Lib\\Gateway",
             Family::Client => "GatewayClient\\Gateway",
         },
-        discovery: if register.is_null() {
-            Discovery::Caller
-        } else {
-            Discovery::Registers(registers(register)?)
+        discovery: match worker {
+            Some(worker) => Discovery::Caller(worker.number()),
+            None => Discovery::Registers(registers(register)?),
         },
         secret: Secret::new(key.as_bytes()),
     };
@@ -170,7 +195,10 @@ fn find(family: Family, register: &Zval, secret: &Zval) -> Result<Arc<Cluster>, 
     let last = Last {
         family,
         generation: fork::generation(),
-        register: register.shallow_clone(),
+        from: match worker {
+            Some(worker) => From::Worker(worker.number()),
+            None => From::Registers(register.shallow_clone()),
+        },
         secret: secret.shallow_clone(),
         cluster: Arc::clone(&cluster),
     };
@@ -185,10 +213,24 @@ fn registers(value: &Zval) -> Result<Vec<String>, Failure> {
         let text = value.deref_php().to_php_string().ok_or(Failure::Thrown)?;
         Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
     };
-    match value.array() {
-        Some(list) => array::entries(list).map(|(_, value)| address(value)).collect(),
-        None => Ok(vec![address(value)?]),
+    let registers: Vec<String> = match value.array() {
+        Some(list) => {
+            array::entries(list).map(|(_, value)| address(value)).collect::<Result<_, Failure>>()?
+        }
+        None => vec![address(value)?],
+    };
+    if registers.iter().all(String::is_empty) {
+        return Err(Failure::Exception(
+            "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)".into(),
+        ));
     }
+    Ok(registers)
+}
+
+/// Seconds of PHP code as a time to wait: none where they are negative or no number, and a day at the most.
+pub fn seconds(value: f64) -> Duration {
+    // A comparison with NaN is false.
+    if value > 0.0 { Duration::from_secs_f64(value.min(86_400.0)) } else { Duration::ZERO }
 }
 
 /// Whether both are the very same value, without looking into strings and arrays.

@@ -26,6 +26,12 @@ impl Worker {
         self.0.object()
     }
 
+    /// A number that no other live object has.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.object().map_or(0, |object| object.handle)
+    }
+
     /// Whether it has a connection to this gateway.
     pub fn is_connected_to(&self, address: &str) -> bool {
         self.connections()

@@ -36,8 +36,14 @@ impl SmartString {
 
     /// The string, with the length that the engine keeps up to date.
     fn finish(self) -> Option<PhpString> {
-        // SAFETY: null, or a string of which we own the only reference.
-        unsafe { PhpString::from_owned(self.string) }
+        // SAFETY: null, or a string of which we own the only reference; the engine has kept room for the zero byte at its
+        // end, which smart_str_0() would write.
+        unsafe {
+            if let Some(string) = self.string.as_mut() {
+                *string.val.as_mut_ptr().add(string.len) = 0;
+            }
+            PhpString::from_owned(self.string)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::ReplyError;
+use gatewayworker_client::wire::php::reader::ReadError;
 use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token};
 
 use super::{ArrayBuilder, PhpString, object, serializer};
@@ -14,14 +15,21 @@ use super::{ArrayBuilder, PhpString, object, serializer};
 /// [`object::exception_pending`].
 pub fn unserialize(bytes: &[u8]) -> Result<Zval, ReplyError> {
     let mut reader = Reader::new(bytes);
-    if let Some(value) = plain(&mut reader)? {
-        reader.finish()?;
-        return Ok(value);
+    match plain(&mut reader) {
+        Ok(Some(value)) => {
+            reader.finish()?;
+            return Ok(value);
+        }
+        Ok(None) => {
+            // Malformed data is found here, so that the engine has nothing to warn about.
+            let mut reader = Reader::new(bytes);
+            reader.skip()?;
+            reader.finish()?;
+        }
+        // The engine goes deeper than our reader.
+        Err(ReplyError::Read(ReadError::Depth { .. })) => {}
+        Err(error) => return Err(error),
     }
-    // Malformed data is found here, so that the engine has nothing to warn about.
-    let mut reader = Reader::new(bytes);
-    reader.skip()?;
-    reader.finish()?;
     let value = serializer::unserialize(bytes);
     if object::exception_pending() {
         return Err(ReplyError::Shape("an object in it threw an exception"));

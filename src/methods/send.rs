@@ -1,5 +1,7 @@
 //! `sendToAll`, `sendToClient`, `sendToCurrentClient`, `sendToUid`, `sendToGroup`.
 
+use std::collections::HashSet;
+
 use gatewayworker_client::wire::ClientId;
 
 use crate::arguments::{self, Body, complain};
@@ -60,6 +62,7 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
     let (message, patience) = (body.message(), target.patience);
     let result = if some {
         let mut ids = arguments::clients(call, 1)?;
+        let excluded: HashSet<ClientId> = excluded.iter().copied().collect();
         ids.retain(|id| !excluded.contains(id) && target.reaches(*id));
         target.cluster.send_to_clients(&ids, message, patience)
     } else {

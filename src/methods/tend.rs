@@ -1,8 +1,6 @@
 //! Binding, groups, and what concerns the process: `bindUid`, `unbindUid`, `joinGroup`, `leaveGroup`, `ungroup`,
 //! `setBusinessWorker`, `flush`, `status`.
 
-use std::time::Duration;
-
 use gatewayworker_client::Process;
 use gatewayworker_client::wire::{ClientId, Command};
 
@@ -11,7 +9,7 @@ use crate::call::{Call, Failure};
 use crate::engine::names::names;
 use crate::engine::{PhpString, Zv, globals};
 use crate::info;
-use crate::target::Target;
+use crate::target::{Target, seconds};
 
 type Result = std::result::Result<(), Failure>;
 
@@ -101,12 +99,17 @@ pub fn set_business_worker(call: &mut Call<'_>) -> Result {
 pub fn flush(call: &mut Call<'_>) -> Result {
     let timeout = match call.arg(0) {
         None => 5.0,
-        Some(value) if value.is_array() || value.is_object() || value.is_string() => {
-            return Err(Failure::Type(0, "float"));
-        }
-        Some(value) => value.to_f64(),
+        Some(value) => match value.zend_str() {
+            Some(text) => text
+                .as_str()
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+                .ok_or(Failure::Type(0, "float"))?,
+            None if value.is_array() || value.is_object() => return Err(Failure::Type(0, "float")),
+            None => value.to_f64(),
+        },
     };
-    let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::ZERO);
+    let timeout = seconds(timeout);
     let left = Process::existing().map(|process| process.flush(timeout)).unwrap_or_default();
     for left in &left {
         globals::log(&info::undelivered(left, timeout));

@@ -36,8 +36,8 @@ pub struct ClusterId {
 pub enum Discovery {
     /// The first of these registers that answers (client mode).
     Registers(Vec<String>),
-    /// The caller tells them with [`Cluster::follow`] (worker mode: the BusinessWorker knows them).
-    Caller,
+    /// The caller of this number tells them with [`Cluster::follow`] (worker mode: the BusinessWorker knows them).
+    Caller(u32),
 }
 
 /// A cluster of gateways.
@@ -67,7 +67,7 @@ impl Cluster {
                 Arc::clone(&members),
                 Arc::clone(&background),
             )),
-            Discovery::Caller => None,
+            Discovery::Caller(_) => None,
         };
         Self { id, members, register, background }
     }
@@ -100,6 +100,9 @@ impl Cluster {
         };
         register.wait_listed(fresh, patience.connect)?;
         if self.members.with(<[_]>::is_empty) {
+            if let Some((name, reason)) = self.members.not_found() {
+                return Err(Error::Unreachable { gateway: name.into(), reason });
+            }
             return Err(Error::NoGateways { registers: register.names() });
         }
         Ok(())
@@ -136,8 +139,13 @@ impl Cluster {
         encode(head, ext, body, |frame| {
             let mut wake = false;
             let mut pushed = link.push(frame, true, &mut wake);
-            if matches!(pushed, Err(Error::QueueFull { .. })) && self.waits() {
-                pushed = wait_for_room(link, frame, Instant::now() + patience.connect, &mut wake);
+            if matches!(pushed, Err(Error::QueueFull { .. })) {
+                if self.waits() {
+                    pushed = wait_for_room(link, frame, Instant::now() + patience.connect, &mut wake);
+                }
+                if pushed.is_err() {
+                    link.refuse();
+                }
             }
             if wake {
                 link.wake();
@@ -307,7 +315,7 @@ impl Cluster {
                 link.wake();
             }
             if let Err(error) = pushed {
-                link.log_refused();
+                link.refuse();
                 result = result.and(Err(error));
             }
         }
@@ -355,6 +363,9 @@ impl Cluster {
         mut read: impl FnMut(&GatewayAddress, &[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let gateways = self.members.asked();
+        if let Some((name, reason)) = self.members.not_found() {
+            return Err(Error::Unreachable { gateway: name.into(), reason });
+        }
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let questions: Vec<Question<'_>> =
             gateways.iter().map(|gateway| Question { gateway, frame: &frame }).collect();
@@ -400,11 +411,12 @@ impl FanOut {
     #[inline]
     fn push(&mut self, gateway: &Gateway, frame: Encoded<'_>) -> Option<Arc<CommandLink>> {
         match gateway.link.push(frame, self.lone_allowed, &mut self.wake) {
-            Ok(()) => None,
-            Err(_) => {
+            Err(Error::QueueFull { .. }) => {
                 self.refused.push(Arc::clone(&gateway.link));
                 self.refused.last().cloned()
             }
+            // A gateway that has left the cluster since the list was looked at has no clients to send to.
+            Ok(()) | Err(_) => None,
         }
     }
 

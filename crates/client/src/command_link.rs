@@ -254,10 +254,16 @@ impl CommandLink {
         self.work.notify_one();
     }
 
-    /// A fan-out did not reach this gateway. Said once, until there has been room again.
-    pub(crate) fn log_refused(&self) {
-        let limit = self.background.settings.send_buffer;
-        self.log("refused a frame", &format!("its queue of {limit} bytes is full"));
+    /// A frame is given up for want of room. Said once, until the queue has been empty.
+    #[cold]
+    pub(crate) fn refuse(&self) {
+        if self.queue.refuse() {
+            let limit = self.background.settings.send_buffer;
+            self.log(
+                "refuses frames",
+                &format!("its queue of {limit} bytes is full (gatewayworker.send_buffer)"),
+            );
+        }
     }
 
     /// A message to some clients did not go to those of this gateway.
@@ -290,7 +296,13 @@ impl CommandLink {
                     verify = !replies.any && since.elapsed() < EARLY && end.closed_by_peer;
                     end
                 }
-                Err(end) => end,
+                Err(end) => {
+                    if drain.has_begun() {
+                        // It has left the cluster, and it is gone.
+                        break;
+                    }
+                    end
+                }
             };
             let failure = Failure { reason: end.reason, rejected: end.rejected, at: Instant::now() };
             if !drain.is_over(&self.queue) {
@@ -533,6 +545,10 @@ struct Drain {
 impl Drain {
     fn begin(&mut self) {
         self.until.get_or_insert_with(|| Instant::now() + DRAIN);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.until.is_some()
     }
 
     fn is_over(&self, queue: &SendQueue<Stream>) -> bool {

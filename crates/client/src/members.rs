@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use gatewayworker_wire::ClientId;
 
@@ -13,6 +14,8 @@ use crate::secret::Secret;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
 const MOST_STRAYS: usize = 256;
+/// A name that was not found is looked up again after this.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
 
 /// The gateways of one cluster.
 #[derive(Debug)]
@@ -26,8 +29,10 @@ pub(crate) struct Members {
 struct State {
     /// As listed, those with the same ip next to each other: the original's order of results.
     listed: Vec<Arc<Gateway>>,
-    /// Listed with a name instead of an ip, not looked up yet.
+    /// Listed with a name instead of an ip, and not looked up yet, or not found.
     named: Vec<String>,
+    /// When names that were not found are looked up again, and why the last one was not.
+    look_up_again: Option<(Instant, String)>,
     /// The list that was taken over last, to see at once that nothing has changed.
     followed: Vec<String>,
     /// Those to be asked, where the caller names others than those to be sent to.
@@ -148,6 +153,7 @@ impl Members {
         let (listed, named) = self.gateways(&mut state, addresses);
         let gone = std::mem::replace(&mut state.listed, listed);
         state.named = named;
+        state.look_up_again = None;
         state.followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
         state.retire(&gone);
     }
@@ -160,7 +166,10 @@ impl Members {
         }
         let (mut asked, named) = self.gateways(&mut state, addresses);
         for name in named {
-            asked.extend(self.look_up(&name));
+            if let Ok(address) = self.look_up(&name) {
+                let stray = state.strays.remove(&address.key());
+                asked.push(stray.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background)));
+            }
         }
         let followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
         let gone = state.asked.replace((followed, grouped_by_ip(asked)));
@@ -195,24 +204,53 @@ impl Members {
         (grouped_by_ip(gateways), named)
     }
 
+    /// A listed gateway whose name has no address, and why: an answer without it would not be whole.
+    pub(crate) fn not_found(&self) -> Option<(String, String)> {
+        let state = lock(&self.state);
+        let name = state.named.first()?.clone();
+        Some((name, state.look_up_again.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default()))
+    }
+
     #[cold]
     fn look_up_listed(&self) {
-        let named = std::mem::take(&mut lock(&self.state).named);
-        let found: Vec<_> = named.iter().filter_map(|name| self.look_up(name)).collect();
+        let (named, followed) = {
+            let state = lock(&self.state);
+            if state.look_up_again.as_ref().is_some_and(|(again, _)| Instant::now() < *again) {
+                return;
+            }
+            (state.named.clone(), state.followed.clone())
+        };
+        // Without the lock: the resolver may take its time.
+        let found: Vec<_> = named.iter().map(|name| (name, self.look_up(name))).collect();
         let mut state = lock(&self.state);
+        if state.followed != followed {
+            // The list has changed meanwhile; the next call looks at it.
+            return;
+        }
+        state.named.clear();
+        state.look_up_again = None;
         let mut listed = std::mem::take(&mut state.listed);
-        listed.extend(found);
+        for (name, address) in found {
+            match address {
+                Ok(address) => {
+                    let stray = state.strays.remove(&address.key());
+                    listed
+                        .push(stray.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background)));
+                }
+                Err(reason) => {
+                    state.named.push(name.clone());
+                    state.look_up_again = Some((Instant::now() + LOOK_UP_AGAIN, reason));
+                }
+            }
+        }
         state.listed = grouped_by_ip(listed);
     }
 
-    fn look_up(&self, name: &str) -> Option<Arc<Gateway>> {
-        match GatewayAddress::resolve(name, &self.background.settings.address_map) {
-            Ok(address) => Some(Gateway::new(address, &self.secret, &self.background)),
-            Err(error) => {
-                self.background.log.line(format_args!("tcp://{name} left out: {error}"));
-                None
-            }
-        }
+    fn look_up(&self, name: &str) -> Result<GatewayAddress, String> {
+        GatewayAddress::resolve(name, &self.background.settings.address_map).map_err(|error| {
+            self.background.log.line(format_args!("tcp://{name} left out: {error}"));
+            error.to_string()
+        })
     }
 }
 

@@ -257,6 +257,8 @@ struct State<S> {
     attempts: u64,
     last_lone: Option<Instant>,
     sleepers: usize,
+    /// Frames have been refused, and the queue has not been empty since.
+    refusing: bool,
     /// The last emptied chunk, to be filled again.
     spare: Vec<u8>,
     counters: Counters,
@@ -283,6 +285,7 @@ impl<S: Sink + Clone> SendQueue<S> {
             attempts: 0,
             last_lone: None,
             sleepers: 0,
+            refusing: false,
             spare: Vec::new(),
             counters: Counters::default(),
         };
@@ -300,7 +303,6 @@ impl<S: Sink + Clone> SendQueue<S> {
             return Pushed::Retired;
         }
         if !self.has_room(&state, len) {
-            state.counters.refused += 1;
             return Pushed::Full;
         }
         state.issued += 1;
@@ -315,6 +317,13 @@ impl<S: Sink + Clone> SendQueue<S> {
         }
         state.append(frame, sent);
         state.announce()
+    }
+
+    /// A frame has been given up for want of room. True: it is the first since there was room.
+    pub(crate) fn refuse(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.counters.refused += 1;
+        !std::mem::replace(&mut state.refusing, true)
     }
 
     /// A frame that is over the limit by itself is taken as the original takes every frame: as long as the limit is not
@@ -514,6 +523,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         }
         if batch.is_empty() {
             state.announced = false;
+            state.refusing = false;
         } else {
             state.counters.batches += 1;
         }

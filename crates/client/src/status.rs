@@ -75,7 +75,7 @@ impl Cluster {
             user: self.id().user,
             mode: match self.id().discovery {
                 Discovery::Registers(_) => "registers",
-                Discovery::Caller => "worker",
+                Discovery::Caller(_) => "worker",
             },
             secret: self.id().secret.is_set(),
             register: self.register.as_ref().map(|register| register.status()),
