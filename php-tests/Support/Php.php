@@ -58,7 +58,7 @@ final class Php
      *
      * @return array<string, string>
      */
-    private static function implementation(): array
+    public static function implementation(): array
     {
         if (!Implementation::isNative()) {
             return ['auto_prepend_file' => (string) ini_get('auto_prepend_file')];
