@@ -1,0 +1,92 @@
+<?php
+
+declare(strict_types=1);
+
+namespace GatewayWorker\Tests;
+
+use Exception;
+use GatewayWorker\Lib\Gateway;
+use GatewayWorker\Tests\Support\ClusterTestCase;
+use TypeError;
+
+/**
+ * Settings and values at their limits.
+ */
+final class LimitsTest extends ClusterTestCase
+{
+    /**
+     * @return array<string, array{mixed}>
+     */
+    public static function noAddresses(): array
+    {
+        return ['null' => [null], 'an empty string' => [''], 'an empty list' => [[]]];
+    }
+
+    /**
+     * @dataProvider noAddresses
+     *
+     * @param mixed $address
+     */
+    public function testWithoutARegisterAddressNothingIsSentToNobody($address): void
+    {
+        $this->enter('client');
+        Gateway::$registerAddress = $address;
+        foreach (['sendToAll' => ['x'], 'getAllClientCount' => []] as $method => $arguments) {
+            $thrown = $this->observe(static function () use ($method, $arguments) {
+                return Gateway::$method(...$arguments);
+            })->thrown;
+            self::assertInstanceOf(Exception::class, $thrown, $method);
+            self::assertStringContainsString('an not connect to', $thrown->getMessage());
+        }
+    }
+
+    /**
+     * @return array<string, array{mixed}>
+     */
+    public static function longTimes(): array
+    {
+        return ['the largest int' => [PHP_INT_MAX], 'infinity' => [INF], 'a float' => [1e300], 'a string' => ['30']];
+    }
+
+    /**
+     * @dataProvider longTimes
+     *
+     * @param mixed $timeout
+     */
+    public function testALongConnectTimeoutIsALongTime($timeout): void
+    {
+        $this->enter('client');
+        $client = $this->text();
+        Gateway::$connectTimeout = $timeout;
+        Gateway::$addressesCacheDisable = true;
+        self::assertSame(1, Gateway::getAllClientCount());
+        self::assertTrue(Gateway::sendToClient($client->clientId(), 'hello'));
+        $this->assertReceived(['hello'], $client);
+    }
+
+    public function testASessionNestedDeeperThanAnyListIsReadBackWhole(): void
+    {
+        $this->enter('client');
+        $client = $this->text();
+        $session = ['end'];
+        for ($depth = 0; $depth < 1000; $depth++) {
+            $session = ['x' => $session];
+        }
+        Gateway::setSession($client->clientId(), $session);
+        self::assertSame($session, Gateway::getSession($client->clientId()));
+        self::assertSame([$client->clientId() => $session], Gateway::getAllClientSessions());
+    }
+
+    public function testFlushTakesWhatPhpTakesForAFloat(): void
+    {
+        foreach ([1, 0.5, '1', '0.25', true] as $timeout) {
+            self::assertIsBool(Gateway::flush($timeout));
+        }
+        foreach (['soon', [], new \stdClass()] as $timeout) {
+            $thrown = $this->observe(static function () use ($timeout) {
+                return Gateway::flush($timeout);
+            })->thrown;
+            self::assertInstanceOf(TypeError::class, $thrown);
+        }
+    }
+}
