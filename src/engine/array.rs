@@ -4,9 +4,9 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
-    zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
-    zend_hash_index_update, zend_hash_move_forward_ex, zend_hash_next_index_insert, zend_hash_str_find,
-    zend_hash_update,
+    zend_hash_extend, zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
+    zend_hash_index_update, zend_hash_move_forward_ex, zend_hash_next_index_insert,
+    zend_hash_real_init_mixed, zend_hash_str_find, zend_hash_update,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
@@ -93,6 +93,42 @@ impl ArrayBuilder {
         let mut zval = Zval::new();
         zval.set_hashtable(self.0);
         zval
+    }
+
+    /// Makes room for this many more elements. A hint: an exaggerated one is cut.
+    pub fn reserve(&mut self, more: usize) {
+        let wanted = (self.0.len() + more).min(1 << 20) as u32;
+        // Room is for keys of any kind; a list that is only pushed to needs none beforehand.
+        if wanted > 8 {
+            // SAFETY: the array is ours and live. It is still without elements, or a hash already: the engine asserts
+            // that the kind of array stays the same.
+            unsafe {
+                if self.0.is_empty() {
+                    zend_hash_real_init_mixed(&raw mut *self.0);
+                }
+                zend_hash_extend(&raw mut *self.0, wanted, false);
+            }
+        }
+    }
+
+    /// Sets `list[key] = value` in a zval that holds an array of ours.
+    #[inline]
+    pub fn set_int_in(list: &mut Zval, key: i64, value: Zval) {
+        if let Some(array) = list.array_mut() {
+            let mut value = ManuallyDrop::new(value);
+            // SAFETY: array_mut() has separated the array; it takes over the value.
+            unsafe { zend_hash_index_update(std::ptr::from_mut(array), key as u64, &raw mut *value) };
+        }
+    }
+
+    /// Sets `list[key] = value` in a zval that holds an array of ours, for a key that is no integer.
+    #[inline]
+    pub fn set_str_in(list: &mut Zval, key: &PhpString, value: Zval) {
+        if let Some(array) = list.array_mut() {
+            let mut value = ManuallyDrop::new(value);
+            // SAFETY: as in set_int_in(); the array adds its own reference to the key.
+            unsafe { zend_hash_update(std::ptr::from_mut(array), key.as_ptr(), &raw mut *value) };
+        }
     }
 
     /// Appends a value to the list in a zval that holds an array of ours.

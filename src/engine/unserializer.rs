@@ -4,58 +4,93 @@
 use ext_php_rs::types::Zval;
 use gatewayworker_client::ReplyError;
 use gatewayworker_client::wire::php::reader::ReadError;
+use gatewayworker_client::wire::php::value::integer_key;
 use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token};
 
 use super::{ArrayBuilder, PhpString, object, serializer};
 
-/// The value of serialized bytes.
-///
-/// # Errors
-/// Where they are not serialized PHP data; and where an object's own code threw, see
-/// [`object::exception_pending`].
-pub fn unserialize(bytes: &[u8]) -> Result<Zval, ReplyError> {
-    let mut reader = Reader::new(bytes);
-    match plain(&mut reader) {
-        Ok(Some(value)) => {
-            reader.finish()?;
-            return Ok(value);
-        }
-        Ok(None) => {
-            // Malformed data is found here, so that the engine has nothing to warn about.
-            let mut reader = Reader::new(bytes);
-            reader.skip()?;
-            reader.finish()?;
-        }
-        // The engine goes deeper than our reader.
-        Err(ReplyError::Read(ReadError::Depth { .. })) => {}
-        Err(error) => return Err(error),
-    }
-    let value = serializer::unserialize(bytes);
-    if object::exception_pending() {
-        return Err(ReplyError::Shape("an object in it threw an exception"));
-    }
-    Ok(value)
+/// How many keys are remembered.
+const KEYS: usize = 64;
+
+/// Builds values from serialized bytes. It remembers the string keys it has met: the sessions of a list have the same
+/// ones, which are then made, and hashed, once.
+#[derive(Debug)]
+pub struct Unserializer {
+    keys: [Option<PhpString>; KEYS],
 }
 
-/// The next value; `None` where only the engine can build it. The recursion is bounded by the reader's depth.
-fn plain(reader: &mut Reader<'_>) -> Result<Option<Zval>, ReplyError> {
-    Ok(Some(match reader.token()? {
-        Token::Scalar(value) => scalar(value),
-        Token::Engine(_) => return Ok(None),
-        Token::Array(len) => {
-            let mut array = ArrayBuilder::with_capacity(len);
-            for _ in 0..len {
-                let key = reader.key()?;
-                let Some(value) = plain(reader)? else { return Ok(None) };
-                match key {
-                    Key::Int(key) => array.set_int(key, value),
-                    Key::Str(key) => array.set(key, value),
-                }
+impl Unserializer {
+    /// One that has met no key.
+    pub fn new() -> Self {
+        Self { keys: [const { None }; KEYS] }
+    }
+
+    /// The value of serialized bytes.
+    ///
+    /// # Errors
+    /// Where they are not serialized PHP data; and where an object's own code threw, see
+    /// [`object::exception_pending`].
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Zval, ReplyError> {
+        let mut reader = Reader::new(bytes);
+        match self.plain(&mut reader) {
+            Ok(Some(value)) => {
+                reader.finish()?;
+                return Ok(value);
             }
-            reader.end()?;
-            array.into_zval()
+            Ok(None) => {
+                // Malformed data is found here, so that the engine has nothing to warn about.
+                let mut reader = Reader::new(bytes);
+                reader.skip()?;
+                reader.finish()?;
+            }
+            // The engine goes deeper than our reader.
+            Err(ReplyError::Read(ReadError::Depth { .. })) => {}
+            Err(error) => return Err(error),
         }
-    }))
+        let value = serializer::unserialize(bytes);
+        if object::exception_pending() {
+            return Err(ReplyError::Shape("an object in it threw an exception"));
+        }
+        Ok(value)
+    }
+
+    /// The next value; `None` where only the engine can build it. The recursion is bounded by the reader's depth.
+    fn plain(&mut self, reader: &mut Reader<'_>) -> Result<Option<Zval>, ReplyError> {
+        Ok(Some(match reader.token()? {
+            Token::Scalar(value) => scalar(value),
+            Token::Engine(_) => return Ok(None),
+            Token::Array(len) => {
+                let mut array = ArrayBuilder::with_capacity(len);
+                for _ in 0..len {
+                    let key = reader.key()?;
+                    let Some(value) = self.plain(reader)? else { return Ok(None) };
+                    match key {
+                        Key::Int(key) => array.set_int(key, value),
+                        Key::Str(key) => match integer_key(key) {
+                            Some(key) => array.set_int(key, value),
+                            None => array.set_str(self.key(key), value),
+                        },
+                    }
+                }
+                reader.end()?;
+                array.into_zval()
+            }
+        }))
+    }
+
+    /// A key's string, the same one as the last time unless another took its place.
+    #[inline]
+    fn key(&mut self, key: &[u8]) -> &PhpString {
+        let place = match key {
+            [first, .., last] => usize::from(*first) + 5 * usize::from(*last) + 17 * key.len(),
+            _ => key.len(),
+        };
+        let slot = &mut self.keys[place % KEYS];
+        if slot.as_ref().is_some_and(|known| known.as_bytes() != key) {
+            *slot = None;
+        }
+        slot.get_or_insert_with(|| PhpString::new(key))
+    }
 }
 
 /// A scalar as a zval.

@@ -207,8 +207,9 @@ pub fn all_client_id_list(call: &mut Call<'_>) -> Result {
 }
 
 fn client_id_list(call: &mut Call<'_>, by_group: bool) -> Result {
-    let mut list = ArrayBuilder::with_capacity(64);
+    let mut list = ArrayBuilder::with_capacity(8);
     select(call, Fields::Uid, by_group, |prefix, payload| {
+        list.reserve(reply::announced_len(payload));
         reply::selected_connections(payload, |connection| list.set_same(&prefix.with(connection)))
     })?;
     *call.answer = list.into_zval();
@@ -256,8 +257,9 @@ pub fn all_uid_count(call: &mut Call<'_>) -> Result {
 }
 
 fn uid_list(call: &Call<'_>, by_group: bool) -> Result<ArrayBuilder> {
-    let mut list = ArrayBuilder::with_capacity(64);
+    let mut list = ArrayBuilder::with_capacity(8);
     select(call, Fields::Uid, by_group, |_, payload| {
+        list.reserve(reply::announced_len(payload));
         reply::selected(payload, |_, uid, _| {
             match uid {
                 uid if reply::is_empty(uid) => {}
@@ -326,25 +328,16 @@ pub fn all_group_uid_count(call: &mut Call<'_>) -> Result {
 }
 
 fn group_uid_list(call: &Call<'_>) -> Result<Grouped> {
-    let mut grouped = Grouped::default();
+    let mut grouped = Grouped::new();
     select(call, Fields::UidAndGroups, false, |_, payload| {
         reply::selected(payload, |_, uid, groups| {
-            if reply::is_empty(uid) {
-                return Ok(());
-            }
-            // One string for all groups of the client.
-            let value = scalar(uid);
-            let key = PhpString::of(&value);
-            groups.each(|group| {
-                let list = grouped.list(group);
-                match (uid, &key) {
-                    (Scalar::Str(text), Some(key)) => match ArrayKey::from(text) {
-                        ArrayKey::Int(number) => list.set_int(number, key.clone().into_zval()),
-                        ArrayKey::Str(_) => list.set_str(key, key.clone().into_zval()),
-                    },
-                    _ => drop(set_scalar(list, uid)),
-                }
-            })
+            let id = match uid {
+                uid if reply::is_empty(uid) => return Ok(()),
+                Scalar::Str(text) => Id::text(text),
+                Scalar::Int(number) => Id::Int(number, scalar(uid)),
+                _ => return Err(ReplyError::Shape("a uid is neither an int nor a string")),
+            };
+            groups.each(|group| grouped.set(group, &id))
         })
     })?;
     Ok(grouped)
@@ -366,74 +359,70 @@ pub fn all_group_client_id_count(call: &mut Call<'_>) -> Result {
 }
 
 fn group_client_id_list(call: &Call<'_>) -> Result<Grouped> {
-    let mut grouped = Grouped::default();
+    let mut grouped = Grouped::new();
     select(call, Fields::Groups, false, |prefix, payload| {
         reply::selected(payload, |connection, _, groups| {
-            let id = PhpString::new(&prefix.with(connection));
-            groups.each(|group| {
-                let list = grouped.list(group);
-                match ArrayKey::from(id.as_bytes()) {
-                    ArrayKey::Int(number) => list.set_int(number, id.clone().into_zval()),
-                    ArrayKey::Str(_) => list.set_str(&id, id.clone().into_zval()),
-                }
-            })
+            let id = Id::text(&prefix.with(connection));
+            groups.each(|group| grouped.set(group, &id))
         })
     })?;
     Ok(grouped)
 }
 
 /// Lists by group, in the order in which the groups come first.
-#[derive(Default)]
-struct Grouped {
-    places: std::collections::HashMap<Vec<u8>, usize>,
-    lists: Vec<(Vec<u8>, ArrayBuilder)>,
-}
+struct Grouped(ArrayBuilder);
 
 impl Grouped {
-    /// The list of a group. A group is keyed as PHP keys it: 5 and '5' are the same.
-    fn list(&mut self, group: Scalar<'_>) -> &mut ArrayBuilder {
-        let number;
-        let name: &[u8] = match group {
-            Scalar::Str(name) => name,
-            Scalar::Int(id) => {
-                number = id.to_string().into_bytes();
-                &number
-            }
+    fn new() -> Self {
+        Self(ArrayBuilder::with_capacity(32))
+    }
+
+    /// Sets `all[group][id] = id`. A group is keyed as PHP keys it: 5 and '5' are the same.
+    #[inline]
+    fn set(&mut self, group: Scalar<'_>, id: &Id) {
+        let key = match group {
+            Scalar::Str(name) => ArrayKey::from(name),
+            Scalar::Int(number) => ArrayKey::Int(number),
             // What PHP's array keys make of the other scalars.
-            Scalar::Null | Scalar::Bool(false) => b"",
-            Scalar::Bool(true) => b"1",
-            Scalar::Float(id) => {
-                number = (id as i64).to_string().into_bytes();
-                &number
-            }
+            Scalar::Null => ArrayKey::Str(b""),
+            Scalar::Bool(flag) => ArrayKey::Int(i64::from(flag)),
+            Scalar::Float(number) => ArrayKey::Int(number as i64),
         };
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                self.places.insert(name.to_vec(), self.lists.len());
-                self.lists.push((name.to_vec(), ArrayBuilder::with_capacity(8)));
-                self.lists.len() - 1
+        if self.0.get_mut(key).is_none() {
+            set_key(&mut self.0, key, ArrayBuilder::with_capacity(8).into_zval());
+        }
+        if let Some(list) = self.0.get_mut(key) {
+            match id {
+                Id::Int(number, value) => ArrayBuilder::set_int_in(list, *number, value.shallow_clone()),
+                Id::Str(text) => ArrayBuilder::set_str_in(list, text, text.clone().into_zval()),
             }
-        };
-        &mut self.lists[place].1
+        }
     }
 
     fn finish(self) -> Zval {
-        let mut all = ArrayBuilder::with_capacity(self.lists.len());
-        for (group, list) in self.lists {
-            all.set(&group, list.into_zval());
-        }
-        all.into_zval()
+        self.0.into_zval()
     }
 
     fn counts(self) -> Zval {
-        let mut all = ArrayBuilder::with_capacity(self.lists.len());
-        for (group, list) in self.lists {
-            let mut count = Zval::new();
-            count.set_long(list.len() as i64);
-            all.set(&group, count);
+        counts_of(&self.0.into_zval())
+    }
+}
+
+/// A uid or a client id that goes into several lists: one string for all of them.
+enum Id {
+    /// Keyed by an integer; the value is a string nevertheless.
+    Int(i64, Zval),
+    /// Keyed by itself.
+    Str(PhpString),
+}
+
+impl Id {
+    fn text(text: &[u8]) -> Self {
+        let string = PhpString::new(text);
+        match ArrayKey::from(text) {
+            ArrayKey::Int(number) => Self::Int(number, string.into_zval()),
+            ArrayKey::Str(_) => Self::Str(string),
         }
-        all.into_zval()
     }
 }
 

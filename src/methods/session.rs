@@ -6,7 +6,8 @@ use gatewayworker_client::wire::Command;
 use crate::arguments::{self, complain};
 use crate::call::{Call, Failure};
 use crate::context::Context;
-use crate::engine::{ArrayBuilder, PhpString, Zv, globals, object, serializer, unserializer};
+use crate::engine::unserializer::Unserializer;
+use crate::engine::{ArrayBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::overridden;
 use crate::methods::tend::{is_valid_group, send_ext, send_text};
 use crate::target::Target;
@@ -25,7 +26,7 @@ pub fn get(call: &mut Call<'_>) -> Result {
     }
     let mut session = Zval::new();
     target.cluster.session(id, target.patience, |payload| {
-        session = unserializer::unserialize(payload)?;
+        session = Unserializer::new().read(payload)?;
         Ok(())
     })?;
     *call.answer = session;
@@ -122,6 +123,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     target.for_asking()?;
     let context = Context::of(call);
     let mut all = ArrayBuilder::with_capacity(64);
+    let mut unserializer = Unserializer::new();
     let mut broken = 0;
     target.cluster.sessions(group.map(PhpString::as_bytes), target.patience, |id, session| {
         let value = if context.is_some_and(|context| context.is_current_bytes(&id)) {
@@ -132,7 +134,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
         } else if session.is_empty() {
             ArrayBuilder::with_capacity(0).into_zval()
         } else {
-            match unserializer::unserialize(session) {
+            match unserializer.read(session) {
                 Ok(value) => value,
                 Err(error) if object::exception_pending() => return Err(error),
                 // Somebody has stored nonsense with setSocketSession(). The other clients' sessions are fine.

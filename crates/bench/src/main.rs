@@ -29,12 +29,12 @@ enum Role {
     Register,
     /// Lines to the control port.
     Control { waiting: Option<u64> },
-    /// Not known until its first frame.
-    Unknown,
+    /// To a gateway, for what is not known until the first frame.
+    Unknown { gateway: usize },
     /// Everything is discarded.
     Discard,
-    /// Questions are answered.
-    Answer,
+    /// Questions to a gateway are answered.
+    Answer { gateway: usize },
 }
 
 struct Connection {
@@ -57,7 +57,7 @@ struct Peer {
     connections: HashMap<usize, Connection>,
     next: usize,
     list: String,
-    replies: Replies,
+    replies: Vec<Replies>,
     discarded: u64,
 }
 
@@ -82,7 +82,7 @@ fn main() -> io::Result<()> {
     println!("{{\"register\":{},\"control\":{},\"gateways\":[{list}]}}", addresses[0], addresses[1]);
     io::stdout().flush()?;
     let next = listeners.len();
-    let replies = Replies::new(clients);
+    let replies = (0..gateways).map(|gateway| Replies::new(gateway, clients)).collect();
     let mut peer = Peer { poll, listeners, connections: HashMap::new(), next, list, replies, discarded: 0 };
     let mut events = Events::with_capacity(256);
     loop {
@@ -114,7 +114,7 @@ impl Peer {
             let role = match kind {
                 Listening::Register => Role::Register,
                 Listening::Control => Role::Control { waiting: None },
-                Listening::Gateway => Role::Unknown,
+                Listening::Gateway => Role::Unknown { gateway: index - 2 },
             };
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(self.next), interest)?;
@@ -162,7 +162,9 @@ impl Peer {
                     _ if line == "cpu" => format!("{}\n", cpu()),
                     _ => "what?\n".into(),
                 })?,
-                Role::Unknown | Role::Answer => connection.frames(replies, discarded)?,
+                Role::Unknown { gateway } | Role::Answer { gateway } => {
+                    connection.frames(gateway, &replies[gateway], discarded)?;
+                }
                 Role::Discard => {}
             }
         }
@@ -173,13 +175,12 @@ impl Peer {
     fn answer_waiting(&mut self) {
         let count = self.discarded;
         for connection in self.connections.values_mut() {
-            if let Role::Control { waiting: Some(wanted) } = connection.role {
-                if count >= wanted {
+            if let Role::Control { waiting: Some(wanted) } = connection.role
+                && count >= wanted {
                     connection.role = Role::Control { waiting: None };
                     // A benchmark that has gone needs no answer.
                     let _ = connection.send(format!("{} {}\n", cpu(), now()).as_bytes());
                 }
-            }
         }
     }
 }
@@ -213,7 +214,7 @@ impl Connection {
     }
 
     /// The first frame tells what the connection is for; authentication counts as none.
-    fn frames(&mut self, replies: &Replies, discarded: &mut u64) -> io::Result<()> {
+    fn frames(&mut self, gateway: usize, replies: &Replies, discarded: &mut u64) -> io::Result<()> {
         let mut at = 0;
         loop {
             let frame = match Frame::decode(&self.buffer[at..], 1 << 30) {
@@ -229,7 +230,7 @@ impl Connection {
             }
             match replies.to(frame.head.command, frame.ext) {
                 Some(reply) => {
-                    self.role = Role::Answer;
+                    self.role = Role::Answer { gateway };
                     self.unsent.extend_from_slice(reply);
                 }
                 None => {

@@ -1,4 +1,4 @@
-//! The replies, built beforehand: the same clients on every gateway.
+//! The replies, built beforehand.
 
 use std::collections::HashMap;
 
@@ -14,12 +14,13 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// The replies of a gateway with this many clients: each has a uid, two of twenty groups, and a session of four keys.
-    pub fn new(clients: usize) -> Self {
+    /// The replies of one of several gateways with this many clients each: each has a uid, two of twenty groups, and a session of four keys.
+    pub fn new(gateway: usize, clients: usize) -> Self {
         let key = |text: &str| OwnedKey::from_bytes(text.as_bytes());
         let text = |text: String| Value::Str(text.into_bytes());
         let ids = 1..=clients as i64;
-        let uid = |id: i64| text(format!("user-{id}"));
+        let first = (gateway * clients) as i64;
+        let uid = |id: i64| text(format!("user-{}", first + id));
         let groups = |id: i64| {
             let names = [format!("room-{}", id % 20), format!("room-{}", (id + 7) % 20)];
             Value::Array(names.into_iter().map(|name| (key(&name), text(name.clone()))).collect())

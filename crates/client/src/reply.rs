@@ -32,7 +32,7 @@ pub fn connections(payload: &[u8], each: impl FnMut(u32)) -> Result {
     Ok(reader.finish()?)
 }
 
-/// How many connection ids the reply to command 15 announces; 0 where it is something else.
+/// How many elements the array of a reply announces; 0 where it is something else. Never more than it has bytes for.
 #[must_use]
 pub fn announced_len(payload: &[u8]) -> usize {
     Reader::new(payload).array().unwrap_or(0)
