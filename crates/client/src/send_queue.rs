@@ -96,17 +96,24 @@ impl Chunk {
         &self.bytes()[self.sent..]
     }
 
-    /// Goes back to the start of the frame that the connection's end has cut, so that it is sent again whole;
-    /// answers how many frames before it are completely written.
-    fn rewind_to_frame(&mut self) -> u64 {
+    /// Goes back to the start of the frame that the connection's end has cut, so that it is sent again whole, and lets go
+    /// of the frames before it, which are completely written; answers how many those are, and how many bytes of the
+    /// cut one have to be sent again.
+    fn rewind_to_frame(&mut self) -> (u64, usize) {
         let (mut start, mut whole) = (0, 0);
         for frame in frames(self.bytes()).take_while(|frame| frame.end <= self.sent) {
             start = frame.end;
             whole += u64::from(!frame.barrier);
         }
-        self.sent = start;
+        let again = self.sent - start;
+        // A shared chunk is one frame, so that nothing of it is let go.
+        if let Data::Joined(buffer) = &mut self.data {
+            // Otherwise the next failure would count these frames once more.
+            buffer.drain(..start);
+        }
+        self.sent = 0;
         self.frames = self.frames.saturating_sub(whole);
-        whole
+        (whole, again)
     }
 
     /// How many barriers stand in what is not sent.
@@ -487,9 +494,7 @@ impl<S: Sink + Clone> SendQueue<S> {
             None => state.waiting.front_mut(),
         };
         if let Some(cut) = cut {
-            let sent = cut.sent;
-            let whole = cut.rewind_to_frame();
-            let again = sent - cut.sent;
+            let (whole, again) = cut.rewind_to_frame();
             state.counters.written += whole;
             state.bytes += again;
         }
@@ -679,3 +684,6 @@ impl<S: Sink> State<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
