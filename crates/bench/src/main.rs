@@ -176,11 +176,12 @@ impl Peer {
         let count = self.discarded;
         for connection in self.connections.values_mut() {
             if let Role::Control { waiting: Some(wanted) } = connection.role
-                && count >= wanted {
-                    connection.role = Role::Control { waiting: None };
-                    // A benchmark that has gone needs no answer.
-                    let _ = connection.send(format!("{} {}\n", cpu(), now()).as_bytes());
-                }
+                && count >= wanted
+            {
+                connection.role = Role::Control { waiting: None };
+                // A benchmark that has gone needs no answer.
+                let _ = connection.send(format!("{} {}\n", cpu(), now()).as_bytes());
+            }
         }
     }
 }

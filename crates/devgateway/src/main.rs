@@ -2,11 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use clap::Parser;
 use gatewayworker_devgateway::{Devgateway, cli::Cli};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -19,29 +20,28 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // Before the line is printed, so that whoever reads it can end this process in an orderly way from then on.
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let started = Devgateway::start(cli.config())?;
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{}", serde_json::to_string(started.addresses())?)?;
-        stdout.flush()?;
-        let (closed, stdin_closes) = oneshot::channel();
-        if cli.until_stdin_closes {
-            std::thread::spawn(move || {
-                // An error is an end as well.
-                let _ = io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink());
-                let _ = closed.send(());
-            });
-        }
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            Ok(()) = stdin_closes, if cli.until_stdin_closes => {}
-        }
-        started.stop();
-        Ok(())
-    })
+    // Before the line is printed, so that whoever reads it can end this process in an orderly way from then on. Not with
+    // tokio's own signals: built together with the extension, that feature would be switched on there too.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let started = Devgateway::start(cli.config())?;
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", serde_json::to_string(started.addresses())?)?;
+    stdout.flush()?;
+    let (end, ended) = mpsc::channel();
+    if cli.until_stdin_closes {
+        let end = end.clone();
+        std::thread::spawn(move || {
+            // An error is an end as well.
+            let _ = io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink());
+            let _ = end.send(());
+        });
+    }
+    std::thread::spawn(move || {
+        signals.forever().next();
+        let _ = end.send(());
+    });
+    // Both threads being gone would be an end as well.
+    let _ = ended.recv();
+    started.stop();
+    Ok(())
 }
