@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use gatewayworker_wire::{ClientId, Command, Head};
 
-use crate::address::GatewayAddress;
+use crate::address::{GatewayAddress, GatewayKey};
 use crate::command_link::{Attempt, CommandLink};
 use crate::error::{Error, ReplyError};
 use crate::gateway::Gateway;
@@ -176,34 +176,43 @@ impl Cluster {
         })?
     }
 
-    /// Sends a frame to every gateway, with extension data of its own for each.
+    /// Sends a frame to every gateway; to some of them with extension data of their own.
     pub(crate) fn send_to_each(
         &self,
         head: Head,
-        ext_for: impl Fn(&GatewayAddress) -> Vec<u8>,
+        ext: &[u8],
+        special: &[(GatewayKey, Vec<u8>)],
         body: &[u8],
         patience: Patience,
     ) -> Result<(), Error> {
         self.wait_for_fan_out(patience)?;
-        let gateways = self.members.all();
-        let mut result = Ok(());
-        let mut fan_out = FanOut::new(gateways.len());
-        let mut last: Option<(Vec<u8>, Vec<u8>)> = None;
-        for gateway in &gateways {
-            let ext = ext_for(&gateway.address);
-            // Most gateways get the same frame: it is encoded once.
-            let frame = match last.take() {
-                Some((same, frame)) if same == ext => frame,
-                _ => head.frame(&ext, body)?,
-            };
-            let encoded = Encoded::Copied(&frame);
-            if let Some(refused) = fan_out.push(gateway, encoded) {
-                let settled = self.settle_refused(vec![refused], encoded, patience);
-                result = result.and(settled);
-            }
-            last = Some((ext, frame));
+        let special_ext = |gateway: &Gateway| {
+            let key = gateway.address.key();
+            special.iter().find(|(special, _)| *special == key).map(|(_, ext)| ext)
+        };
+        let mut others: Vec<(Arc<Gateway>, &Vec<u8>)> = Vec::with_capacity(special.len());
+        let mut result = encode(head, ext, body, |frame| {
+            let refused = self.members.with(|gateways| {
+                let mut fan_out = FanOut::new(gateways.len());
+                for gateway in gateways {
+                    match special_ext(gateway) {
+                        Some(ext) => others.push((Arc::clone(gateway), ext)),
+                        None => drop(fan_out.push(gateway, frame)),
+                    }
+                }
+                fan_out.finish(&self.background)
+            });
+            self.settle_refused(refused, frame, patience)
+        })?;
+        for (gateway, ext) in others {
+            let sent = encode(head, ext, body, |frame| {
+                let mut fan_out = FanOut::new(2);
+                drop(fan_out.push(&gateway, frame));
+                let refused = fan_out.finish(&self.background);
+                self.settle_refused(refused, frame, patience)
+            })?;
+            result = result.and(sent);
         }
-        fan_out.finish(&self.background);
         result
     }
 

@@ -4,11 +4,8 @@
 //! fan-out: every gateway) cannot be connected to; [`Error::QueueFull`]; [`Error::FrameTooLong`]. The register is
 //! asked by [`Cluster::discover`], which the fan-outs need to be called before.
 
-use std::collections::HashMap;
-
 use gatewayworker_wire::{ClientId, Command, Head, json};
 
-use crate::address::GatewayKey;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::settings::Patience;
@@ -68,13 +65,11 @@ impl Cluster {
         message: Message<'_>,
         patience: Patience,
     ) -> Result {
-        let excluded = exclusions(excluded);
-        let ext_for = |key: GatewayKey| match excluded.get(&key) {
-            Some(connections) => connections_json(b"{\"exclude\":", connections),
-            None => Vec::new(),
-        };
-        let head = message.head(Command::SendToAll, 0);
-        self.send_to_each(head, |address| ext_for(address.key()), message.body, patience)
+        let special: Vec<_> = by_gateway(excluded)
+            .into_iter()
+            .map(|(first, connections)| (first.into(), connections_json(b"{\"exclude\":", &connections)))
+            .collect();
+        self.send_to_each(message.head(Command::SendToAll, 0), b"", &special, message.body, patience)
     }
 
     /// Sends to the clients of uids (`sendToUid`, command 14). `uids` is what PHP's `json_encode` makes of the list.
@@ -106,13 +101,11 @@ impl Cluster {
         if excluded.is_empty() {
             return self.send_to_every(head, &ext(None), message.body, patience);
         }
-        let excluded = exclusions(excluded);
-        let plain = ext(None);
-        let ext_for = |key: GatewayKey| match excluded.get(&key) {
-            Some(connections) => ext(Some(connections)),
-            None => plain.clone(),
-        };
-        self.send_to_each(head, |address| ext_for(address.key()), message.body, patience)
+        let special: Vec<_> = by_gateway(excluded)
+            .into_iter()
+            .map(|(first, connections)| (first.into(), ext(Some(&connections))))
+            .collect();
+        self.send_to_each(head, &ext(None), &special, message.body, patience)
     }
 
     /// Sends to a client, then closes its connection (`closeClient`, command 7).
@@ -139,21 +132,17 @@ impl Cluster {
 }
 
 /// The ids by gateway, in the order in which each gateway stands first: an id that names the gateway, and the connections.
+/// There are few gateways, so that looking through them is the fastest way to find one.
 fn by_gateway(ids: &[ClientId]) -> Vec<(ClientId, Vec<u32>)> {
-    let mut places: HashMap<GatewayKey, usize> = HashMap::new();
     let mut gateways: Vec<(ClientId, Vec<u32>)> = Vec::new();
     for id in ids {
-        let place = *places.entry(GatewayKey::from(*id)).or_insert_with(|| {
-            gateways.push((*id, Vec::new()));
-            gateways.len() - 1
-        });
-        gateways[place].1.push(id.connection);
+        let known = gateways.iter_mut().find(|(first, _)| (first.ip, first.port) == (id.ip, id.port));
+        match known {
+            Some((_, connections)) => connections.push(id.connection),
+            None => gateways.push((*id, vec![id.connection])),
+        }
     }
     gateways
-}
-
-fn exclusions(ids: &[ClientId]) -> HashMap<GatewayKey, Vec<u32>> {
-    by_gateway(ids).into_iter().map(|(first, connections)| (first.into(), connections)).collect()
 }
 
 fn connections_json(start: &[u8], connections: &[u32]) -> Vec<u8> {

@@ -46,8 +46,7 @@ pub struct NotUtf8;
 /// Appends what `json_encode` makes of the PHP array `[id => id, …]` built from `ids` in this order: an object, or
 /// a list where the keys happen to count up from 0. A repeated id is written once.
 pub fn write_connection_map(to: &mut Vec<u8>, ids: &[u32]) {
-    let mut seen = std::collections::HashSet::with_capacity(ids.len());
-    let unique: Vec<u32> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
+    let unique = unique(ids);
     let is_list = unique.iter().enumerate().all(|(index, id)| index == *id as usize);
     to.push(if is_list { b'[' } else { b'{' });
     for (index, id) in unique.iter().enumerate() {
@@ -60,6 +59,24 @@ pub fn write_connection_map(to: &mut Vec<u8>, ids: &[u32]) {
         let _ = write!(to, "{id}");
     }
     to.push(if is_list { b']' } else { b'}' });
+}
+
+/// The ids without repetitions, in order.
+fn unique(ids: &[u32]) -> Vec<u32> {
+    /// Up to here, looking through them is faster than hashing them.
+    const FEW: usize = 16;
+    let mut unique = Vec::with_capacity(ids.len());
+    if ids.len() <= FEW {
+        for id in ids {
+            if !unique.contains(id) {
+                unique.push(*id);
+            }
+        }
+    } else {
+        let mut seen = std::collections::HashSet::with_capacity(ids.len());
+        unique.extend(ids.iter().filter(|id| seen.insert(**id)));
+    }
+    unique
 }
 
 #[cfg(test)]
