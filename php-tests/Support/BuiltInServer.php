@@ -90,11 +90,16 @@ final class BuiltInServer
     }
 
     /**
-     * Sends a signal to the first process.
+     * Sends a signal to the first process and to its workers, as a terminal does.
      */
     public function signal(int $signal): void
     {
-        posix_kill($this->pid, $signal);
+        $workers = (string) @file_get_contents("/proc/{$this->pid}/task/{$this->pid}/children");
+        foreach (array_merge([$this->pid], array_map('intval', explode(' ', trim($workers)))) as $pid) {
+            if ($pid > 0) {
+                posix_kill($pid, $signal);
+            }
+        }
     }
 
     /**
