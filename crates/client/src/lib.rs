@@ -41,6 +41,7 @@ mod send_queue;
 pub mod settings;
 mod socket;
 pub mod status;
+mod sync;
 
 pub use address::{AddressMap, GatewayAddress};
 pub use cluster::{Cluster, ClusterId, Discovery};

@@ -17,13 +17,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gatewayworker_wire::{Command, Head};
 
-use crate::fork::lock;
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// Frames from this size on are shared between the gateways of a fan-out instead of being copied into each queue:
 /// below it, a copy costs less than the reference counting and the extra slice of a vectored write.
@@ -34,9 +33,16 @@ const CHUNK: usize = 64 << 10;
 const BATCH_BYTES: usize = 256 << 10;
 /// … or this many slices.
 const BATCH_CHUNKS: usize = 64;
-/// A frame counts as lone, and is sent by the caller itself, when this much time has passed since the last one that
-/// was. Within it, frames come in a burst and go through the background.
+/// How many frames in a row a caller sends itself: as many as a callback has for its client (an answer, a binding, a
+/// group, the session), which then are with the gateway when the callback ends, as with the original. Later ones come in a
+/// burst, and go through the background.
+const LONE_FRAMES: u32 = 8;
+/// After this time without one, the next frame is the first of a row again.
+#[cfg(not(all(test, gatewayworker_loom)))]
 const LONE_AFTER: Duration = Duration::from_micros(300);
+/// The clock must not decide what loom tries.
+#[cfg(all(test, gatewayworker_loom))]
+const LONE_AFTER: Duration = Duration::ZERO;
 /// The command of a barrier: the only question that ever travels on a command link.
 pub(crate) const BARRIER: Command = Command::IsOnline;
 
@@ -263,6 +269,7 @@ struct State<S> {
     /// How many attempts to connect have ended.
     attempts: u64,
     last_lone: Option<Instant>,
+    lone_left: u32,
     sleepers: usize,
     /// Frames have been refused, and the queue has not been empty since.
     refusing: bool,
@@ -291,6 +298,7 @@ impl<S: Sink + Clone> SendQueue<S> {
             barriers: VecDeque::new(),
             attempts: 0,
             last_lone: None,
+            lone_left: LONE_FRAMES,
             sleepers: 0,
             refusing: false,
             spare: Vec::new(),
@@ -594,11 +602,11 @@ impl<S: Sink> State<S> {
             return None;
         };
         let now = Instant::now();
-        let burst = self.last_lone.is_some_and(|last| now.duration_since(last) < LONE_AFTER);
-        self.last_lone = Some(now);
-        if burst {
-            return None;
+        if self.last_lone.is_none_or(|last| now.duration_since(last) >= LONE_AFTER) {
+            self.lone_left = LONE_FRAMES;
         }
+        self.last_lone = Some(now);
+        self.lone_left = self.lone_left.checked_sub(1)?;
         // An error here is met again, and dealt with, by the background.
         let sent = sink.send_now(bytes).ok()?;
         self.counters.written_bytes += sent as u64;
@@ -685,5 +693,7 @@ impl<S: Sink> State<S> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, gatewayworker_loom))]
+mod loom_tests;
+#[cfg(all(test, not(gatewayworker_loom)))]
 mod tests;
