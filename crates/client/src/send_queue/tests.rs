@@ -94,6 +94,13 @@ fn copied(queue: &SendQueue<Wire>, number: u32) -> Pushed {
     queue.push(Encoded::Copied(&small(number)), false)
 }
 
+/// As if the caller had sent as many frames itself as it does in a row, and no time had passed since.
+fn in_a_burst(queue: &SendQueue<Wire>) {
+    let mut state = lock(&queue.state);
+    state.last_lone = Some(Instant::now() + Duration::from_secs(3600));
+    state.lone_left = 0;
+}
+
 /// A lone frame, as long as the one before it is some time ago.
 fn lone(queue: &SendQueue<Wire>, number: u32) -> Pushed {
     lock(&queue.state).last_lone = None;
@@ -149,12 +156,26 @@ fn a_lone_frame_goes_directly_and_nobody_is_told() {
 }
 
 #[test]
+fn a_caller_sends_the_frames_of_a_callback_itself_and_leaves_a_burst_to_the_background() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    // As if no time passed between them.
+    lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
+    for number in 1..=LONE_FRAMES {
+        assert_eq!(queue.push(Encoded::Copied(&small(number)), true), Pushed::Done);
+        lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
+    }
+    assert_eq!(wire.numbers().len(), LONE_FRAMES as usize);
+    assert_eq!(queue.push(Encoded::Copied(&small(LONE_FRAMES + 1)), true), Pushed::Announce);
+    assert_eq!(wire.numbers().len(), LONE_FRAMES as usize);
+}
+
+#[test]
 fn frames_of_a_burst_announce_once_and_keep_their_order() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     assert_eq!(lone(&queue, 1), Pushed::Done);
-    // As if no time had passed since.
-    lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
+    in_a_burst(&queue);
     let pushed: Vec<_> = (2..=5).map(|n| queue.push(Encoded::Copied(&small(n)), true)).collect();
     assert_eq!(pushed, [Pushed::Announce, Pushed::Done, Pushed::Done, Pushed::Done]);
     assert_eq!(wire.numbers(), [1], "those of the burst wait for the background");
@@ -695,7 +716,11 @@ impl Model {
         let bytes = Bytes::from(frame(number, body));
         let (alone, burst) = (self.random.bool(), self.random.u32(..4) == 0);
         // Instead of time that passes or does not.
-        lock(&self.queue.state).last_lone = burst.then(|| Instant::now() + Duration::from_secs(3600));
+        if burst {
+            in_a_burst(&self.queue);
+        } else {
+            lock(&self.queue.state).last_lone = None;
+        }
         if let Some(wire) = self.wires.last() {
             let next = match self.random.u32(..6) {
                 0 => Some(self.random.usize(..bytes.len())),
