@@ -38,7 +38,12 @@ $count('after more calls');
 Gateway::$registerAddress = [$config['register'], '127.0.0.1:9'];
 Gateway::getAllClientIdCount();
 Gateway::$secretKey = 'another';
-Gateway::sendToClient($config['client'], 'x');
+try {
+    Gateway::sendToClient($config['client'], 'x');
+} catch (Exception $exception) {
+    // The gateway does not know this key: whether it has said so by now is of no interest here.
+}
+Gateway::$secretKey = '';
 $count('with several clusters');
 GatewayClient\Gateway::$registerAddress = $config['register'];
 GatewayClient\Gateway::getAllClientIdCount();
