@@ -73,7 +73,7 @@ final class PhpProcess
      */
     public static function setting(string $name, string $value): string
     {
-        return preg_match('~^[\w./-]*$~D', $value) === 1 ? "$name=$value" : "$name=\"$value\"";
+        return preg_match('~^[\w./-]*$~D', $value) === 1 ? "$name=$value" : $name . '="' . addcslashes($value, '"\\') . '"';
     }
 
     /**
