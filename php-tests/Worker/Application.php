@@ -82,6 +82,21 @@ final class Application implements Site
     }
 
     /**
+     * The options that bring the extension into a new PHP process.
+     *
+     * @return list<string>
+     */
+    public static function extensionOptions(): array
+    {
+        static $byItself;
+        if ($byItself === null) {
+            $check = escapeshellarg(PHP_BINARY) . ' -r ' . escapeshellarg('echo (int) extension_loaded("gatewayworker");');
+            $byItself = shell_exec($check) === '1';
+        }
+        return $byItself ? [] : ['-d', 'extension=' . Implementation::sharedObject()];
+    }
+
+    /**
      * Starts a master with these parts of the application.
      *
      * @param list<string>   $parts
@@ -277,8 +292,8 @@ final class Application implements Site
         if (!$this->native) {
             // Where the extension is in php.ini, it steps aside.
             array_push($options, '-d', 'gatewayworker.enable=0');
-        } elseif (!self::extensionIsInIni()) {
-            array_push($options, '-d', 'extension=' . Implementation::sharedObject());
+        } else {
+            $options = array_merge($options, self::extensionOptions());
         }
         $environment = getenv();
         $environment['GATEWAYWORKER_APP'] = (string) json_encode($this->apps[$name]);
@@ -294,19 +309,6 @@ final class Application implements Site
             throw new RuntimeException('cannot start ' . PHP_BINARY);
         }
         return $process;
-    }
-
-    /**
-     * Whether a new PHP process has the extension by itself.
-     */
-    private static function extensionIsInIni(): bool
-    {
-        static $is;
-        if ($is === null) {
-            $check = escapeshellarg(PHP_BINARY) . ' -r ' . escapeshellarg('echo (int) extension_loaded("gatewayworker");');
-            $is = shell_exec($check) === '1';
-        }
-        return $is;
     }
 
     /**

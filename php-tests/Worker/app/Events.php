@@ -151,6 +151,8 @@ final class Events
                     'pid' => getmypid(),
                     'memory' => memory_get_usage(),
                 ];
+            case 'knows':
+                return self::knows($with[0]);
             case 'sleep':
                 // An interrupted sleep answers an array.
                 return time_nanosleep(0, 20000000);
