@@ -39,6 +39,8 @@ struct State {
     asked: Option<(Vec<String>, Vec<Arc<Gateway>>)>,
     /// Known from client ids only.
     strays: HashMap<GatewayKey, Arc<Gateway>>,
+    /// Let go of, with frames that are still being sent: the end of the process waits for them too.
+    retiring: Vec<Arc<Gateway>>,
     /// The stray that was wanted last: scripts that only send to single clients need no list.
     last_stray: Option<Arc<Gateway>>,
 }
@@ -73,12 +75,13 @@ impl Members {
         self.all()
     }
 
-    /// Members and strays.
+    /// Members, strays, and those that have left and still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
         let state = lock(&self.state);
         let mut everybody = state.listed.clone();
         let asked = state.asked.iter().flat_map(|(_, asked)| asked);
-        for gateway in asked.chain(state.strays.values()) {
+        let retiring = state.retiring.iter().filter(|gateway| gateway.link.counters().queued > 0);
+        for gateway in asked.chain(state.strays.values()).chain(retiring) {
             if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
                 everybody.push(Arc::clone(gateway));
             }
@@ -112,9 +115,8 @@ impl Members {
         }
         if state.strays.len() >= MOST_STRAYS && !state.strays.contains_key(&key) {
             state.last_stray = None;
-            for (_, gateway) in state.strays.drain() {
-                gateway.link.retire();
-            }
+            let strays: Vec<_> = state.strays.drain().map(|(_, gateway)| gateway).collect();
+            state.retire(&strays);
         }
         let stray = state.strays.entry(key).or_insert_with(|| {
             let address = GatewayAddress::from_client_id(id, &self.background.settings.address_map);
@@ -137,11 +139,9 @@ impl Members {
     pub(crate) fn forget_strays(&self, gateways: &[Arc<Gateway>]) {
         let mut state = lock(&self.state);
         state.last_stray = None;
-        for gateway in gateways {
-            if state.strays.remove(&gateway.address.key()).is_some() {
-                gateway.link.retire();
-            }
-        }
+        let strays: Vec<_> =
+            gateways.iter().filter_map(|gateway| state.strays.remove(&gateway.address.key())).collect();
+        state.retire(&strays);
     }
 
     /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
@@ -256,11 +256,13 @@ impl Members {
 
 impl State {
     /// Lets go of those that stand in no list any more.
-    fn retire(&self, gone: &[Arc<Gateway>]) {
+    fn retire(&mut self, gone: &[Arc<Gateway>]) {
+        self.retiring.retain(|gateway| gateway.link.counters().queued > 0);
         for old in gone {
             let asked = self.asked.iter().flat_map(|(_, asked)| asked);
             if !self.listed.iter().chain(asked).any(|kept| Arc::ptr_eq(kept, old)) {
                 old.link.retire();
+                self.retiring.push(Arc::clone(old));
             }
         }
     }

@@ -1,0 +1,338 @@
+//! Command links: what callers send arrives in order, once, and trouble is noticed and named.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use gatewayworker_client::wire::Command;
+use gatewayworker_client::{Error, Message, Patience};
+use gatewayworker_devgateway::{Config, Devgateway};
+use serde_json::json;
+use support::*;
+
+/// Sends a small frame that is known by its number.
+fn send(cluster: &gatewayworker_client::Cluster, peer: &Peer, number: u32) {
+    cluster.send_to_client(peer.id(number), Message::text(b"hi"), PATIENT).unwrap();
+}
+
+#[test]
+fn a_link_authenticates_first_and_then_sends_in_order() {
+    let peer = Peer::listen();
+    let cluster = worker_with("auth", "s3cret", &[&peer]);
+    for number in 1..=500 {
+        send(&cluster, &peer, number);
+    }
+    let mut link = peer.accept();
+    link.expect_key("s3cret");
+    assert!(link.numbers(500).into_iter().eq(1..=500));
+    // And again while the connection is there, where lone frames take another way than those of a burst.
+    for number in 501..=1500 {
+        send(&cluster, &peer, number);
+    }
+    assert!(link.numbers(1000).into_iter().eq(501..=1500));
+    assert!(peer.pending().is_none(), "one connection carries all of it");
+}
+
+#[test]
+fn frames_of_a_fan_out_and_frames_to_one_client_keep_their_order() {
+    let peer = Peer::listen();
+    let cluster = worker("mixed", &[&peer]);
+    let mut link = None;
+    for number in 1..=300 {
+        send(&cluster, &peer, number);
+        cluster.send_to_all(Message::text(number.to_string().as_bytes()), PATIENT).unwrap();
+        cluster.about_client(Command::BindUid, peer.id(number), b"uid", PATIENT).unwrap();
+        let link = link.get_or_insert_with(|| peer.accept());
+        if number % 7 == 0 {
+            // Now and then the queue is empty.
+            let numbers: Vec<_> = (0..21).map(|_| link.frame()).collect();
+            let first = number - 6;
+            for (at, frames) in (first..).zip(numbers.chunks(3)) {
+                assert_eq!((frames[0].command, frames[0].connection), (Command::SendToOne as u8, at));
+                assert_eq!(frames[1].body, at.to_string().as_bytes());
+                assert_eq!((frames[2].command, frames[2].connection), (Command::BindUid as u8, at));
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_key_there_is_no_introduction() {
+    let peer = Peer::listen();
+    let cluster = worker("no key", &[&peer]);
+    send(&cluster, &peer, 1);
+    assert_eq!(peer.accept().expect(Command::SendToOne).connection, 1);
+}
+
+#[test]
+fn a_large_frame_arrives_at_every_gateway() {
+    let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
+    let cluster = worker("large", &[&peers[0], &peers[1], &peers[2]]);
+    let body: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
+    cluster.send_to_all(Message::text(b"before"), PATIENT).unwrap();
+    cluster.send_to_all(Message::text(&body), PATIENT).unwrap();
+    cluster.send_to_all(Message::text(b"behind"), PATIENT).unwrap();
+    for peer in &peers {
+        let mut link = peer.accept();
+        assert_eq!(link.frame().body, b"before");
+        assert!(link.frame().body == body);
+        assert_eq!(link.frame().body, b"behind");
+    }
+}
+
+#[test]
+fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
+    // More than the kernel takes on both sides.
+    let body: Vec<u8> = (0..24_000_000u32).map(|n| (n >> 3) as u8).collect();
+    for (user, cut) in [("cut 0", 0), ("cut 10", 10), ("cut 3e6", 3_000_000)] {
+        let peer = Peer::listen();
+        let cluster = worker(user, &[&peer]);
+        for number in 1..=3 {
+            send(&cluster, &peer, number);
+        }
+        let mut first = peer.accept();
+        assert_eq!(first.numbers(3), [1, 2, 3]);
+        cluster.send_to_client(peer.id(4), Message::text(&body), PATIENT).unwrap();
+        first.read(cut);
+        drop(first);
+        let mut second = peer.accept();
+        let frame = second.command();
+        assert_eq!(frame.connection, 4);
+        assert!(frame.body == body);
+        send(&cluster, &peer, 5);
+        assert_eq!(second.frame().connection, 5);
+        wait_until("the queue to be empty", || status(&cluster, &peer.address)["queued"] == 0);
+        let status = status(&cluster, &peer.address);
+        assert_eq!((&status["accepted"], &status["written"]), (&json!(5), &json!(5)), "{status}");
+    }
+}
+
+#[test]
+fn a_gateway_that_goes_is_noticed_without_a_call_and_one_that_returns_gets_what_waited() {
+    let peer = Peer::listen();
+    let cluster = worker_with("returns", "key", &[&peer]);
+    send(&cluster, &peer, 1);
+    let mut link = peer.accept();
+    link.expect_key("key");
+    assert_eq!(link.frame().connection, 1);
+    wait_until("the connection", || link_state(&cluster, &peer.address) == "online");
+    let address = peer.address.clone();
+    drop((peer, link));
+    wait_until("the end to be noticed", || link_state(&cluster, &address) == "failed");
+    for number in 2..=4 {
+        cluster.send_to_client(id(&address, number), Message::text(b"hi"), PATIENT).unwrap();
+    }
+    let status_now = status(&cluster, &address);
+    assert_eq!((&status_now["queued"], &status_now["written"]), (&json!(3), &json!(1)), "{status_now}");
+    let peer = Peer::listen_at(&address);
+    let mut link = peer.accept();
+    link.expect_key("key");
+    assert_eq!(link.command().connection, 2);
+    assert_eq!(link.numbers(2), [3, 4]);
+}
+
+#[test]
+fn in_worker_mode_a_full_queue_is_an_error_at_once_and_loses_nothing_that_was_accepted() {
+    let peer = Peer::listen();
+    let cluster = worker("full", &[&peer]);
+    let body = vec![b'x'; 60_000];
+    // It is never waited for.
+    let patience = Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600) };
+    let mut accepted = 0;
+    let error = loop {
+        match cluster.send_to_client(peer.id(accepted + 1), Message::text(&body), patience) {
+            Ok(()) => accepted += 1,
+            Err(error) => break error,
+        }
+    };
+    let Error::QueueFull { gateway, limit } = error else { panic!("{error}") };
+    assert_eq!((&*gateway, limit), (&*peer.address, SEND_BUFFER));
+    let full = status(&cluster, &peer.address);
+    assert_eq!((&full["accepted"], &full["refused"]), (&json!(accepted), &json!(1)));
+    assert!(full["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64);
+    let mut link = peer.accept();
+    assert!(link.numbers(accepted as usize).into_iter().eq(1..=accepted));
+    wait_until("room", || status(&cluster, &peer.address)["queued_bytes"] == 0);
+    send(&cluster, &peer, 77);
+    assert_eq!(link.frame().connection, 77);
+}
+
+#[test]
+fn in_client_mode_a_call_waits_for_room_in_a_full_queue() {
+    const FRAMES: u32 = 500;
+    let peer = Peer::listen();
+    let (cluster, _register) = client_of("room", &[&peer]);
+    let body = vec![b'x'; 60_000];
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            for number in 1..=FRAMES {
+                cluster.send_to_client(peer.id(number), Message::text(&body), PATIENT).unwrap();
+            }
+        });
+        let mut link = peer.accept();
+        wait_until("the queue to be full", || {
+            status(&cluster, &peer.address)["queued_bytes"].as_u64().unwrap() + 60_028 > SEND_BUFFER as u64
+        });
+        assert!(!sending.is_finished());
+        assert!(link.numbers(FRAMES as usize).into_iter().eq(1..=FRAMES));
+        sending.join().unwrap();
+    });
+    assert_eq!(status(&cluster, &peer.address)["refused"], 0);
+}
+
+#[test]
+fn in_client_mode_a_queue_that_stays_full_is_an_error_after_the_time_out() {
+    let peer = Peer::listen();
+    let (cluster, _register) = client_of("no room", &[&peer]);
+    let body = vec![b'x'; 60_000];
+    cluster.send_to_all(Message::text(&body), PATIENT).unwrap();
+    let impatient = Patience { connect: Duration::from_millis(50), ..PATIENT };
+    let error = loop {
+        if let Err(error) = cluster.send_to_all(Message::text(&body), impatient) {
+            break error;
+        }
+    };
+    assert!(matches!(&error, Error::QueueFull { gateway, .. } if **gateway == *peer.address), "{error}");
+}
+
+#[test]
+fn a_dead_gateway_does_not_keep_a_fan_out_from_the_others() {
+    let (alive, dead) = (Peer::listen(), dead_address());
+    let register = register_of(&[&dead, &alive.address]);
+    let cluster = client("fan-out", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    cluster.send_to_all(Message::text(b"one"), PATIENT).unwrap();
+    cluster.send_to_clients(&[id(&dead, 1), alive.id(2)], Message::text(b"two"), PATIENT).unwrap();
+    cluster.send_to_all_except(&[id(&dead, 1)], Message::text(b"three"), PATIENT).unwrap();
+    let mut link = alive.accept();
+    assert_eq!(link.frame().body, b"one");
+    assert_eq!(link.frame().body, b"two");
+    assert_eq!(link.frame().body, b"three");
+    // It is back: it gets what waited.
+    let back = Peer::listen_at(&dead);
+    assert_eq!(back.accept().frame().body, b"one");
+}
+
+#[test]
+fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
+    let dead = [dead_address(), dead_address()];
+    let register = register_of(&[&dead[0], &dead[1]]);
+    let cluster = client("nobody", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let error = cluster.send_to_all(Message::text(b"one"), PATIENT).unwrap_err();
+    assert!(matches!(&error, Error::Unreachable { gateway, .. } if **gateway == *dead[0]), "{error}");
+    assert_eq!(status(&cluster, &dead[0])["accepted"], 0, "nothing of it comes out later");
+}
+
+#[test]
+fn a_message_to_a_client_of_a_dead_gateway_is_an_error_in_client_mode() {
+    let dead = dead_address();
+    let cluster = client("dead", "", &["127.0.0.1:1"]);
+    let error = cluster.send_to_client(id(&dead, 1), Message::text(b"one"), PATIENT).unwrap_err();
+    assert_eq!(error.to_string(), format!("can not connect to tcp://{dead} Connection refused"));
+    let error = cluster.send_to_clients(&[id(&dead, 1)], Message::text(b"one"), PATIENT).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn a_wrong_key_is_named_once_the_gateway_has_closed_the_link() {
+    let gateways = Devgateway::start(Config { secret: "right".into(), ..Config::default() }).unwrap();
+    let address = gateway_address(&gateways, 0);
+    let register = register_with("wrong", &[&address]);
+    let cluster = client("wrong key", "wrong", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    // The first frames may get out before the gateway closes the connection, and one closed connection is no proof.
+    let mut error = None;
+    wait_until("the rejection", || {
+        error = cluster.send_to_all(Message::text(b"one"), PATIENT).err();
+        matches!(&error, Some(Error::Rejected { .. }))
+    });
+    let error = error.unwrap();
+    assert!(matches!(&error, Error::Rejected { gateway } if **gateway == *address), "{error}");
+    assert!(error.to_string().contains("secret key"), "{error}");
+    let error = cluster.send_to_client(id(&address, 1), Message::text(b"one"), PATIENT).unwrap_err();
+    assert!(matches!(&error, Error::Rejected { .. }), "{error}");
+}
+
+#[test]
+fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
+    let peer = Peer::listen();
+    let cluster = worker_with("restart", "key", &[&peer]);
+    send(&cluster, &peer, 1);
+    let mut link = peer.accept();
+    link.expect_key("key");
+    assert_eq!(link.frame().connection, 1);
+    drop(link);
+    // It closed early, so it is asked whether it answers us, and gets nothing before.
+    let mut link = peer.accept();
+    link.expect_key("key");
+    link.pass_barrier();
+    send(&cluster, &peer, 2);
+    assert_eq!(link.frame().connection, 2);
+    wait_until("the connection", || link_state(&cluster, &peer.address) == "online");
+}
+
+#[test]
+fn a_link_on_which_an_answer_comes_that_nobody_asked_for_is_replaced() {
+    for (user, bytes) in [("unasked", &b"\0\0\0\x04i:0;"[..]), ("garbage", b"HTTP/1.1 400 Bad Request\r\n")] {
+        let peer = Peer::listen();
+        let cluster = worker(user, &[&peer]);
+        send(&cluster, &peer, 1);
+        let mut link = peer.accept();
+        assert_eq!(link.frame().connection, 1);
+        link.send(bytes);
+        assert!(link.is_closed());
+        let mut link = peer.accept();
+        send(&cluster, &peer, 2);
+        assert_eq!(link.command().connection, 2);
+    }
+}
+
+#[test]
+fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
+    let (leaving, staying) = (Peer::listen(), Peer::listen());
+    let cluster = worker("leaves", &[&leaving, &staying]);
+    let body = vec![b'x'; 50_000];
+    for _ in 0..10 {
+        cluster.send_to_all(Message::text(&body), PATIENT).unwrap();
+    }
+    cluster.follow(&[&staying.address]);
+    cluster.send_to_all(Message::text(b"later"), PATIENT).unwrap();
+    let frames = leaving.accept().frames_until_closed();
+    assert_eq!(frames.len(), 10);
+    assert!(frames.iter().all(|frame| frame.body == body));
+    let mut link = staying.accept();
+    (0..10).for_each(|_| assert!(link.frame().body == body));
+    assert_eq!(link.frame().body, b"later", "the others do not notice");
+    assert_eq!(listed(&cluster), [&*staying.address]);
+}
+
+#[test]
+fn an_advertised_address_is_reached_where_the_map_says() {
+    let peer = Peer::listen();
+    let advertised = peer.address.replace("127.0.0.1", "10.77.0.1");
+    let register = register_of(&[&advertised]);
+    let cluster = client("map", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    cluster.send_to_client(id(&advertised, 7), Message::text(b"hi"), PATIENT).unwrap();
+    cluster.send_to_all(Message::text(b"all"), PATIENT).unwrap();
+    let mut link = peer.accept();
+    assert_eq!(link.frame().connection, 7);
+    assert_eq!(link.frame().body, b"all");
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut ids = Vec::new();
+            cluster.clients_of_uids(b"[\"u\"]", PATIENT, |_, client| ids.extend(client)).map(|()| ids)
+        });
+        link.pass_barrier();
+        let mut question = peer.accept();
+        question.expect(Command::BatchGetClientIdByUid);
+        question.reply("a:1:{s:1:\"u\";a:1:{i:0;i:9;}}");
+        let ids = asking.join().unwrap().unwrap();
+        assert_eq!(ids, [id(&advertised, 9).to_hex()], "the ids keep the advertised address");
+    });
+    let status = status(&cluster, &advertised);
+    assert_eq!(status["reach"], peer.address);
+}

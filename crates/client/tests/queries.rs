@@ -1,0 +1,374 @@
+//! Questions: on connections of their own, asked concurrently, and answered truly or not at all.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::net::TcpStream;
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+
+use gatewayworker_client::wire::Command;
+use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_devgateway::{Config, Devgateway};
+use support::*;
+
+/// Asks all gateways for the number of clients, on a thread of its own.
+fn count<'s>(
+    scope: &'s std::thread::Scope<'s, '_>,
+    cluster: &'s Cluster,
+    patience: Patience,
+) -> ScopedJoinHandle<'s, Result<i64, Error>> {
+    scope.spawn(move || cluster.client_count(b"", patience))
+}
+
+const IMPATIENT: Patience = Patience { connect: SAFETY_NET, reply: Duration::from_millis(100) };
+
+/// Runs a scripted answer to the one question; the error.
+fn error_of(user: &'static str, patience: Patience, answer: impl FnOnce(Conn)) -> (Error, Peer) {
+    let peer = Peer::listen();
+    let cluster = worker(user, &[&peer]);
+    let error = std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, patience);
+        let mut conn = peer.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        answer(conn);
+        asking.join().unwrap().unwrap_err()
+    });
+    let status = status(&cluster, &peer.address);
+    assert_eq!((&status["queries_failed"], &status["queries_idle"]), (&1.into(), &0.into()), "{status}");
+    (error, peer)
+}
+
+#[test]
+fn questions_have_connections_of_their_own_which_authenticate_once_and_are_used_again() {
+    let peer = Peer::listen();
+    let cluster = worker_with("own", "key", &[&peer]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, PATIENT);
+        let mut question = peer.accept();
+        question.expect_key("key");
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:3;");
+        assert_eq!(asking.join().unwrap().unwrap(), 3);
+
+        cluster.send_to_client(peer.id(1), Message::text(b"hi"), PATIENT).unwrap();
+        let mut link = peer.accept();
+        link.expect_key("key");
+        link.expect(Command::SendToOne);
+
+        for n in 4..8 {
+            let asking = count(scope, &cluster, PATIENT);
+            if n == 4 {
+                link.pass_barrier();
+            }
+            question.expect(Command::GetClientCountByGroup);
+            question.reply(&format!("i:{n};"));
+            assert_eq!(asking.join().unwrap().unwrap(), n);
+        }
+    });
+    assert!(peer.pending().is_none());
+    let status = status(&cluster, &peer.address);
+    assert_eq!((&status["queries"], &status["queries_opened"]), (&5.into(), &1.into()), "{status}");
+}
+
+#[test]
+fn threads_that_ask_at_the_same_time_have_a_connection_each() {
+    let peer = Peer::listen();
+    let cluster = worker("threads", &[&peer]);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| cluster.is_online(peer.id(1), PATIENT));
+        let mut first_conn = peer.accept();
+        let second = scope.spawn(|| cluster.is_online(peer.id(2), PATIENT));
+        let mut second_conn = peer.accept();
+        assert_eq!(second_conn.expect(Command::IsOnline).connection, 2);
+        second_conn.reply("i:0;");
+        assert_eq!(second.join().unwrap().unwrap(), 0);
+        assert_eq!(first_conn.expect(Command::IsOnline).connection, 1);
+        first_conn.reply("i:1;");
+        assert_eq!(first.join().unwrap().unwrap(), 1);
+    });
+    assert_eq!(status(&cluster, &peer.address)["queries_idle"], 2);
+}
+
+#[test]
+fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
+    let peer = Peer::listen();
+    let cluster = worker_with("died", "key", &[&peer]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = peer.accept();
+        conn.expect_key("key");
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:1;");
+        assert_eq!(asking.join().unwrap().unwrap(), 1);
+        drop(conn);
+
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = peer.accept();
+        conn.expect_key("key");
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:2;");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+        assert_eq!(status(&cluster, &peer.address)["queries_retried"], 1);
+        drop(conn);
+
+        // But only once: what closes a new connection too does not want to answer.
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = peer.accept();
+        conn.expect_key("key");
+        conn.expect(Command::GetClientCountByGroup);
+        drop(conn);
+        let error = asking.join().unwrap().unwrap_err();
+        assert!(matches!(&error, Error::Closed { gateway, .. } if **gateway == *peer.address), "{error}");
+    });
+    assert!(peer.pending().is_none());
+}
+
+#[test]
+fn a_restarted_gateway_answers_the_next_question() {
+    let gateways = Devgateway::start(Config::default()).unwrap();
+    let cluster = client("restarted", "", &[&register_address(&gateways)]);
+    cluster.discover(false, PATIENT).unwrap();
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+    control(&gateways, serde_json::json!({"cmd": "disconnect_internal", "gateway": 0}));
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+}
+
+#[test]
+fn a_late_answer_is_never_taken_for_that_of_the_next_question() {
+    let peer = Peer::listen();
+    let cluster = worker("late", &[&peer]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, IMPATIENT);
+        let mut late = peer.accept();
+        late.expect(Command::GetClientCountByGroup);
+        let error = asking.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        // It is closed already, or this one finds it closed.
+        let _ = std::io::Write::write_all(&mut late.0, b"\0\0\0\x06i:111;");
+
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = peer.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:2;");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+        assert!(late.is_closed());
+    });
+    let status = status(&cluster, &peer.address);
+    assert_eq!(
+        (&status["queries_timed_out"], &status["queries_retried"]),
+        (&1.into(), &0.into()),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_silent_gateway_is_an_error_that_names_it_and_the_question() {
+    let mut kept = None;
+    let (error, peer) = error_of("silent", IMPATIENT, |conn| kept = Some(conn));
+    let Error::TimedOut { gateway, command, after } = &error else { panic!("{error}") };
+    assert_eq!(
+        (&**gateway, *command, *after),
+        (&*peer.address, Command::GetClientCountByGroup, IMPATIENT.reply)
+    );
+    assert!(error.to_string().contains(&peer.address) && error.to_string().contains("GetClientCountByGroup"));
+}
+
+#[test]
+fn an_answer_that_does_not_come_to_its_end_is_no_answer() {
+    let (error, _) = error_of("half, closed", PATIENT, |mut conn| conn.send(b"\0\0\0\x04i:"));
+    assert!(matches!(error, Error::Closed { .. }), "{error}");
+    assert!(error.to_string().contains("in the middle of the answer"), "{error}");
+    let mut kept = None;
+    let (error, _) = error_of("half, silent", IMPATIENT, |mut conn| {
+        conn.send(b"\0\0\0\x04i:");
+        kept = Some(conn);
+    });
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    let (error, _) = error_of("half a length", PATIENT, |mut conn| conn.send(b"\0\0"));
+    assert!(matches!(error, Error::Closed { .. }), "{error}");
+}
+
+#[test]
+fn an_answer_in_pieces_is_put_together() {
+    let peer = Peer::listen();
+    let cluster = worker("pieces", &[&peer]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = peer.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        for byte in b"\0\0\0\x08i:12345;" {
+            conn.send(&[*byte]);
+        }
+        assert_eq!(asking.join().unwrap().unwrap(), 12345);
+    });
+}
+
+#[test]
+fn an_answer_as_long_as_the_limit_is_read_and_a_longer_one_refused_before_it_comes() {
+    let peer = Peer::listen();
+    let cluster = worker("long", &[&peer]);
+    let session = "x".repeat(MAX_REPLY);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut len = 0;
+            let read = |payload: &[u8]| {
+                len = payload.len();
+                Ok(())
+            };
+            cluster.session(peer.id(1), PATIENT, read).map(|()| len)
+        });
+        let mut conn = peer.accept();
+        conn.expect(Command::GetSessionByClientId);
+        conn.reply(&session);
+        assert_eq!(asking.join().unwrap().unwrap(), MAX_REPLY);
+    });
+    let (error, peer) = error_of("too long", PATIENT, |mut conn| {
+        conn.send(&u32::try_from(MAX_REPLY + 1).unwrap().to_be_bytes());
+        assert!(conn.is_closed());
+    });
+    let Error::ReplyTooLong { gateway, len, max, .. } = &error else { panic!("{error}") };
+    assert_eq!((&**gateway, *len, *max), (&*peer.address, MAX_REPLY + 1, MAX_REPLY));
+    let (error, _) = error_of("far too long", PATIENT, |mut conn| conn.send(b"HTTP/1.1"));
+    assert!(matches!(error, Error::ReplyTooLong { .. }), "{error}");
+}
+
+#[test]
+fn bytes_behind_the_answer_make_it_none() {
+    let (error, _) = error_of("surplus", PATIENT, |mut conn| conn.send(b"\0\0\0\x04i:1;\0"));
+    assert!(matches!(error, Error::BadReply { .. }), "{error}");
+}
+
+#[test]
+fn an_answer_of_another_kind_is_an_error_and_its_connection_is_not_used_again() {
+    for (user, answer) in
+        [("N", "N;"), ("s", "s:1:\"1\";"), ("a", "a:0:{}"), ("0", ""), ("cut", "i:1"), ("2", "i:1;i:2;")]
+    {
+        let (error, peer) = error_of(user, PATIENT, |mut conn| conn.reply(answer));
+        let Error::BadReply { gateway, command, .. } = &error else { panic!("{answer}: {error}") };
+        assert_eq!((&**gateway, *command), (&*peer.address, Command::GetClientCountByGroup));
+    }
+}
+
+#[test]
+fn a_fan_out_asks_all_before_it_reads_an_answer() {
+    let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
+    let cluster = worker("concurrent", &[&peers[0], &peers[1], &peers[2]]);
+    std::thread::scope(|scope| {
+        let mut conns: Vec<Conn> = Vec::new();
+        // First on new connections, then on idle ones.
+        for _ in 0..2 {
+            let asking = count(scope, &cluster, PATIENT);
+            if conns.is_empty() {
+                conns = peers.iter().map(Peer::accept).collect();
+            }
+            for conn in &mut conns {
+                conn.expect(Command::GetClientCountByGroup);
+            }
+            // The last one answers first.
+            for (n, conn) in conns.iter_mut().enumerate().rev() {
+                conn.reply(&format!("i:{};", 10i32.pow(u32::try_from(n).unwrap())));
+            }
+            assert_eq!(asking.join().unwrap().unwrap(), 111);
+        }
+    });
+}
+
+/// A listener that lets nobody in: its backlog is full.
+struct Hanging {
+    _listener: socket2::Socket,
+    _backlog: Vec<TcpStream>,
+    address: String,
+}
+
+impl Hanging {
+    fn new() -> Self {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut backlog = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            backlog.push(stream);
+        }
+        Self { _listener: listener, _backlog: backlog, address: address.to_string() }
+    }
+}
+
+#[test]
+fn a_fan_out_connects_to_all_at_the_same_time() {
+    let (hanging, peer) = (Hanging::new(), Peer::listen());
+    let cluster = worker("connects", &[]);
+    cluster.follow(&[&hanging.address, &peer.address]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, Patience { connect: SAFETY_NET * 6, ..PATIENT });
+        // The first gateway lets nobody in yet, but the second one is connected.
+        let _conn = peer.accept();
+        assert!(!asking.is_finished());
+        let address = hanging.address.clone();
+        drop(hanging);
+        // The kernel tries once more after a second or two, and is refused.
+        let error = asking.join().unwrap().unwrap_err();
+        assert!(matches!(&error, Error::Unreachable { gateway, .. } if **gateway == *address), "{error}");
+    });
+}
+
+#[test]
+fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
+    let hanging = Hanging::new();
+    let cluster = worker("hangs", &[]);
+    cluster.follow(&[&hanging.address]);
+    let patience = Patience { connect: Duration::from_millis(100), reply: SAFETY_NET };
+    let error = cluster.client_count(b"", patience).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("can not connect to tcp://{} Connection timed out", hanging.address)
+    );
+}
+
+#[test]
+fn an_answer_without_one_of_the_gateways_is_no_answer() {
+    let (alive, dead) = (Peer::listen(), dead_address());
+    let cluster = worker("partial", &[]);
+    cluster.follow(&[&alive.address, &dead]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = alive.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:1;");
+        let error = asking.join().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), format!("can not connect to tcp://{dead} Connection refused"));
+    });
+}
+
+#[test]
+fn a_wrong_key_is_an_error_and_not_an_empty_answer() {
+    let gateways = Devgateway::start(Config { secret: "right".into(), ..Config::default() }).unwrap();
+    let address = gateway_address(&gateways, 0);
+    let cluster = worker_with("wrong key", "wrong", &[]);
+    cluster.follow(&[&address]);
+    for _ in 0..3 {
+        let error = cluster.client_count(b"", PATIENT).unwrap_err();
+        assert!(error.to_string().contains(&address) && error.to_string().contains("secret key"), "{error}");
+        let error = cluster.is_online(id(&address, 1), PATIENT).unwrap_err();
+        assert!(matches!(error, Error::Closed { .. } | Error::Rejected { .. }), "{error}");
+    }
+}
+
+#[test]
+fn those_to_be_asked_can_be_others_than_those_to_be_sent_to() {
+    let (asked, sent_to) = (Peer::listen(), Peer::listen());
+    let cluster = worker("asked", &[&sent_to]);
+    cluster.follow_for_questions(&[&asked.address]);
+    cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    sent_to.accept().expect(Command::SendToAll);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, PATIENT);
+        let mut conn = asked.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:5;");
+        assert_eq!(asking.join().unwrap().unwrap(), 5);
+    });
+}

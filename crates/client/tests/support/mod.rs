@@ -1,0 +1,306 @@
+//! Gateways and registers that do exactly what a test tells them, and development gateways. Every wait ends by itself
+//! after a while.
+
+#![allow(clippy::unwrap_used)]
+// Each test file uses its part of this.
+#![allow(dead_code)]
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use gatewayworker_client::wire::{ClientId, Command, Frame};
+use gatewayworker_client::{AddressMap, Cluster, ClusterId, Discovery, Patience, Process, Secret, Settings};
+use gatewayworker_devgateway::{Config, Devgateway, Started};
+use serde_json::{Value as Json, json};
+
+/// Far more than anything takes.
+pub const SAFETY_NET: Duration = Duration::from_secs(20);
+/// Calls that are to succeed wait this long.
+pub const PATIENT: Patience = Patience { connect: SAFETY_NET, reply: SAFETY_NET };
+
+pub const SEND_BUFFER: usize = 1 << 20;
+pub const MAX_REPLY: usize = 1 << 20;
+
+/// The state of this process, which all tests of a file may share: each has clusters of its own.
+pub fn process() -> &'static Process {
+    let address_map = AddressMap::parse("10.77.0.1=127.0.0.1").unwrap();
+    Process::current(|| Settings { send_buffer: SEND_BUFFER, max_reply: MAX_REPLY, address_map }).unwrap()
+}
+
+/// A cluster in worker mode, of these gateways.
+pub fn worker(user: &'static str, peers: &[&Peer]) -> Arc<Cluster> {
+    worker_with(user, "", peers)
+}
+
+pub fn worker_with(user: &'static str, secret: &str, peers: &[&Peer]) -> Arc<Cluster> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let discovery = Discovery::Caller(NUMBER.fetch_add(1, Ordering::Relaxed));
+    let cluster = process().cluster(ClusterId { user, discovery, secret: Secret::new(secret.as_bytes()) });
+    let addresses: Vec<&str> = peers.iter().map(|peer| &*peer.address).collect();
+    cluster.follow(&addresses);
+    cluster
+}
+
+/// A cluster in client mode.
+pub fn client(user: &'static str, secret: &str, registers: &[&str]) -> Arc<Cluster> {
+    let discovery = Discovery::Registers(registers.iter().map(|register| (*register).to_owned()).collect());
+    process().cluster(ClusterId { user, discovery, secret: Secret::new(secret.as_bytes()) })
+}
+
+/// A register that lists what the test wants.
+pub fn register_of(addresses: &[&str]) -> Started {
+    register_with("", addresses)
+}
+
+pub fn register_with(secret: &str, addresses: &[&str]) -> Started {
+    let config = Config { gateways: Vec::new(), secret: secret.into(), ..Config::default() };
+    let register = Devgateway::start(config).unwrap();
+    for address in addresses {
+        control(&register, json!({"cmd": "add_address", "address": address}));
+    }
+    register
+}
+
+pub fn register_address(started: &Started) -> String {
+    started.addresses().register.unwrap().to_string()
+}
+
+pub fn gateway_address(started: &Started, index: usize) -> String {
+    started.addresses().gateways[index].internal.to_string()
+}
+
+pub fn control(started: &Started, request: Json) -> Json {
+    let answer = started.control(&request);
+    assert!(answer.get("error").is_none(), "{request} was answered with {answer}");
+    answer
+}
+
+/// A cluster in client mode with these gateways, whose list is known. The register has to be kept.
+pub fn client_of(user: &'static str, peers: &[&Peer]) -> (Arc<Cluster>, Started) {
+    let addresses: Vec<&str> = peers.iter().map(|peer| &*peer.address).collect();
+    let register = register_of(&addresses);
+    let cluster = client(user, "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    (cluster, register)
+}
+
+pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SAFETY_NET;
+    while !reached() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What the status has for a gateway.
+pub fn status(cluster: &Cluster, address: &str) -> Json {
+    let status = serde_json::to_value(cluster.status()).unwrap();
+    let gateways = status["gateways"].as_array().unwrap();
+    gateways.iter().find(|gateway| gateway["address"] == address).cloned().unwrap_or_default()
+}
+
+pub fn link_state(cluster: &Cluster, address: &str) -> String {
+    status(cluster, address)["link"]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+pub fn listed(cluster: &Cluster) -> Vec<String> {
+    cluster.status().gateways.into_iter().map(|gateway| gateway.address).collect()
+}
+
+/// The id of a client of the gateway at this address.
+pub fn id(address: &str, connection: u32) -> ClientId {
+    let address: std::net::SocketAddrV4 = address.parse().unwrap();
+    ClientId { ip: address.ip().to_bits(), port: address.port(), connection }
+}
+
+/// An address at which nobody listens.
+pub fn dead_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// A gateway or register that does nothing by itself.
+#[derive(Debug)]
+pub struct Peer {
+    listener: TcpListener,
+    pub address: String,
+}
+
+impl Peer {
+    pub fn listen() -> Self {
+        Self::listen_at("127.0.0.1:0")
+    }
+
+    pub fn listen_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Self { listener, address }
+    }
+
+    pub fn id(&self, connection: u32) -> ClientId {
+        id(&self.address, connection)
+    }
+
+    /// The next connection, once there is one.
+    pub fn accept(&self) -> Conn {
+        let mut conn = None;
+        wait_until("a connection", || {
+            conn = self.pending();
+            conn.is_some()
+        });
+        conn.unwrap()
+    }
+
+    /// A connection that is there already.
+    pub fn pending(&self) -> Option<Conn> {
+        match self.listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                stream.set_read_timeout(Some(SAFETY_NET)).unwrap();
+                stream.set_write_timeout(Some(SAFETY_NET)).unwrap();
+                stream.set_nodelay(true).unwrap();
+                Some(Conn(stream))
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                None
+            }
+        }
+    }
+}
+
+/// A frame that has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub command: u8,
+    pub connection: u32,
+    pub ext: Vec<u8>,
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    pub fn is(&self, command: Command) -> bool {
+        self.command == command as u8
+    }
+
+    /// The question that proves that all before it was processed.
+    pub fn is_barrier(&self) -> bool {
+        self.is(Command::IsOnline) && self.connection == 0
+    }
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Conn(pub TcpStream);
+
+impl Conn {
+    pub fn frame(&mut self) -> Received {
+        let mut bytes = self.read(4);
+        let rest = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize - 4;
+        bytes.extend(self.read(rest));
+        let (frame, _) = Frame::decode(&bytes, usize::MAX).unwrap().unwrap();
+        Received {
+            command: frame.head.command,
+            connection: frame.head.connection,
+            ext: frame.ext.to_vec(),
+            body: frame.body.to_vec(),
+        }
+    }
+
+    /// The next frame that is no barrier. A link whose connection was closed soon after it was made asks first on the
+    /// next one whether the gateway answers it.
+    pub fn command(&mut self) -> Received {
+        loop {
+            let frame = self.frame();
+            if !frame.is_barrier() {
+                return frame;
+            }
+            self.reply("i:0;");
+        }
+    }
+
+    /// The next frame, which has to be this one.
+    pub fn expect(&mut self, command: Command) -> Received {
+        let frame = self.frame();
+        assert!(frame.is(command), "{command:?} is due, not {frame:?}");
+        frame
+    }
+
+    /// The introduction with this key.
+    pub fn expect_key(&mut self, key: &str) {
+        let body = self.expect(Command::GatewayClientConnect).body;
+        assert_eq!(serde_json::from_slice::<Json>(&body).unwrap(), json!({ "secret_key": key }));
+    }
+
+    /// The connection numbers of this many frames.
+    pub fn numbers(&mut self, count: usize) -> Vec<u32> {
+        (0..count).map(|_| self.frame().connection).collect()
+    }
+
+    pub fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact(&mut bytes).expect("more was due");
+        bytes
+    }
+
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        loop {
+            match self.read(1)[0] {
+                b'\n' => return String::from_utf8(line).unwrap(),
+                byte => line.push(byte),
+            }
+        }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("it is read");
+    }
+
+    /// Answers a question.
+    pub fn reply(&mut self, payload: &str) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        self.send(&[&length, payload.as_bytes()].concat());
+    }
+
+    /// Answers the barrier that has to come next.
+    pub fn pass_barrier(&mut self) {
+        let frame = self.frame();
+        assert!(frame.is_barrier(), "a barrier is due, not {frame:?}");
+        self.reply("i:0;");
+    }
+
+    /// Waits for the end of the connection; answers whether nothing came before it.
+    pub fn is_closed(&mut self) -> bool {
+        match self.0.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => {
+                assert!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
+                true
+            }
+        }
+    }
+
+    /// The whole frames that came before the end of the connection.
+    pub fn frames_until_closed(mut self) -> Vec<Received> {
+        let mut bytes = Vec::new();
+        match self.0.read_to_end(&mut bytes) {
+            Ok(_) => {}
+            Err(error) => assert!(error.kind() == io::ErrorKind::ConnectionReset, "{error}"),
+        }
+        let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
+        while let Some((frame, len)) = Frame::decode(rest, usize::MAX).unwrap() {
+            frames.push(Received {
+                command: frame.head.command,
+                connection: frame.head.connection,
+                ext: frame.ext.to_vec(),
+                body: frame.body.to_vec(),
+            });
+            rest = &rest[len..];
+        }
+        frames
+    }
+}
