@@ -322,7 +322,8 @@ impl Register {
         #[serde(untagged)]
         enum Addresses {
             List(Vec<String>),
-            Map(std::collections::BTreeMap<u32, String>),
+            // Not `u32`: in an untagged enum serde does not read numbers from keys.
+            Map(std::collections::BTreeMap<String, String>),
         }
         let message: Message =
             serde_json::from_slice(line).map_err(|error| format!("a line is not JSON ({error})"))?;
@@ -331,7 +332,11 @@ impl Register {
         }
         let addresses: Vec<String> = match message.addresses {
             Some(Addresses::List(list)) => list,
-            Some(Addresses::Map(map)) => map.into_values().collect(),
+            Some(Addresses::Map(map)) => {
+                let mut listed: Vec<(String, String)> = map.into_iter().collect();
+                listed.sort_by_key(|(index, _)| index.parse().unwrap_or(u32::MAX));
+                listed.into_iter().map(|(_, address)| address).collect()
+            }
             None => return Err("a broadcast has no addresses".into()),
         };
         self.members.follow(&addresses);
