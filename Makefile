@@ -22,12 +22,12 @@ BUILD_ENV = env -u PHP -u PHP_CONFIG \
 	$(if $(filter-out php,$(PHP)),PHP="$$(command -v $(PHP))") \
 	$(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG="$$(command -v $(PHP_CONFIG))")
 SETUP = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" CARGO="$(CARGO)" scripts/setup.sh
-PHP_FILES = find examples php-tests stubs -name '*.php'
+PHP_FILES = find benches examples php-tests stubs -name '*.php'
 CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint clean setup-build setup-test compile test-rust test-php
+.PHONY: help demo test build lint bench clean setup-build setup-test compile test-rust test-php
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -74,6 +74,14 @@ lint: ## check the format of the Rust code, clippy, and the syntax of all PHP fi
 test-php: ## run the PHP tests on what was built last
 	$(SECTION) "PHP tests"
 	$(PHP) -d extension=$(EXTENSION) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTOLOAD names an autoload file) the userland class
+	$(SECTION) "build"
+	$(BUILD_ENV) $(CARGO) build --locked --release -p gatewayworker
+	$(CARGO) build --locked --release -p gatewayworker-bench
+	$(SECTION) "benchmark"
+	@BENCHPEER=$(RELEASE)/benchpeer $(PHP) benches/php/run.php --json=$(CARGO_TARGET_DIR)/bench.json
+	@echo "The figures are in $(CARGO_TARGET_DIR)/bench.json"
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -85,6 +85,7 @@ impl From<Error> for Failure {
 impl Failure {
     #[cold]
     fn throw(self, call: &Call<'_>) {
+        object::run_interrupts();
         match self {
             Self::Thrown => {}
             Self::Cluster(error) => exceptions::throw(&error),

@@ -215,13 +215,13 @@ pub static GATEWAY_CLIENT: ClassSpec = ClassSpec {
         method!(c"getAllClientIdCount", [], ask::all_client_id_count),
         method!(c"getAllClientCount", [], ask::all_client_count),
         method!(c"getClientIdCountByGroup", [o(c"group", c"''")], ask::client_id_count_by_group),
+        method!(c"getClientCountByGroup", [o(c"group", c"''")], ask::client_count_by_group),
         method!(
             c"batchGetClientIdCountByGroup",
             [array(c"groups")],
             ask::batch_client_id_count_by_group,
             Type::Array
         ),
-        method!(c"getClientCountByGroup", [o(c"group", c"''")], ask::client_count_by_group),
         method!(c"getClientIdListByGroup", [GROUP], ask::client_id_list_by_group),
         method!(c"getAllClientIdList", [], ask::all_client_id_list),
         method!(c"getClientIdByUid", [p(c"uid")], ask::client_id_by_uid),

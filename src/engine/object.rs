@@ -2,11 +2,12 @@
 
 use std::ffi::CString;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::ffi::{
-    object_init_ex, zend_class_entry, zend_lookup_class_ex, zend_read_property_ex,
-    zend_read_static_property_ex, zend_throw_exception_object, zend_update_property_ex,
-    zend_update_static_property_ex,
+    ext_php_rs_executor_globals, object_init_ex, zend_class_entry, zend_interrupt_function,
+    zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
+    zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{ExecuteData, ExecutorGlobals};
@@ -144,6 +145,30 @@ pub fn throw_engine(class: *mut zend_class_entry, message: &str) {
     let text = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
     // SAFETY: a class of the engine and a live C string; "%s" keeps the text from being a format.
     unsafe { ext_php_rs::ffi::zend_throw_error(class, c"%s".as_ptr(), text.as_ptr()) };
+}
+
+/// Lets PHP code that waits to interrupt this call run now: the handlers of signals that have come meanwhile
+/// (`pcntl_async_signals`). To be called before an exception is thrown: the engine forgets an interrupt that it finds while
+/// one is on its way, and the signal would be lost. A handler may throw itself; that exception then goes first.
+pub fn run_interrupts() {
+    if exception_pending() {
+        return;
+    }
+    // SAFETY: the globals of this thread live as long as it. The two flags are atomics of the size of a bool, which signal
+    // handlers of the C library set; that of max_execution_time is left to the engine. The interrupt function is called as
+    // the engine itself does between two instructions, with the frame that is running.
+    unsafe {
+        let globals = ext_php_rs_executor_globals();
+        let interrupt = AtomicBool::from_ptr((&raw mut (*globals).vm_interrupt).cast());
+        let timed_out = AtomicBool::from_ptr((&raw mut (*globals).timed_out).cast());
+        if !interrupt.load(Ordering::SeqCst) || timed_out.load(Ordering::SeqCst) {
+            return;
+        }
+        interrupt.store(false, Ordering::SeqCst);
+        if let Some(run) = zend_interrupt_function {
+            run((*globals).current_execute_data);
+        }
+    }
 }
 
 /// Whether an exception is on its way.
