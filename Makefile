@@ -27,12 +27,12 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint bench clean setup-build setup-test compile test-rust test-php
+.PHONY: help demo test build lint bench clean setup-build setup-test compile test-rust test-php test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## build, then show every call with live clients
 	$(SECTION) "demo"
@@ -82,6 +82,10 @@ bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTO
 	$(SECTION) "benchmark"
 	@BENCHPEER=$(RELEASE)/benchpeer $(PHP) benches/php/run.php --json=$(CARGO_TARGET_DIR)/bench.json
 	@echo "The figures are in $(CARGO_TARGET_DIR)/bench.json"
+
+test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
+	$(SECTION) "PHP 8.4"
+	scripts/test-php84.sh $(PHPUNIT_FLAGS)
 
 clean: ## remove everything that was built
 	$(CARGO) clean
