@@ -1,0 +1,22 @@
+<?php
+
+/**
+ * phpinfo() with something to tell. Runs as a script and as a request.
+ */
+
+declare(strict_types=1);
+
+use GatewayWorker\Lib\Gateway;
+
+$config = isset($_GET['register']) ? $_GET : json_decode($argv[1], true);
+Gateway::$connectTimeout = 0.2;
+foreach (["<b title=\"x\">&amp;' % %s", "\xff\xfe", "nul\0nul", $config['register']] as $register) {
+    Gateway::$registerAddress = $register;
+    try {
+        Gateway::sendToAll('x');
+        Gateway::getAllClientIdCount();
+    } catch (Exception $exception) {
+        // Most of these are no addresses.
+    }
+}
+phpinfo(INFO_MODULES);
