@@ -2,13 +2,25 @@
 //!
 //! It stays userland: read and written where it is loaded, taken for empty where it is not; never autoloaded.
 
+use std::cell::Cell;
+
 use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::ClientId;
 
 use crate::call::{Call, Family};
 use crate::engine::PhpString;
 use crate::engine::names::names;
-use crate::engine::object::Class;
+use crate::engine::object::{self, Class};
+
+thread_local! {
+    /// The class that was asked for last: by whom, whether it was there, and how many classes there were.
+    static LAST: Cell<Option<(Family, Option<Context>, usize)>> = const { Cell::new(None) };
+}
+
+/// Lets go of what belongs to the request.
+pub fn forget() {
+    LAST.set(None);
+}
 
 /// The loaded `Context` class.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +30,23 @@ impl Context {
     /// The `Context` of the called class: each of the two Gateway classes has its own.
     #[inline]
     pub fn of(call: &Call<'_>) -> Option<Self> {
-        let name = match call.family() {
-            Family::Worker => &names().context,
-            Family::Client => &names().client_context,
-        };
-        Class::loaded(name).map(Self)
+        let family = call.family();
+        let loaded = object::loaded_classes();
+        match LAST.get() {
+            // A class stays loaded until the end of the request; one that is not can only have been loaded since if there
+            // are more classes than there were.
+            Some((last, context @ Some(_), _)) if last == family => context,
+            Some((last, None, then)) if last == family && then == loaded => None,
+            _ => {
+                let name = match family {
+                    Family::Worker => &names().context,
+                    Family::Client => &names().client_context,
+                };
+                let context = Class::loaded(name).map(Self);
+                LAST.set(Some((family, context, loaded)));
+                context
+            }
+        }
     }
 
     #[inline]

@@ -15,6 +15,7 @@ mod exceptions;
 mod info;
 mod methods;
 mod settings;
+mod statics;
 mod surface;
 mod target;
 mod worker;
@@ -55,16 +56,23 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
 }
 
 extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
-    0
+    // Once more: PHP code may run after the end of the last request was told to modules.
+    guarded(forget)
 }
 
 /// The end of a request: whatever points into the request's memory is let go.
 extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
     guarded(|| {
-        target::forget();
+        forget();
         settings::keep_flush_timeout();
         call::tell_background_log();
     })
+}
+
+fn forget() {
+    target::forget();
+    statics::forget();
+    context::forget();
 }
 
 extern "C" fn show_info(module: *mut ModuleEntry) {

@@ -10,9 +10,9 @@ use gatewayworker_client::wire::ClientId;
 use gatewayworker_client::{Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, fork};
 
 use crate::call::{Call, Failure, Family};
-use crate::engine::names::names;
 use crate::engine::{Zv, array};
 use crate::settings;
+use crate::statics::Statics;
 use crate::worker::Worker;
 
 /// The cluster of a call.
@@ -71,23 +71,15 @@ impl Target {
     /// Where the background cannot be started.
     #[inline]
     pub fn of(call: &Call<'_>) -> Result<Self, Failure> {
-        let worker = Worker::of(call);
-        let scope = call.scope;
-        // SAFETY: the values are compared or copied before any PHP code runs.
-        let (secret, register, timeout, fresh) = unsafe {
-            (
-                scope.static_property(&names().secret_key),
-                scope.static_property(&names().register_address),
-                scope.static_property(&names().connect_timeout),
-                scope.static_property(&names().addresses_cache_disable),
-            )
-        };
-        let connect = seconds(timeout.map_or(3.0, Zv::to_f64));
-        let patience = Patience { connect, reply: settings::query_timeout() };
-        let fresh = fresh.is_some_and(Zv::truthy);
+        let statics = Statics::of(call);
+        let worker = Worker::of(&statics);
         let null = Zval::new();
-        let secret = secret.unwrap_or(&null);
-        let register = register.unwrap_or(&null);
+        // The values are compared or copied before any PHP code runs.
+        let secret = statics.secret_key().unwrap_or(&null);
+        let register = statics.register_address().unwrap_or(&null);
+        let connect = statics.connect_timeout().map_or(Patience::default().connect, connect_timeout);
+        let fresh = statics.addresses_cache_disable().is_some_and(Zv::truthy);
+        let patience = Patience { connect, reply: settings::query_timeout() };
         let cluster = cluster(call.family(), worker.as_ref(), register, secret)?;
         Ok(Self { cluster, patience, worker, fresh })
     }
@@ -225,6 +217,15 @@ fn registers(value: &Zval) -> Result<Vec<String>, Failure> {
         ));
     }
     Ok(registers)
+}
+
+/// `$connectTimeout`, nearly always a small int.
+#[inline]
+fn connect_timeout(value: &Zval) -> Duration {
+    match value.long() {
+        Some(whole @ 0..=60) => Duration::from_secs(whole as u64),
+        _ => seconds(value.to_f64()),
+    }
 }
 
 /// Seconds of PHP code as a time to wait: none where they are negative or no number, and a day at the most.

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use ext_php_rs::types::{ZendObject, Zval};
 
-use crate::call::{Call, Failure};
+use crate::call::Failure;
 use crate::engine::array::{self, EntryKey};
 use crate::engine::names::names;
 use crate::engine::{object, values::Zv};
+use crate::statics::Statics;
 
 /// The instance that was passed to `setBusinessWorker()`.
 #[derive(Debug)]
@@ -16,9 +17,9 @@ pub struct Worker(Zval);
 impl Worker {
     /// The worker of the called class, if it has one.
     #[inline]
-    pub fn of(call: &Call<'_>) -> Option<Self> {
-        // SAFETY: copied at once, so that it outlives whatever PHP code does to the property.
-        let value = unsafe { call.scope.static_property(&names().business_worker) }?;
+    pub fn of(statics: &Statics) -> Option<Self> {
+        // Copied at once, so that it outlives whatever PHP code does to the property.
+        let value = statics.business_worker()?;
         if value.is_null() { None } else { Some(Self(value.shallow_clone())) }
     }
 

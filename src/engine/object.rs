@@ -9,7 +9,7 @@ use ext_php_rs::ffi::{
     zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
     zend_update_property_ex, zend_update_static_property_ex,
 };
-use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::{ExecuteData, ExecutorGlobals};
 
 use super::PhpString;
@@ -68,6 +68,13 @@ impl Class {
         unsafe { value.as_ref() }.map(Zval::dereference)
     }
 
+    /// Where `static::$name` is; `None` where there is no such property.
+    pub fn static_slot(self, name: &PhpString) -> Option<StaticSlot> {
+        // SAFETY: class and name are live; silent, so that nothing is thrown. The answer is null or a slot of the class.
+        unsafe { NonNull::new(zend_read_static_property_ex(self.as_ptr(), name.as_ptr(), true)) }
+            .map(StaticSlot)
+    }
+
     /// `static::$name = $value`.
     pub fn set_static_property(self, name: &PhpString, value: &Zval) {
         // SAFETY: class and name are live; the engine copies the value.
@@ -97,6 +104,27 @@ impl Class {
         // SAFETY: a live class has a name.
         unsafe { self.0.as_ref().name() }.unwrap_or_default().to_owned()
     }
+}
+
+/// The place of a static property, which stays where it is until the end of the request. Whoever keeps it has to let go of
+/// it then.
+#[derive(Clone, Copy, Debug)]
+pub struct StaticSlot(NonNull<Zval>);
+
+impl StaticSlot {
+    /// The value. It lives until PHP code runs, or until the property is written.
+    #[inline]
+    pub fn get(&self) -> &Zval {
+        // SAFETY: the slot is there until the end of the request, and nobody keeps it longer; no other thread has it.
+        unsafe { self.0.as_ref() }.dereference()
+    }
+}
+
+/// How many classes are loaded.
+#[inline]
+pub fn loaded_classes() -> usize {
+    // SAFETY: the globals of this thread live as long as it, and have a class table while a request runs.
+    unsafe { (*ext_php_rs_executor_globals()).class_table.as_ref() }.map_or(0, ZendHashTable::len)
 }
 
 /// `$object->name`, where the property is public and not virtual; otherwise null.

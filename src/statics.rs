@@ -1,0 +1,89 @@
+//! The static properties of the called class, with the semantics of `static::`: a subclass that declares one anew has its
+//! own, one that does not shares its parent's.
+//!
+//! Looking a static property up costs several times what reading it does, so the places of those of the class that was
+//! called last are kept. They are valid for one request; [`forget`] lets go of them at its end.
+
+use std::cell::Cell;
+
+use ext_php_rs::types::Zval;
+
+use crate::call::Call;
+use crate::engine::names::names;
+use crate::engine::object::{Class, StaticSlot};
+
+/// Where the static properties of a class are.
+#[derive(Clone, Copy, Debug)]
+pub struct Statics {
+    class: Class,
+    business_worker: Option<StaticSlot>,
+    register_address: Option<StaticSlot>,
+    secret_key: Option<StaticSlot>,
+    connect_timeout: Option<StaticSlot>,
+    addresses_cache_disable: Option<StaticSlot>,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Statics>> = const { Cell::new(None) };
+}
+
+/// Lets go of what belongs to the request.
+pub fn forget() {
+    LAST.set(None);
+}
+
+impl Statics {
+    /// Those of the called class.
+    #[inline]
+    pub fn of(call: &Call<'_>) -> Self {
+        match LAST.get() {
+            Some(last) if last.class == call.scope => last,
+            _ => Self::look_up(call.scope),
+        }
+    }
+
+    #[cold]
+    fn look_up(class: Class) -> Self {
+        let names = names();
+        let statics = Self {
+            class,
+            business_worker: class.static_slot(&names.business_worker),
+            register_address: class.static_slot(&names.register_address),
+            secret_key: class.static_slot(&names.secret_key),
+            connect_timeout: class.static_slot(&names.connect_timeout),
+            addresses_cache_disable: class.static_slot(&names.addresses_cache_disable),
+        };
+        LAST.set(Some(statics));
+        statics
+    }
+
+    /// `$businessWorker`
+    #[inline]
+    pub fn business_worker(&self) -> Option<&Zval> {
+        self.business_worker.as_ref().map(StaticSlot::get)
+    }
+
+    /// `$registerAddress`
+    #[inline]
+    pub fn register_address(&self) -> Option<&Zval> {
+        self.register_address.as_ref().map(StaticSlot::get)
+    }
+
+    /// `$secretKey`
+    #[inline]
+    pub fn secret_key(&self) -> Option<&Zval> {
+        self.secret_key.as_ref().map(StaticSlot::get)
+    }
+
+    /// `$connectTimeout`
+    #[inline]
+    pub fn connect_timeout(&self) -> Option<&Zval> {
+        self.connect_timeout.as_ref().map(StaticSlot::get)
+    }
+
+    /// `$addressesCacheDisable`
+    #[inline]
+    pub fn addresses_cache_disable(&self) -> Option<&Zval> {
+        self.addresses_cache_disable.as_ref().map(StaticSlot::get)
+    }
+}
