@@ -65,20 +65,24 @@ final class Application implements Site
      */
     public static function autoload(): ?string
     {
-        foreach ([(string) getenv('GATEWAYWORKER_AUTOLOAD'), Implementation::root() . '/vendor/autoload.php'] as $file) {
-            if ($file !== '' && is_file($file)) {
-                $check = Php::bare(
-                    'require $argv[1];
-                     foreach (["GatewayWorker\BusinessWorker", "GatewayWorker\Gateway", "GatewayWorker\Register"] as $c)
-                         echo (int) class_exists($c);',
-                    [$file]
-                );
-                if ($check->stdout === '111') {
-                    return $file;
-                }
+        static $found = false;
+        if ($found !== false) {
+            return $found;
+        }
+        $found = null;
+        $check = <<<'PHP'
+            require $argv[1];
+            foreach (['BusinessWorker', 'Gateway', 'Register'] as $class) {
+                echo (int) class_exists("GatewayWorker\\$class");
+            }
+            PHP;
+        $named = (string) getenv('GATEWAYWORKER_AUTOLOAD');
+        foreach ([$named, Implementation::root() . '/vendor/autoload.php'] as $file) {
+            if ($found === null && is_file($file) && Php::bare($check, [$file])->stdout === '111') {
+                $found = $file;
             }
         }
-        return null;
+        return $found;
     }
 
     /**
@@ -90,8 +94,8 @@ final class Application implements Site
     {
         static $byItself;
         if ($byItself === null) {
-            $check = escapeshellarg(PHP_BINARY) . ' -r ' . escapeshellarg('echo (int) extension_loaded("gatewayworker");');
-            $byItself = shell_exec($check) === '1';
+            $check = escapeshellarg('echo (int) extension_loaded("gatewayworker");');
+            $byItself = shell_exec(escapeshellarg(PHP_BINARY) . " -r $check") === '1';
         }
         return $byItself ? [] : ['-d', 'extension=' . Implementation::sharedObject()];
     }
@@ -102,8 +106,13 @@ final class Application implements Site
      * @param list<string>   $parts
      * @param list<int>|null $gateways numbers of the gateways that are meant; all where it is null
      */
-    public function start(string $name, array $parts, ?array $gateways = null, bool $daemon = false, int $workers = 2): void
-    {
+    public function start(
+        string $name,
+        array $parts,
+        ?array $gateways = null,
+        bool $daemon = false,
+        int $workers = 2
+    ): void {
         $this->apps[$name] = [
             'autoload' => self::autoload(),
             'dir' => $this->dir,

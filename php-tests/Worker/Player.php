@@ -146,7 +146,8 @@ final class Player
     }
 
     /**
-     * A session is written back after the callback, and so after its answer. Once the next answer is there, it is known.
+     * A session is written back after the callback, and so after its answer. Once the next answer is there, it is
+     * known.
      */
     private function settle(string $by): void
     {
@@ -259,7 +260,9 @@ final class Player
             return sprintf("bytes(%d, '%s')", strlen($value), sha1($value));
         }
         if (is_string($value)) {
-            return preg_match('//u', $value) ? var_export(strtr($value, $names), true) : "hex('" . bin2hex($value) . "')";
+            return preg_match('//u', $value)
+                ? var_export(strtr($value, $names), true)
+                : "hex('" . bin2hex($value) . "')";
         }
         if (!is_array($value)) {
             return $value === null ? 'null' : var_export($value, true);

@@ -14,8 +14,8 @@ use PHPUnit\Framework\TestCase;
  */
 final class RealWorkerTest extends TestCase
 {
-    private const NEITHER = 'GatewayWorker and Workerman are not there: install them with Composer, or name a file that '
-        . 'loads them in the environment variable GATEWAYWORKER_AUTOLOAD.';
+    private const NEITHER = 'GatewayWorker and Workerman are not there: install them with Composer, or name a file '
+        . 'that loads them in the environment variable GATEWAYWORKER_AUTOLOAD.';
 
     /** @var Application|null */
     private $application;
@@ -376,7 +376,7 @@ final class RealWorkerTest extends TestCase
         while ($messages-- > 0) {
             [$flood, $name, $number] = explode(' ', (string) $observer->receive(), 4);
             self::assertSame('flood', $flood);
-            self::assertSame($received[$name] ?? 0, (int) $number, "messages of $name come in order, once, without a gap");
+            self::assertSame($received[$name] ?? 0, (int) $number, "all of $name come in order, once, without a gap");
             $received[$name] = (int) $number + 1;
         }
     }

@@ -166,7 +166,8 @@ final class Scenario
         $player->title('sessions');
         $player->step('t0', 'session');
         $player->step('w0', 'session');
-        $player->step('t0', 'set session', ['name' => 'Ann', 'deep' => ['a' => 1, 'b' => [1, 2]], 'f' => 1.5, 'n' => null]);
+        $session = ['name' => 'Ann', 'deep' => ['a' => 1, 'b' => [1, 2]], 'f' => 1.5, 'n' => null];
+        $player->step('t0', 'set session', $session);
         $player->step('t0', 'session');
         $player->step('t0', 'context');
         $player->call('t1', 'getSession', '@t0');

@@ -10,9 +10,9 @@ use Throwable;
 /**
  * The application of the tests: it does what its clients tell it to do, and says what came of it.
  *
- * A client sends base64(serialize(['n' => number, 'steps' => […], 'fences' => [client_id, …]])). Each step is a list: what
- * to do, and with what. When all are done, a message goes to each client of "fences": it has then received everything
- * that the steps sent it.
+ * A client sends base64(serialize(['n' => number, 'steps' => […], 'fences' => [client_id, …]])). Each step is a list:
+ * what to do, and with what. When all are done, a message goes to each client of "fences": it has then received
+ * everything that the steps sent it.
  */
 final class Events
 {
@@ -116,9 +116,12 @@ final class Events
      */
     public static function onClose(string $client_id): void
     {
-        Gateway::sendToGroup('watchers', (string) json_encode(
-            ['type' => 'closed', 'client' => $client_id, 'session' => $_SESSION, 'online' => Gateway::isOnline($client_id)]
-        ));
+        Gateway::sendToGroup('watchers', (string) json_encode([
+            'type' => 'closed',
+            'client' => $client_id,
+            'session' => $_SESSION,
+            'online' => Gateway::isOnline($client_id),
+        ]));
     }
 
     /**

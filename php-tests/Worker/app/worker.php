@@ -20,7 +20,8 @@ require __DIR__ . '/Events.php';
 
 final class Worker
 {
-    private const HEAD = 'Nlength/Ccommand/Nlocal_ip/nlocal_port/Nclient_ip/nclient_port/Nconnection_id/Cflag/ngateway_port/Next';
+    private const HEAD = 'Nlength/Ccommand/Nlocal_ip/nlocal_port/Nclient_ip/nclient_port/Nconnection_id/'
+        . 'Cflag/ngateway_port/Next';
     private const ON_CONNECT = 1;
     private const ON_MESSAGE = 3;
     private const ON_CLOSE = 4;
