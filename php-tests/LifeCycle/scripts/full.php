@@ -14,24 +14,36 @@ require dirname(__DIR__, 2) . '/bootstrap.php';
 
 Gateway::setBusinessWorker(new WorkerStub($config['gateways']));
 $padding = str_repeat('.', 64 << 10);
-$i = 0;
-Gateway::getAllClientIdCount();
+$report = ['accepted' => 0, 'refused' => 0];
+$send = static function () use ($config, $padding, &$report): bool {
+    $accepted = Gateway::sendToClient($config['client'], "{$report['accepted']} $padding");
+    $report[$accepted ? 'accepted' : 'refused']++;
+    return $accepted;
+};
+$send();
+Gateway::flush();
 say('ready');
 await();
-while (Gateway::sendToClient($config['client'], "$i $padding") && $i < 10000) {
-    $i++;
-}
-$report = ['accepted' => $i, 'refused' => 0];
+// Full is it when the system takes nothing more either.
+do {
+    while ($report['accepted'] < 10000 && $send()) {
+    }
+    Gateway::flush(0.05);
+} while ($report['accepted'] < 10000 && $send());
+say('full');
+await();
+$before = $report['refused'];
 for ($more = 0; $more < 50; $more++) {
-    $report['refused'] += Gateway::sendToClient($config['client'], $padding) === false ? 1 : 0;
+    $send();
 }
+$report['refused in the end'] = $report['refused'] - $before;
 $status = Gateway::status()['clusters'][0]['gateways'];
 foreach ($status as $gateway) {
     if ($gateway['refused'] > 0) {
-        $report['status'] = ['refused' => $gateway['refused'], 'room kept' => $gateway['queued_bytes'] <= $config['limit']];
+        $report['status'] = [$gateway['refused'], $gateway['queued_bytes'] <= $config['limit']];
     }
 }
 say($report);
 await();
 say(Gateway::flush(20.0));
-say(Gateway::sendToClient($config['client'], "$i last"));
+say(Gateway::sendToClient($config['client'], "{$report['accepted']} last"));
