@@ -134,6 +134,10 @@ pub fn selected<'a>(
 ) -> Result {
     let mut reader = Reader::new(payload);
     for _ in 0..reader.array()? {
+        if let Some((key, uid)) = reader.glance(b"a:1:{s:3:\"uid\";") {
+            each(connection(key)?, uid, Groups(None))?;
+            continue;
+        }
         let connection = connection_key(&mut reader)?;
         let (mut uid, mut groups) = (Scalar::Null, Groups(None));
         for _ in 0..reader.array()? {

@@ -192,6 +192,27 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Reads an element whose key is an integer and whose value is an array of one string or null, at a glance: the rows of
+    /// the longest lists are of this form. `head` is all of the inner array up to its value, `a:1:{s:3:"uid";`. `None`:
+    /// something else stands here, and nothing has been read.
+    #[inline]
+    pub fn glance(&mut self, head: &[u8]) -> Option<(i64, Scalar<'a>)> {
+        let rest = self.bytes.get(self.at..)?.strip_prefix(b"i:")?;
+        let (key, rest) = short_number(rest, b';')?;
+        let rest = rest.strip_prefix(head)?;
+        let (value, rest) = match rest.strip_prefix(b"N;}") {
+            Some(rest) => (Scalar::Null, rest),
+            None => {
+                let (len, rest) = short_number(rest.strip_prefix(b"s:")?, b':')?;
+                let rest = rest.strip_prefix(b"\"")?;
+                let (text, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+                (Scalar::Str(text), rest.strip_prefix(b"\";}")?)
+            }
+        };
+        self.at = self.bytes.len() - rest.len();
+        Some((key, value))
+    }
+
     /// Passes over one whole value; answers its bytes.
     ///
     /// # Errors
@@ -418,6 +439,20 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Up to ten digits and the byte behind them.
+#[inline]
+fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
+    let mut value = 0i64;
+    for (index, byte) in bytes.iter().enumerate().take(11) {
+        match byte {
+            b'0'..=b'9' if index < 10 => value = value * 10 + i64::from(byte - b'0'),
+            byte if *byte == behind && index > 0 => return Some((value, &bytes[index + 1..])),
+            _ => return None,
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -475,6 +510,51 @@ mod tests {
             let mut reader = Reader::new(bad);
             let result = reader.skip().and_then(|_| reader.finish());
             assert!(result.is_err(), "{:?} was read", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn sees_at_a_glance_what_it_reads_at_length_and_nothing_else() {
+        const HEAD: &[u8] = b"a:1:{s:3:\"uid\";";
+        let at_length = |row: &'static [u8]| -> Result<_> {
+            let mut reader = Reader::new(row);
+            let Key::Int(key) = reader.key()? else { panic!("an integer key is due") };
+            assert_eq!(reader.array(), Ok(1));
+            assert_eq!(reader.key(), Ok(Key::Str(b"uid")));
+            let value = reader.scalar()?;
+            reader.end()?;
+            Ok((key, value, reader.position()))
+        };
+        for row in [
+            &b"i:1;a:1:{s:3:\"uid\";s:2:\"u1\";}i:2;"[..],
+            b"i:4294967295;a:1:{s:3:\"uid\";N;}",
+            b"i:0;a:1:{s:3:\"uid\";s:0:\"\";}",
+            b"i:7;a:1:{s:3:\"uid\";s:5:\"\";}i:\";}",
+        ] {
+            let mut reader = Reader::new(row);
+            let (key, value) = reader.glance(HEAD).expect("a row");
+            assert_eq!(
+                at_length(row),
+                Ok((key, value, reader.position())),
+                "{:?}",
+                String::from_utf8_lossy(row)
+            );
+        }
+        for other in [
+            &b""[..],
+            b"i:1;a:1:{s:3:\"uid\";s:2:\"u1\"",
+            b"i:1;a:1:{s:3:\"uid\";s:3:\"u1\";}",
+            b"i:1;a:1:{s:3:\"uid\";s:9999999999:\"u1\";}",
+            b"i:1;a:1:{s:3:\"uid\";i:5;}",
+            b"i:1;a:2:{s:3:\"uid\";N;s:6:\"groups\";N;}",
+            b"i:12345678901;a:1:{s:3:\"uid\";N;}",
+            b"i:-1;a:1:{s:3:\"uid\";N;}",
+            b"i:;a:1:{s:3:\"uid\";N;}",
+            b"s:1:\"1\";a:1:{s:3:\"uid\";N;}",
+        ] {
+            let mut reader = Reader::new(other);
+            assert_eq!(reader.glance(HEAD), None, "{:?}", String::from_utf8_lossy(other));
+            assert_eq!(reader.position(), 0, "nothing has been read");
         }
     }
 
