@@ -39,9 +39,6 @@ final class Application implements Site
     /** @var array<string, array<string, mixed>> */
     private $apps = [];
 
-    /** @var array<string, true> all processes that were seen */
-    private $seen = [];
-
     public function __construct(bool $native, string $secret = '')
     {
         $this->native = $native;
@@ -182,7 +179,6 @@ final class Application implements Site
     public function stop(string $name): void
     {
         $pid = $this->masterPid($name);
-        $this->note();
         posix_kill($pid, SIGINT);
         $this->waitForEnd($name, $pid);
     }
@@ -264,17 +260,19 @@ final class Application implements Site
      */
     public function destroy(): void
     {
-        $this->note();
-        foreach (array_keys($this->seen) as $pid) {
-            posix_kill($pid, SIGKILL);
-        }
+        // A master may be about to fork: asked until nobody is left.
+        Clock::waitUntil(function (): bool {
+            $processes = $this->processes();
+            foreach ($processes as $pid) {
+                posix_kill($pid, SIGKILL);
+            }
+            return $processes === [];
+        }, 'for all processes to end');
         foreach ($this->masters as $process) {
             proc_close($process);
         }
         $this->masters = [];
-        foreach ((array) glob("{$this->dir}/*") as $file) {
-            unlink((string) $file);
-        }
+        array_map('unlink', (array) glob("{$this->dir}/*"));
         rmdir($this->dir);
     }
 
@@ -321,19 +319,19 @@ final class Application implements Site
     }
 
     /**
-     * Keeps in mind which processes there are, to be able to end them.
+     * All processes of this application: those that have one of its files open, as what they print goes to one.
+     *
+     * @return list<int>
      */
-    private function note(): void
+    private function processes(): array
     {
-        foreach (array_keys($this->apps) as $name) {
-            $pid = $this->masterPid($name);
-            if ($pid > 0) {
-                $this->seen[$pid] = true;
-                foreach (self::children($pid) as $child) {
-                    $this->seen[$child] = true;
-                }
+        $processes = [];
+        foreach ((array) glob('/proc/[0-9]*/fd/1') as $link) {
+            if (strncmp((string) @readlink((string) $link), "{$this->dir}/", strlen($this->dir) + 1) === 0) {
+                $processes[] = (int) basename(dirname((string) $link, 2));
             }
         }
+        return $processes;
     }
 
     /**
