@@ -133,6 +133,84 @@ foreach ($rows as $name => [$case, $gateways, $clients, $count, $userlandCount])
     }
     $table[] = $row;
 }
+/** Starts a peer: its process and its line of addresses. */
+function peer(int $gateways): array
+{
+    global $benchpeer;
+    $process = proc_open([$benchpeer, (string) $gateways, '1'], [1 => ['pipe', 'w']], $pipes);
+    return [$process, trim((string) fgets($pipes[1]))];
+}
+
+spl_autoload_register(static function (string $class) use ($root): void {
+    $file = $root . '/php-tests/' . strtr(substr($class, strlen('GatewayWorker\\Tests\\')), '\\', '/') . '.php';
+    if (strpos($class, 'GatewayWorker\\Tests\\') === 0 && is_file($file)) {
+        require $file;
+    }
+});
+if (($only === null || in_array('fpm', $only, true)) && GatewayWorker\Tests\Support\Fpm::program() !== null) {
+    putenv("GATEWAYWORKER_SO=$extension");
+    [$process, $line] = peer(4);
+    $register = json_decode($line, true)['register'];
+    $sides = ['extension' => ['register' => $register]];
+    if ($autoload !== null) {
+        $sides['userland'] = ['register' => $register, 'autoload' => $autoload];
+    }
+    $servers = $times = $medians = [];
+    foreach (array_keys($sides) as $side) {
+        $directory = sys_get_temp_dir() . '/gatewayworker-bench-' . getmypid() . "-$side";
+        mkdir($directory);
+        $ini = ['gatewayworker.enable' => $side === 'extension' ? '1' : '0'];
+        $servers[$side] = new GatewayWorker\Tests\Support\Fpm($directory, $ini);
+    }
+    for ($i = 0; $i < 300; $i++) {
+        foreach ($sides as $side => $query) {
+            $time = (int) $servers[$side]->get(__DIR__ . '/fpm-request.php', $query);
+            if ($i >= 10) {
+                $times[$side][] = $time;
+            }
+        }
+    }
+    foreach ($servers as $side => $server) {
+        $medians[$side] = median($times[$side]);
+        $server->dispose();
+        $directory = sys_get_temp_dir() . '/gatewayworker-bench-' . getmypid() . "-$side";
+        array_map('unlink', array_filter((array) glob("$directory/*"), 'is_file'));
+        @rmdir($directory);
+    }
+    proc_terminate($process);
+    proc_close($process);
+    $faster = isset($medians['userland']) ? $medians['userland'] / $medians['extension'] : null;
+    printf(
+        "%-42s %12s %12s %12s %9s\n",
+        'php-fpm request that pushes to 4 gateways',
+        microseconds($medians['extension']),
+        microseconds($medians['userland'] ?? null),
+        '–',
+        $faster === null ? '–' : sprintf('%.2f', $faster)
+    );
+    $table[] = ['name' => 'php-fpm request that pushes to 4 gateways', 'times_faster' => $faster] + array_map(
+        static fn (float $ns): array => ['call_ns' => $ns],
+        $medians
+    );
+}
+if ($only === null || in_array('memory', $only, true)) {
+    [$process, $line] = peer(4);
+    $register = json_decode($line, true)['register'];
+    $run = static function (array $arguments): array {
+        return json_decode((string) shell_exec(implode(' ', array_map('escapeshellarg', $arguments))), true);
+    };
+    $plain = $used = [];
+    for ($round = 0; $round < $rounds; $round++) {
+        $plain[] = $run([PHP_BINARY, __DIR__ . '/memory.php'])['kib'];
+        $used[] = $run([PHP_BINARY, '-d', "extension=$extension", __DIR__ . '/memory.php', $register]);
+    }
+    proc_terminate($process);
+    proc_close($process);
+    $more = median(array_column($used, 'kib')) - median($plain);
+    $threads = $used[0]['threads'] - 1;
+    printf("%-42s %9.2f MiB more than plain PHP, %d thread more\n", 'after the first use', $more / 1024, $threads);
+    $table[] = ['name' => 'memory after first use', 'more_kib' => $more, 'more_threads' => $threads];
+}
 if (isset($options['json'])) {
     $machine = ['php' => PHP_VERSION, 'cpus' => (int) shell_exec('nproc'), 'rounds' => $rounds];
     file_put_contents($options['json'], json_encode(['machine' => $machine, 'rows' => $table], JSON_PRETTY_PRINT) . "\n");
