@@ -22,7 +22,7 @@ pub fn show(module: *mut ModuleEntry) {
         let status = cluster.status();
         if let Some(register) = &status.register {
             let connected = register.connected.as_deref().unwrap_or("not connected");
-            info_table_row!(format!("register {}", register.registers.join(", ")), connected);
+            info_table_row!(row(&format!("register {}", register.registers.join(", "))), row(connected));
         }
         for gateway in &status.gateways {
             let text = format!(
@@ -34,12 +34,17 @@ pub fn show(module: *mut ModuleEntry) {
                 gateway.dropped,
                 gateway.queries
             );
-            info_table_row!(format!("gateway {}", gateway.address), text);
+            info_table_row!(row(&format!("gateway {}", gateway.address)), row(&text));
         }
     }
     info_table_end!();
     // SAFETY: the engine passed this entry to our info function.
     unsafe { display_ini_entries(module) };
+}
+
+/// A text that came from outside, as the engine's C strings can hold it.
+fn row(text: &str) -> String {
+    text.replace('\0', "\\0")
 }
 
 /// The line about frames that could not be delivered before the process ended.

@@ -3,7 +3,6 @@
 //! It is found again by [`Process::current`], whose static pointer is compared with the fork generation: a child
 //! leaks its parent's process state and starts its own.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
@@ -33,7 +32,8 @@ static STARTING: Mutex<()> = Mutex::new(());
 pub struct Process {
     generation: u64,
     pub(crate) background: Arc<Background>,
-    clusters: Mutex<HashMap<ClusterId, Arc<Cluster>>>,
+    /// In the order in which they were used first.
+    clusters: Mutex<Vec<Arc<Cluster>>>,
     stop: Arc<Notify>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -134,19 +134,19 @@ impl Process {
     /// The cluster of this id, made at the first call.
     pub fn cluster(&self, id: ClusterId) -> Arc<Cluster> {
         let mut clusters = lock(&self.clusters);
-        match clusters.get(&id) {
+        match clusters.iter().find(|cluster| *cluster.id() == id) {
             Some(cluster) => Arc::clone(cluster),
             None => {
-                let cluster = Arc::new(Cluster::new(id.clone(), Arc::clone(&self.background)));
-                clusters.insert(id, Arc::clone(&cluster));
+                let cluster = Arc::new(Cluster::new(id, Arc::clone(&self.background)));
+                clusters.push(Arc::clone(&cluster));
                 cluster
             }
         }
     }
 
-    /// All clusters that were used so far.
+    /// All clusters that were used so far, in the order in which they were used first.
     pub fn clusters(&self) -> Vec<Arc<Cluster>> {
-        lock(&self.clusters).values().cloned().collect()
+        lock(&self.clusters).clone()
     }
 
     /// What the background has to tell.
