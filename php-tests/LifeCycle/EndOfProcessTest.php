@@ -138,7 +138,8 @@ final class EndOfProcessTest extends LifeCycleTestCase
         $script = $this->script('away', ['client' => $client->clientId()], ['gatewayworker.flush_timeout' => '0.2']);
         self::assertSame(0, $script->wait());
         self::assertMatchesRegularExpression(
-            '~gatewayworker: tcp://' . preg_quote($this->cluster->internal(1), '~') . ' undelivered: 10 frames .*refused~',
+            '~gatewayworker: tcp://' . preg_quote($this->cluster->internal(1), '~')
+                . ' undelivered: 10 frames .*refused~',
             $script->errors()
         );
         $this->awaitNoConnections();
@@ -208,7 +209,7 @@ final class EndOfProcessTest extends LifeCycleTestCase
     {
         self::assertSame(1, preg_match(
             '~^gatewayworker: tcp://' . preg_quote($this->cluster->internal(1), '~')
-                . ' undelivered: (\d+) frames were still queued after ' . $waited . ' \(gatewayworker\.flush_timeout\)~m',
+                . " undelivered: (\\d+) frames were still queued after $waited \\(gatewayworker\\.flush_timeout\\)~m",
             $script->errors(),
             $match
         ), $script->errors());

@@ -8,7 +8,8 @@ use GatewayWorker\Tests\Support\Clock;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * Parent and children each work on their own connections, whenever the fork happens; nothing is lost, nothing sent twice.
+ * Parent and children each work on their own connections, whenever the fork happens; nothing is lost, nothing sent
+ * twice.
  *
  * @group better-than-original
  */

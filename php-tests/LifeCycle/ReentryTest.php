@@ -7,8 +7,8 @@ namespace GatewayWorker\Tests\LifeCycle;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * PHP code runs inside of many calls (an object is asked for its form, a BusinessWorker for its gateways): it may do there
- * what it may do anywhere else.
+ * PHP code runs inside of many calls (an object is asked for its form, a BusinessWorker for its gateways): it may do
+ * there what it may do anywhere else.
  *
  * @group better-than-original
  */
@@ -104,8 +104,8 @@ final class ReentryTest extends LifeCycleTestCase
     }
 
     /**
-     * The messages that are sent from inside. The one from within __get() is not accepted: PHP does not call that function
-     * again inside of itself, so that the worker has no connections there.
+     * The messages that are sent from inside. The one from within __get() is not accepted: PHP does not call that
+     * function again inside of itself, so that the worker has no connections there.
      *
      * @param list<int> $numbers
      *

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\Support;
 use RuntimeException;
 
 /**
- * A script that runs in a PHP process of its own while the test goes on: they talk in lines, and the test sends signals.
+ * A script that runs in a PHP process of its own while the test goes on: they talk in lines, and the test sends
+ * signals.
  */
 final class PhpProcess
 {
@@ -73,7 +74,8 @@ final class PhpProcess
      */
     public static function setting(string $name, string $value): string
     {
-        return preg_match('~^[\w./-]*$~D', $value) === 1 ? "$name=$value" : $name . '="' . addcslashes($value, '"\\') . '"';
+        $plain = preg_match('~^[\w./-]*$~D', $value) === 1;
+        return $plain ? "$name=$value" : $name . '="' . addcslashes($value, '"\\') . '"';
     }
 
     /**

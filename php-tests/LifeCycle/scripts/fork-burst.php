@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Sends and queries, and forks again and again in between; the children send and query as well, and end in several ways.
- * Prints the wrong answers to queries (none are expected).
+ * Sends and queries, and forks again and again in between; the children send and query as well, and end in several
+ * ways. Complains about wrong answers to queries (none are expected).
  */
 
 declare(strict_types=1);

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Signals in every shape. With "used" the class is used before and in between, without it nothing of it is touched: what
- * this prints has to be the same.
+ * Signals in every shape. With "used" the class is used before and in between, without it nothing of it is touched:
+ * what this prints has to be the same.
  */
 
 declare(strict_types=1);
