@@ -60,7 +60,6 @@ impl Sink for Wire {
 struct Received {
     number: u32,
     barrier: bool,
-    len: usize,
 }
 
 /// The whole frames of a connection, and the bytes of the one that its end has cut.
@@ -72,7 +71,7 @@ fn parse(bytes: &[u8]) -> (Vec<Received>, Vec<u8>) {
             frame.body.iter().all(|byte| *byte == frame.head.connection as u8),
             "the bytes of a frame belong together"
         );
-        received.push(Received { number: frame.head.connection, barrier, len });
+        received.push(Received { number: frame.head.connection, barrier });
         rest = &rest[len..];
     }
     (received, rest.to_vec())
