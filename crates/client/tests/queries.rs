@@ -238,6 +238,7 @@ fn an_answer_as_long_as_the_limit_is_read_and_a_longer_one_refused_before_it_com
 fn bytes_behind_the_answer_make_it_none() {
     let (error, _) = error_of("surplus", PATIENT, |mut conn| conn.send(b"\0\0\0\x04i:1;\0"));
     assert!(matches!(error, Error::BadReply { .. }), "{error}");
+    assert!(error.to_string().contains("4 bytes were announced, more have come"), "{error}");
 }
 
 #[test]
