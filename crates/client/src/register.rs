@@ -200,8 +200,13 @@ impl Register {
                 }
                 if logged.as_ref() != Some(&error.to_string()) {
                     self.background.log.line(format_args!(
-                        "tcp://{} register lost: {error}{}",
+                        "tcp://{} register lost: {}{}",
                         self.name(index),
+                        // The name stands there already.
+                        match &error {
+                            Error::RegisterUnreachable { reason, .. } => reason.clone(),
+                            other => other.to_string(),
+                        },
                         if listed { "; the last list of gateways is kept" } else { "" }
                     ));
                     logged = Some(error.to_string());
