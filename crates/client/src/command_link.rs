@@ -60,6 +60,7 @@ pub(crate) struct CommandLink {
     retire: Notify,
     /// Mirrors the queue's phase.
     online: AtomicBool,
+    was_online: AtomicBool,
 }
 
 /// An attempt to connect, see [`CommandLink::prepare`].
@@ -83,6 +84,7 @@ impl CommandLink {
             nudge: Notify::new(),
             retire: Notify::new(),
             online: AtomicBool::new(false),
+            was_online: AtomicBool::new(false),
         })
     }
 
@@ -108,10 +110,12 @@ impl CommandLink {
 
     /// Why the connection is not there; empty where it is.
     pub(crate) fn failure_reason(&self) -> String {
-        match self.queue.phase() {
-            Phase::Failed(failure) => failure.reason,
-            _ => String::new(),
-        }
+        self.queue.trouble()
+    }
+
+    /// Whether it has ever been there.
+    pub(crate) fn was_online(&self) -> bool {
+        self.was_online.load(Ordering::Relaxed)
     }
 
     /// Queues a frame; [`CommandLink::wake`] has to follow where `wake` becomes true.
@@ -290,6 +294,7 @@ impl CommandLink {
                     let since = Instant::now();
                     self.queue.online(Arc::clone(&stream));
                     self.online.store(true, Ordering::Relaxed);
+                    self.was_online.store(true, Ordering::Relaxed);
                     self.background.events.notify();
                     let mut replies = Replies::default();
                     let end = self.serve(&stream, &mut batch, &mut replies, &mut drain).await;

@@ -134,13 +134,14 @@ impl Members {
         state.listed.iter().chain(asked).any(|listed| Arc::ptr_eq(listed, gateway))
     }
 
-    /// Lets go of those of these gateways that are known from a client id only.
+    /// Lets go of those of these gateways that are known from a client id only and never were there. (One that was, and is
+    /// not now, may have closed the connection for a wrong secret key, which its link is about to find out.)
     #[cold]
     pub(crate) fn forget_strays(&self, gateways: &[Arc<Gateway>]) {
         let mut state = lock(&self.state);
         state.last_stray = None;
-        let strays: Vec<_> =
-            gateways.iter().filter_map(|gateway| state.strays.remove(&gateway.address.key())).collect();
+        let gone = gateways.iter().filter(|gateway| !gateway.link.was_online());
+        let strays: Vec<_> = gone.filter_map(|gateway| state.strays.remove(&gateway.address.key())).collect();
         state.retire(&strays);
     }
 

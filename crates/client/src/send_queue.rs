@@ -268,6 +268,8 @@ struct State<S> {
     barriers: VecDeque<u64>,
     /// How many attempts to connect have ended.
     attempts: u64,
+    /// Why the last one failed, or the connection ended; none while it is there.
+    trouble: Option<String>,
     last_lone: Option<Instant>,
     lone_left: u32,
     sleepers: usize,
@@ -297,6 +299,7 @@ impl<S: Sink + Clone> SendQueue<S> {
             confirmed: 0,
             barriers: VecDeque::new(),
             attempts: 0,
+            trouble: None,
             last_lone: None,
             lone_left: LONE_FRAMES,
             sleepers: 0,
@@ -438,6 +441,11 @@ impl<S: Sink + Clone> SendQueue<S> {
         }
     }
 
+    /// Why the connection is not there; empty where it is, or where nobody has needed it.
+    pub(crate) fn trouble(&self) -> String {
+        lock(&self.state).trouble.clone().unwrap_or_default()
+    }
+
     /// The state of the connection.
     pub(crate) fn phase(&self) -> Phase<S> {
         lock(&self.state).phase.clone()
@@ -482,6 +490,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         // The background takes what waits now; until it has, it is its turn.
         state.announced = true;
         state.attempts += 1;
+        state.trouble = None;
         self.wake(state);
     }
 
@@ -490,6 +499,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn failed(&self, failure: Failure, batch: &mut Batch) {
         self.settle(batch);
         let mut state = lock(&self.state);
+        state.trouble = Some(failure.reason.clone());
         if !matches!(state.phase, Phase::Retired) {
             state.phase = Phase::Failed(failure);
         }

@@ -257,6 +257,19 @@ fn a_wrong_key_is_named_once_the_gateway_has_closed_the_link() {
 }
 
 #[test]
+fn a_wrong_key_is_named_for_a_gateway_that_only_a_client_id_tells_of() {
+    let gateways = Devgateway::start(Config { secret: "right".into(), ..Config::default() }).unwrap();
+    let address = gateway_address(&gateways, 0);
+    let cluster = client("wrong key of a stray", "wrong", &["127.0.0.1:1"]);
+    let mut error = None;
+    wait_until("the rejection", || {
+        error = cluster.send_to_client(id(&address, 1), Message::text(b"one"), PATIENT).err();
+        matches!(&error, Some(Error::Rejected { .. }))
+    });
+    assert!(error.unwrap().to_string().contains(&address));
+}
+
+#[test]
 fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
     let peer = Peer::listen();
     let cluster = worker_with("restart", "key", &[&peer]);
