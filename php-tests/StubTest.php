@@ -55,12 +55,9 @@ final class StubTest extends GatewayTestCase
     /**
      * @return array<string, array<string, mixed>>
      */
-    private function stub(): array
+    private function stub(string $file = self::FILE): array
     {
-        $file = Implementation::root() . self::FILE;
-        if (!is_file($file)) {
-            self::markTestSkipped('there is no stub yet: ' . self::FILE);
-        }
+        $file = Implementation::root() . $file;
         $php = Php::bare(self::DESCRIBE, [__DIR__ . '/Support/Surface.php', $file]);
         self::assertSame('', $php->stderr);
         self::assertSame(0, $php->exitCode, $php->stdout);
@@ -73,6 +70,21 @@ final class StubTest extends GatewayTestCase
     public function testTheStubHasTheMethodsOfTheClass(): void
     {
         self::assertSame(Surface::of(Gateway::class), $this->stub()[Gateway::class]['methods']);
+    }
+
+    public function testTheStubOfGatewayClientHasTheMethodsOfThatClass(): void
+    {
+        $php = Php::run(
+            'require $argv[1]; echo serialize(GatewayWorker\Tests\Support\Surface::of(GatewayClient\Gateway::class));',
+            [__DIR__ . '/Support/Surface.php'],
+            ['gatewayworker.gateway_client' => '1']
+        );
+        self::assertSame(0, $php->exitCode, $php->stdout . $php->stderr);
+        $stub = $this->stub('/stubs/gatewayclient.stub.php')['GatewayClient\Gateway'];
+        self::assertSame(unserialize($php->stdout), $stub['methods']);
+        foreach ($stub['docs'] as $method => $doc) {
+            self::assertStringContainsString('@return', $doc, $method);
+        }
     }
 
     public function testTheStubHasTheStaticProperties(): void

@@ -28,10 +28,10 @@ pub fn show(module: *mut ModuleEntry) {
             let text = format!(
                 "{:?}, {} accepted, {} written, {} queued, {} dropped, {} questions",
                 gateway.link,
-                gateway.accepted,
-                gateway.written,
-                gateway.queued,
-                gateway.dropped,
+                gateway.commands.accepted,
+                gateway.commands.written,
+                gateway.commands.queued,
+                gateway.commands.dropped,
                 gateway.queries
             );
             info_table_row!(row(&format!("gateway {}", gateway.address)), row(&text));

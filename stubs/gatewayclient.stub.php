@@ -256,22 +256,6 @@ class Gateway
     }
 
     /**
-     * Counts the clients of each of many groups, with one question per gateway.
-     *
-     * @param list<int|string> $groups The groups.
-     *
-     * @return array<int|string, int> group => number of clients.
-     *
-     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
-     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
-     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
-     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
-     */
-    public static function batchGetClientIdCountByGroup(array $groups): array
-    {
-    }
-
-    /**
      * Counts the clients of a group; the same as getClientIdCountByGroup().
      *
      * @param int|string $group The group; an empty one means all clients.
@@ -284,6 +268,22 @@ class Gateway
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
      */
     public static function getClientCountByGroup($group = '')
+    {
+    }
+
+    /**
+     * Counts the clients of each of many groups, with one question per gateway.
+     *
+     * @param list<int|string> $groups The groups.
+     *
+     * @return array<int|string, int> group => number of clients.
+     *
+     * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
+     * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
+     * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
+     * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     */
+    public static function batchGetClientIdCountByGroup(array $groups): array
     {
     }
 

@@ -51,4 +51,5 @@ pub use gatewayworker_wire as wire;
 pub use queries::Fields;
 pub use runtime::Process;
 pub use secret::Secret;
+pub use send_queue::Counters;
 pub use settings::{Patience, Settings};

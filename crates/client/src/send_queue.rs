@@ -229,7 +229,7 @@ pub(crate) enum Pushed {
 }
 
 /// The counters of a queue. `accepted == written + queued + dropped` holds whenever they are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
     /// Frames taken over from callers.
     pub accepted: u64,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cluster::{Cluster, Discovery};
 use crate::command_link::LinkState;
 use crate::register::RegisterStatus;
+use crate::send_queue::Counters;
 
 /// The state of one cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -32,26 +33,9 @@ pub struct GatewayStatus {
     pub reach: String,
     /// The state of the command link.
     pub link: LinkState,
-    /// Frames taken over from callers: always the sum of written, queued and dropped.
-    pub accepted: u64,
-    /// Frames handed to the kernel.
-    pub written: u64,
-    /// Frames that wait.
-    pub queued: u64,
-    /// Frames that were given up.
-    pub dropped: u64,
-    /// Frames that were not accepted for want of room.
-    pub refused: u64,
-    /// Bytes that wait.
-    pub queued_bytes: usize,
-    /// Bytes handed to the kernel.
-    pub written_bytes: u64,
-    /// Batches that the background wrote.
-    pub batches: u64,
-    /// Frames that callers wrote themselves.
-    pub direct: u64,
-    /// Barriers that queries asked for.
-    pub barriers: u64,
+    /// The counters of the command link.
+    #[serde(flatten)]
+    pub commands: Counters,
     /// Query connections that wait for a question.
     pub queries_idle: usize,
     /// Query connections opened so far.
@@ -82,22 +66,12 @@ impl Cluster {
             gateways: gateways
                 .iter()
                 .map(|gateway| {
-                    let counters = gateway.link.counters();
                     let queries = &gateway.queries.counters;
                     GatewayStatus {
                         address: gateway.address.text.to_string(),
                         reach: gateway.address.reach.to_string(),
                         link: gateway.link.phase(),
-                        accepted: counters.accepted,
-                        written: counters.written,
-                        queued: counters.queued,
-                        dropped: counters.dropped,
-                        refused: counters.refused,
-                        queued_bytes: counters.queued_bytes,
-                        written_bytes: counters.written_bytes,
-                        batches: counters.batches,
-                        direct: counters.direct,
-                        barriers: counters.barriers,
+                        commands: gateway.link.counters(),
                         queries_idle: gateway.queries.idle(),
                         queries_opened: queries.opened.load(Ordering::Relaxed),
                         queries: queries.asked.load(Ordering::Relaxed),
