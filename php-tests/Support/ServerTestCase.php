@@ -117,7 +117,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
         $this->resultOf('fill-sessions', ['clients' => [$id], 'elements' => 50000]);
         foreach (['memory in a merged session', 'memory in an answer'] as $place) {
             $ended = ['bad' => 0, 'good' => 0];
-            for ($until = 40 << 20; $until < 63 << 20; $until += 1 << 20) {
+            for ($until = 40 << 20; $until < 63 << 20; $until += 1 << 18) {
                 $printed = $this->request(
                     ['do' => $place, 'register' => $this->cluster->register(), 'client' => $id, 'until' => $until]
                 );

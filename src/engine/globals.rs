@@ -2,9 +2,8 @@
 
 use std::ffi::CString;
 
-use ext_php_rs::ffi::php_log_err_with_severity;
-use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ExecutorGlobals;
+use ext_php_rs::ffi::{ext_php_rs_executor_globals, php_log_err_with_severity};
+use ext_php_rs::types::{ZendHashTable, Zval};
 
 /// `LOG_NOTICE` of syslog.
 const NOTICE: i32 = 5;
@@ -21,8 +20,7 @@ pub fn log(line: &str) {
 
 /// Runs `with` on `$_SESSION`, through the indirections that the symbol table may have.
 pub fn with_session<T>(with: impl FnOnce(Option<&Zval>) -> T) -> T {
-    let globals = ExecutorGlobals::get();
-    let session = globals.symbol_table.get("_SESSION");
+    let session = symbol_table().get("_SESSION");
     let session = session.map(|value| value.indirect().unwrap_or(value).dereference());
     with(session.filter(|value| !value.is_null()))
 }
@@ -30,8 +28,7 @@ pub fn with_session<T>(with: impl FnOnce(Option<&Zval>) -> T) -> T {
 /// Sets `$_SESSION`.
 pub fn set_session(value: &Zval) {
     let new = value.shallow_clone();
-    let mut globals = ExecutorGlobals::get_mut();
-    let old = match globals.symbol_table.get_mut("_SESSION") {
+    let old = match symbol_table().get_mut("_SESSION") {
         Some(slot) => {
             // SAFETY: an indirect zval of the symbol table points to the slot of the variable.
             let slot = if slot.is_indirect() { unsafe { &mut *slot.value.zv } } else { slot };
@@ -39,11 +36,18 @@ pub fn set_session(value: &Zval) {
         }
         None => {
             // A symbol table takes any name.
-            let _ = globals.symbol_table.insert("_SESSION", new);
+            let _ = symbol_table().insert("_SESSION", new);
             None
         }
     };
-    drop(globals);
     // The old value goes last, when nothing of ours is borrowed: its destructors may run PHP code.
     drop(old);
+}
+
+/// The global variables. Not by `ExecutorGlobals::get()`, whose guard holds a lock: where memory runs out, the engine jumps
+/// out of the middle of a call, the guard is never dropped, and the next one waits for ever.
+fn symbol_table<'a>() -> &'a mut ZendHashTable {
+    // SAFETY: the globals of this thread live as long as it; no other thread has them, and no two of these references are
+    // used at the same time.
+    unsafe { &mut (*ext_php_rs_executor_globals()).symbol_table }
 }

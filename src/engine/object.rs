@@ -10,7 +10,7 @@ use ext_php_rs::ffi::{
     zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
-use ext_php_rs::zend::{ExecuteData, ExecutorGlobals};
+use ext_php_rs::zend::ExecuteData;
 
 use super::PhpString;
 
@@ -140,7 +140,7 @@ pub fn property(object: &ZendObject, name: &PhpString) -> Zval {
 
 /// Throws an exception of this class. `None` for the message's bytes is impossible: any bytes are taken.
 pub fn throw(class: Class, message: &str, code: i64) {
-    if ExecutorGlobals::has_exception() {
+    if exception_pending() {
         // One is on its way already; it says what came first.
         return;
     }
@@ -167,7 +167,7 @@ pub fn throw(class: Class, message: &str, code: i64) {
 
 /// Throws a `TypeError`, `ArgumentCountError` or other class of the engine itself.
 pub fn throw_engine(class: *mut zend_class_entry, message: &str) {
-    if ExecutorGlobals::has_exception() {
+    if exception_pending() {
         return;
     }
     let text = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
@@ -201,5 +201,6 @@ pub fn run_interrupts() {
 
 /// Whether an exception is on its way.
 pub fn exception_pending() -> bool {
-    ExecutorGlobals::has_exception()
+    // SAFETY: the globals of this thread live as long as it.
+    unsafe { !(*ext_php_rs_executor_globals()).exception.is_null() }
 }

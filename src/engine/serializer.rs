@@ -4,9 +4,8 @@ use std::ffi::{c_char, c_int};
 
 use ext_php_rs::ffi::{php_var_serialize, php_var_serialize_destroy, php_var_serialize_init, zend_string};
 use ext_php_rs::types::{ZendHashTable, Zval};
-use ext_php_rs::zend::ExecutorGlobals;
 
-use super::PhpString;
+use super::{PhpString, object};
 
 /// The engine's growing string (`smart_str`).
 #[repr(C)]
@@ -57,7 +56,7 @@ pub fn serialize(value: &Zval) -> Option<PhpString> {
         php_var_serialize_destroy(data);
     }
     let string = to.finish();
-    if ExecutorGlobals::has_exception() { None } else { string }
+    if object::exception_pending() { None } else { string }
 }
 
 /// `unserialize($bytes)`; false, with PHP's notice, where they are not serialized data.
@@ -83,7 +82,7 @@ pub fn json_encode(value: &Zval) -> Option<PhpString> {
     let result =
         unsafe { php_json_encode_ex(&raw mut to, std::ptr::from_ref(value).cast_mut(), 0, JSON_DEPTH) };
     let string = to.finish();
-    if result == 0 && !ExecutorGlobals::has_exception() { string } else { None }
+    if result == 0 && !object::exception_pending() { string } else { None }
 }
 
 /// `array_replace_recursive($base, $replacements)`.

@@ -31,8 +31,8 @@ struct Asked<'a> {
     reused: bool,
 }
 
-/// Asks, and passes each reply's payload to `read`, in the order of the questions, as soon as it is there. Where one
-/// cannot be answered nothing else is read, and the error says which.
+/// Asks, and passes each reply's payload to `read`, in the order of the questions, once all are there. Where one cannot be
+/// answered nothing is read, and the error says which.
 ///
 /// # Errors
 /// The first fault, in the order of the questions; or that of `read`, as [`Error::BadReply`].
@@ -67,6 +67,7 @@ pub(crate) fn ask(
     // A reply has its time from when the question was sent, which is now, give or take the sending itself; connecting
     // had its own.
     let deadline = if opening { Instant::now() } else { start } + patience.reply;
+    let mut answered = Vec::with_capacity(asked.len());
     for mut question in asked {
         let Question { gateway, frame } = question.question;
         let mut received = receive(&mut question, deadline, patience);
@@ -79,17 +80,24 @@ pub(crate) fn ask(
             let [mut again] = again;
             received = receive(&mut again, Instant::now() + patience.reply, patience);
         }
-        let connection = received.map_err(|fault| error(gateway, command, fault, patience))?;
-        if let Err(wrong) = read(gateway, connection.payload()) {
+        let mut connection = received.map_err(|fault| error(gateway, command, fault, patience))?;
+        let (serial, reply) = (connection.serial, connection.take_reply());
+        gateway.queries.put(connection);
+        answered.push((gateway, serial, reply));
+    }
+    // No connection is held from here on: where PHP's memory runs out while a reply is read, the engine jumps out of the
+    // call, and what the call holds is never dropped.
+    for (gateway, serial, reply) in answered {
+        let result = read(gateway, reply.payload());
+        gateway.queries.settle(serial, reply, result.is_ok());
+        if let Err(wrong) = result {
             QueryCounters::count(&gateway.queries.counters.failed);
-            // The connection is not put back: who answers nonsense once may be out of step.
             return Err(Error::BadReply {
                 gateway: Arc::clone(&gateway.address.text),
                 command,
                 reason: wrong.to_string(),
             });
         }
-        gateway.queries.put(connection);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::address::GatewayAddress;
@@ -18,6 +19,8 @@ const SLACK: Duration = Duration::from_millis(20);
 const PIECE: usize = 64 << 10;
 /// A buffer that grew beyond this for one reply is given back.
 const KEPT_BUFFER: usize = 256 << 10;
+
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// Why a question has no answer.
 #[derive(Debug)]
@@ -34,9 +37,22 @@ pub(crate) enum Fault {
     TooLong { len: usize },
 }
 
+/// A reply: its length in 4 bytes, then the payload.
+#[derive(Debug)]
+pub(crate) struct Reply(Vec<u8>);
+
+impl Reply {
+    /// The payload.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.0.get(4..).unwrap_or_default()
+    }
+}
+
 /// A connection to one gateway. Authentication goes ahead of the first question.
 #[derive(Debug)]
 pub(crate) struct QueryConnection {
+    /// Tells it from all others of this process.
+    pub(crate) serial: u64,
     socket: Socket,
     since: Instant,
     recv_timeout: Duration,
@@ -48,7 +64,9 @@ impl QueryConnection {
     /// Starts to connect.
     pub(crate) fn start(address: &GatewayAddress) -> Result<Self, Fault> {
         let socket = Socket::connect(address.reach).map_err(Fault::Unreachable)?;
-        Ok(Self { socket, since: Instant::now(), recv_timeout: Duration::ZERO, buffer: Vec::new() })
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let (since, recv_timeout) = (Instant::now(), Duration::ZERO);
+        Ok(Self { serial, socket, since, recv_timeout, buffer: Vec::new() })
     }
 
     /// Whether it is to be used no more.
@@ -116,7 +134,7 @@ impl QueryConnection {
         }
     }
 
-    /// Receives one reply; [`QueryConnection::payload`] has it then.
+    /// Receives one reply; [`QueryConnection::take_reply`] has it then.
     pub(crate) fn receive(
         &mut self,
         timeout: Duration,
@@ -166,15 +184,15 @@ impl QueryConnection {
         }
     }
 
-    /// The payload of the reply that was received last.
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.buffer.get(4..).unwrap_or_default()
+    /// The reply that was received last.
+    pub(crate) fn take_reply(&mut self) -> Reply {
+        Reply(std::mem::take(&mut self.buffer))
     }
 
-    /// Gives back the memory of an unusually long reply.
-    pub(crate) fn trim(&mut self) {
-        if self.buffer.capacity() > KEPT_BUFFER {
-            self.buffer = Vec::new();
+    /// Takes back the memory of a reply for the next one, unless it was an unusually long one.
+    pub(crate) fn reuse(&mut self, reply: Reply) {
+        if reply.0.capacity() <= KEPT_BUFFER {
+            self.buffer = reply.0;
         }
     }
 

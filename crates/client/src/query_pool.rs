@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::address::GatewayAddress;
 use crate::fork::lock;
-use crate::query_connection::{Fault, QueryConnection};
+use crate::query_connection::{Fault, QueryConnection, Reply};
 use crate::secret::Secret;
 
 /// More idle connections than this are not kept: one per thread that asks at the same time is enough.
@@ -65,11 +65,23 @@ impl QueryPool {
     }
 
     /// Takes back a connection whose question was answered.
-    pub(crate) fn put(&self, mut connection: QueryConnection) {
-        connection.trim();
+    pub(crate) fn put(&self, connection: QueryConnection) {
         let mut idle = lock(&self.idle);
         if idle.len() < MOST_IDLE {
             idle.push(connection);
+        }
+    }
+
+    /// After the reply of a connection was read: takes back its memory; or lets go of the connection, where the reply was
+    /// none: who answers nonsense once may be out of step.
+    pub(crate) fn settle(&self, serial: u64, reply: Reply, valid: bool) {
+        let mut idle = lock(&self.idle);
+        // It is not there if PHP code that ran meanwhile has asked something, and is asking still.
+        let Some(place) = idle.iter().position(|connection| connection.serial == serial) else { return };
+        if valid {
+            idle[place].reuse(reply);
+        } else {
+            drop(idle.remove(place));
         }
     }
 
