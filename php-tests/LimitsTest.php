@@ -89,4 +89,56 @@ final class LimitsTest extends ClusterTestCase
             self::assertInstanceOf(TypeError::class, $thrown);
         }
     }
+
+    public function testSmallNumericUidsOfOneGatewayStayNextToTheManyOfAnother(): void
+    {
+        $this->enter('client');
+        $expected = [];
+        foreach ([0 => range(1, 3), 1 => range(10, 39)] as $gateway => $uids) {
+            foreach ($uids as $uid) {
+                Gateway::bindUid($this->text($gateway)->clientId(), $uid);
+                $expected[$uid] = (string) $uid;
+            }
+        }
+        self::assertSame($expected, Gateway::getAllUidList());
+        self::assertSame(count($expected), Gateway::getAllUidCount());
+    }
+
+    public function testListingClientsWithoutAUidKeepsNoMemory(): void
+    {
+        $this->enter('client');
+        foreach ([0, 1] as $gateway) {
+            for ($i = 0; $i < 20; $i++) {
+                $this->text($gateway);
+            }
+        }
+        self::assertSame([], Gateway::getAllUidList());
+        $before = memory_get_usage();
+        for ($i = 0; $i < 100; $i++) {
+            Gateway::getAllUidList();
+        }
+        self::assertSame($before, memory_get_usage());
+    }
+
+    public function testARegisterAddressThatSetsItselfWhileItIsReadIsReadWhole(): void
+    {
+        $this->enter('client');
+        $address = new class ($this->cluster->register()) {
+            private string $text;
+
+            public function __construct(string $text)
+            {
+                $this->text = $text;
+            }
+
+            public function __toString(): string
+            {
+                Gateway::$registerAddress = ['127.0.0.1:1'];
+                return $this->text;
+            }
+        };
+        Gateway::$registerAddress = [$address, $this->cluster->register()];
+        unset($address);
+        self::assertSame(0, Gateway::getAllClientCount());
+    }
 }

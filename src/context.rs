@@ -10,11 +10,11 @@ use gatewayworker_client::wire::ClientId;
 use crate::call::{Call, Family};
 use crate::engine::PhpString;
 use crate::engine::names::names;
-use crate::engine::object::{self, Class};
+use crate::engine::object::Class;
 
 thread_local! {
-    /// The class that was asked for last: by whom, whether it was there, and how many classes there were.
-    static LAST: Cell<Option<(Family, Option<Context>, usize)>> = const { Cell::new(None) };
+    /// The class that was found last, and for whom.
+    static LAST: Cell<Option<(Family, Context)>> = const { Cell::new(None) };
 }
 
 /// Lets go of what belongs to the request.
@@ -31,20 +31,17 @@ impl Context {
     #[inline]
     pub fn of(call: &Call<'_>) -> Option<Self> {
         let family = call.family();
-        let loaded = object::loaded_classes();
         match LAST.get() {
-            // A class stays loaded until the end of the request; one that is not can only have been loaded since if there
-            // are more classes than there were.
-            Some((last, context @ Some(_), _)) if last == family => context,
-            Some((last, None, then)) if last == family && then == loaded => None,
+            // A class stays loaded until the end of the request. (One that is not may be at any time.)
+            Some((last, context)) if last == family => Some(context),
             _ => {
                 let name = match family {
                     Family::Worker => &names().context,
                     Family::Client => &names().client_context,
                 };
-                let context = Class::loaded(name).map(Self);
-                LAST.set(Some((family, context, loaded)));
-                context
+                let context = Class::loaded(name).map(Self)?;
+                LAST.set(Some((family, context)));
+                Some(context)
             }
         }
     }

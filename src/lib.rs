@@ -56,8 +56,12 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
 }
 
 extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
-    // Once more: PHP code may run after the end of the last request was told to modules.
-    guarded(forget)
+    // PHP code may have run after the end of the last request was told to us.
+    guarded(|| {
+        target::abandon();
+        statics::forget();
+        context::forget();
+    })
 }
 
 /// The end of a request: whatever points into the request's memory is let go.

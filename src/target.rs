@@ -64,6 +64,15 @@ pub fn forget() {
     LAST.with_borrow_mut(|last| *last = None);
 }
 
+/// At the start of a request: what PHP code has left here after the end of the last one (a session handler that runs after
+/// us, say) points into memory that is gone. It must not be released, only forgotten.
+pub fn abandon() {
+    if let Some(Last { from, secret, cluster, .. }) = LAST.take() {
+        drop(cluster);
+        std::mem::forget((from, secret));
+    }
+}
+
 impl Target {
     /// The cluster that the statics of the called class name.
     ///
@@ -74,11 +83,12 @@ impl Target {
         let statics = Statics::of(call);
         let worker = Worker::of(&statics);
         let null = Zval::new();
-        // The values are compared or copied before any PHP code runs.
-        let secret = statics.secret_key().unwrap_or(&null);
-        let register = statics.register_address().unwrap_or(&null);
+        // First: converting them may run PHP code, such as an error handler.
         let connect = statics.connect_timeout().map_or(Patience::default().connect, connect_timeout);
         let fresh = statics.addresses_cache_disable().is_some_and(Zv::truthy);
+        // These are compared or copied before any PHP code runs.
+        let secret = statics.secret_key().unwrap_or(&null);
+        let register = statics.register_address().unwrap_or(&null);
         let patience = Patience { connect, reply: settings::query_timeout() };
         let cluster = cluster(call.family(), worker.as_ref(), register, secret)?;
         Ok(Self { cluster, patience, worker, fresh })
@@ -170,6 +180,8 @@ fn find(
     register: &Zval,
     secret: &Zval,
 ) -> Result<Arc<Cluster>, Failure> {
+    // Copies, since a __toString() that runs below may set the statics.
+    let (register, secret) = (register.shallow_clone(), secret.shallow_clone());
     let key = secret.to_php_string().ok_or(Failure::Thrown)?;
     let id = ClusterId {
         user: match family {
@@ -178,7 +190,7 @@ fn find(
         },
         discovery: match worker {
             Some(worker) => Discovery::Caller(worker.number()),
-            None => Discovery::Registers(registers(register)?),
+            None => Discovery::Registers(registers(&register)?),
         },
         secret: Secret::new(key.as_bytes()),
     };
@@ -189,9 +201,9 @@ fn find(
         generation: fork::generation(),
         from: match worker {
             Some(worker) => From::Worker(worker.number()),
-            None => From::Registers(register.shallow_clone()),
+            None => From::Registers(register),
         },
-        secret: secret.shallow_clone(),
+        secret,
         cluster: Arc::clone(&cluster),
     };
     let old = LAST.replace(Some(last));

@@ -15,12 +15,15 @@ use super::PhpString;
 
 /// An array under construction.
 #[derive(Debug)]
-pub struct ArrayBuilder(ZBox<ZendHashTable>);
+pub struct ArrayBuilder {
+    array: ZBox<ZendHashTable>,
+    hash: bool,
+}
 
 impl ArrayBuilder {
     /// An array with room for this many elements. A hint: an exaggerated one is cut.
     pub fn with_capacity(elements: usize) -> Self {
-        Self(ZendHashTable::with_capacity(elements.clamp(8, 1 << 20) as u32))
+        Self { array: ZendHashTable::with_capacity(elements.clamp(8, 1 << 20) as u32), hash: false }
     }
 
     /// Appends a value under the next integer key.
@@ -28,7 +31,7 @@ impl ArrayBuilder {
     pub fn push(&mut self, value: Zval) {
         let mut value = ManuallyDrop::new(value);
         // SAFETY: the array is ours and live; it takes over the value.
-        unsafe { zend_hash_next_index_insert(&raw mut *self.0, &raw mut *value) };
+        unsafe { zend_hash_next_index_insert(&raw mut *self.array, &raw mut *value) };
     }
 
     /// Sets `array[key] = value` for an integer key.
@@ -36,7 +39,7 @@ impl ArrayBuilder {
     pub fn set_int(&mut self, key: i64, value: Zval) {
         let mut value = ManuallyDrop::new(value);
         // SAFETY: as in push(); an integer key is passed as its bits.
-        unsafe { zend_hash_index_update(&raw mut *self.0, key as u64, &raw mut *value) };
+        unsafe { zend_hash_index_update(&raw mut *self.array, key as u64, &raw mut *value) };
     }
 
     /// Sets `array[key] = value` for a key that PHP would not turn into an integer.
@@ -44,7 +47,7 @@ impl ArrayBuilder {
     pub fn set_str(&mut self, key: &PhpString, value: Zval) {
         let mut value = ManuallyDrop::new(value);
         // SAFETY: as in push(); the array adds its own reference to the key.
-        unsafe { zend_hash_update(&raw mut *self.0, key.as_ptr(), &raw mut *value) };
+        unsafe { zend_hash_update(&raw mut *self.array, key.as_ptr(), &raw mut *value) };
     }
 
     /// Sets `array[key] = value` as PHP does: a decimal integer becomes an integer key.
@@ -76,8 +79,8 @@ impl ArrayBuilder {
         // it is as long as the array is borrowed.
         unsafe {
             let found = match key {
-                Key::Int(key) => zend_hash_index_find(&raw const *self.0, key as u64),
-                Key::Str(key) => zend_hash_str_find(&raw const *self.0, key.as_ptr().cast(), key.len()),
+                Key::Int(key) => zend_hash_index_find(&raw const *self.array, key as u64),
+                Key::Str(key) => zend_hash_str_find(&raw const *self.array, key.as_ptr().cast(), key.len()),
             };
             found.as_mut()
         }
@@ -85,29 +88,32 @@ impl ArrayBuilder {
 
     /// How many elements it has.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.array.len()
     }
 
     /// The array as a zval.
     pub fn into_zval(self) -> Zval {
         let mut zval = Zval::new();
-        zval.set_hashtable(self.0);
+        zval.set_hashtable(self.array);
         zval
     }
 
-    /// Makes room for this many more elements. A hint: an exaggerated one is cut.
+    /// An array for keys of any kind, which [`ArrayBuilder::reserve`] can make room in. (Left to itself, the engine makes a
+    /// packed array of one whose first key is a small integer, and that cannot be extended as a hash.)
+    pub fn hash() -> Self {
+        let mut array = ZendHashTable::with_capacity(8);
+        // SAFETY: the array is new: it is initialised here, once.
+        unsafe { zend_hash_real_init_mixed(&raw mut *array) };
+        Self { array, hash: true }
+    }
+
+    /// Makes room for this many more elements, in an array made by [`ArrayBuilder::hash`]. A hint: an exaggerated one is
+    /// cut, and other arrays are left as they are.
     pub fn reserve(&mut self, more: usize) {
-        let wanted = (self.0.len() + more).min(1 << 20) as u32;
-        // Room is for keys of any kind; a list that is only pushed to needs none beforehand.
-        if wanted > 8 {
-            // SAFETY: the array is ours and live. It is still without elements, or a hash already: the engine asserts
-            // that the kind of array stays the same.
-            unsafe {
-                if self.0.is_empty() {
-                    zend_hash_real_init_mixed(&raw mut *self.0);
-                }
-                zend_hash_extend(&raw mut *self.0, wanted, false);
-            }
+        let wanted = (self.array.len() + more).min(1 << 20) as u32;
+        if self.hash {
+            // SAFETY: the array is ours and live, and a hash since it was made; a hash stays one.
+            unsafe { zend_hash_extend(&raw mut *self.array, wanted, false) };
         }
     }
 

@@ -9,7 +9,7 @@ use ext_php_rs::ffi::{
     zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
     zend_update_property_ex, zend_update_static_property_ex,
 };
-use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
+use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::ExecuteData;
 
 use super::PhpString;
@@ -118,13 +118,6 @@ impl StaticSlot {
         // SAFETY: the slot is there until the end of the request, and nobody keeps it longer; no other thread has it.
         unsafe { self.0.as_ref() }.dereference()
     }
-}
-
-/// How many classes are loaded.
-#[inline]
-pub fn loaded_classes() -> usize {
-    // SAFETY: the globals of this thread live as long as it, and have a class table while a request runs.
-    unsafe { (*ext_php_rs_executor_globals()).class_table.as_ref() }.map_or(0, ZendHashTable::len)
 }
 
 /// `$object->name`, where the property is public and not virtual; otherwise null.

@@ -207,7 +207,7 @@ pub fn all_client_id_list(call: &mut Call<'_>) -> Result {
 }
 
 fn client_id_list(call: &mut Call<'_>, by_group: bool) -> Result {
-    let mut list = ArrayBuilder::with_capacity(8);
+    let mut list = ArrayBuilder::hash();
     select(call, Fields::Uid, by_group, |prefix, payload| {
         list.reserve(reply::announced_len(payload));
         reply::selected_connections(payload, |connection| list.set_same(&prefix.with(connection)))
@@ -257,7 +257,7 @@ pub fn all_uid_count(call: &mut Call<'_>) -> Result {
 }
 
 fn uid_list(call: &Call<'_>, by_group: bool) -> Result<ArrayBuilder> {
-    let mut list = ArrayBuilder::with_capacity(8);
+    let mut list = ArrayBuilder::hash();
     select(call, Fields::Uid, by_group, |_, payload| {
         list.reserve(reply::announced_len(payload));
         reply::selected(payload, |_, uid, _| {
