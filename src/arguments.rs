@@ -6,7 +6,7 @@ use gatewayworker_client::wire::{ClientId, json};
 
 use crate::call::{Call, Failure, Family};
 use crate::context::Context;
-use crate::engine::array::{self, EntryKey};
+use crate::engine::array::{self, Key};
 use crate::engine::{PhpString, Zv, globals, serializer};
 
 /// No more than this of a bad value is shown in the log.
@@ -141,7 +141,7 @@ pub fn json_list(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
             let mut next = 0;
             json.push(b'[');
             let plain = array::entries(list).all(|(key, element)| {
-                let in_order = matches!(key, EntryKey::Int(key) if key == next);
+                let in_order = matches!(key, Key::Int(key) if key == next);
                 if next > 0 {
                     json.push(b',');
                 }

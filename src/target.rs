@@ -126,16 +126,32 @@ impl Target {
     /// # Errors
     /// In client mode, what went wrong.
     #[inline]
-    pub fn accepted(&self, call: &Call<'_>, result: Result<(), Error>) -> Result<bool, Failure> {
+    pub fn accepted(&self, result: Result<(), Error>) -> Result<bool, Failure> {
         match result {
             Ok(()) => Ok(true),
             Err(Error::QueueFull { .. } | Error::Unreachable { .. }) if self.worker.is_some() => {
                 // The link tells the log when its queue fills, once; not for every frame.
-                let _ = call;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Sends something to the gateway of a client; whether it was taken.
+    ///
+    /// # Errors
+    /// As [`Target::of`] and [`Target::accepted`].
+    #[inline]
+    pub fn send_to(
+        call: &Call<'_>,
+        id: ClientId,
+        send: impl FnOnce(&Cluster, Patience) -> Result<(), Error>,
+    ) -> Result<bool, Failure> {
+        let target = Self::of(call)?;
+        if !target.reaches(id) {
+            return Ok(false);
+        }
+        target.accepted(send(&target.cluster, target.patience))
     }
 
     /// In worker mode, only gateways that the BusinessWorker is connected to are sent to.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ext_php_rs::types::{ZendObject, Zval};
 
 use crate::call::Failure;
-use crate::engine::array::{self, EntryKey};
+use crate::engine::array::{self, Key};
 use crate::engine::names::names;
 use crate::engine::{object, values::Zv};
 use crate::statics::Statics;
@@ -79,9 +79,9 @@ impl Worker {
     }
 }
 
-fn text(key: EntryKey<'_>) -> Cow<'_, str> {
+fn text(key: Key<'_>) -> Cow<'_, str> {
     match key {
-        EntryKey::Int(number) => Cow::Owned(number.to_string()),
-        EntryKey::Str(bytes) => String::from_utf8_lossy(bytes),
+        Key::Int(number) => Cow::Owned(number.to_string()),
+        Key::Str(bytes) => String::from_utf8_lossy(bytes),
     }
 }

@@ -176,7 +176,7 @@ pub fn find<'a>(array: &'a ZendHashTable, key: &[u8]) -> Option<&'a Zval> {
 }
 
 /// The elements of an array in order: each key and value.
-pub fn entries(array: &ZendHashTable) -> impl Iterator<Item = (EntryKey<'_>, &Zval)> {
+pub fn entries(array: &ZendHashTable) -> impl Iterator<Item = (Key<'_>, &Zval)> {
     let mut position: u32 = 0;
     let start = std::ptr::from_ref(array).cast_mut();
     std::iter::from_fn(move || {
@@ -190,21 +190,12 @@ pub fn entries(array: &ZendHashTable) -> impl Iterator<Item = (EntryKey<'_>, &Zv
                 Some(string) => {
                     let string = string.as_ptr();
                     let bytes = std::slice::from_raw_parts((&raw const (*string).val).cast(), (*string).len);
-                    EntryKey::Str(bytes)
+                    Key::Str(bytes)
                 }
-                None => EntryKey::Int(key.long().unwrap_or_default()),
+                None => Key::Int(key.long().unwrap_or_default()),
             };
             zend_hash_move_forward_ex(start, &raw mut position);
             Some((entry, value))
         }
     })
-}
-
-/// The key of an element.
-#[derive(Clone, Copy, Debug)]
-pub enum EntryKey<'a> {
-    /// An integer.
-    Int(i64),
-    /// A string.
-    Str(&'a [u8]),
 }

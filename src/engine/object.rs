@@ -131,7 +131,7 @@ pub fn property(object: &ZendObject, name: &PhpString) -> Zval {
     }
 }
 
-/// Throws an exception of this class. `None` for the message's bytes is impossible: any bytes are taken.
+/// Throws an exception of this class. The message may have any bytes, a zero byte too.
 pub fn throw(class: Class, message: &str, code: i64) {
     if exception_pending() {
         // One is on its way already; it says what came first.

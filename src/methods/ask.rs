@@ -6,7 +6,7 @@ use gatewayworker_client::{Fields, ReplyError, reply};
 
 use crate::arguments;
 use crate::call::{Call, Failure};
-use crate::engine::array::Key as ArrayKey;
+use crate::engine::array::{Key as ArrayKey, entries};
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, PhpString, Zv};
 use crate::methods::overridden;
@@ -52,10 +52,9 @@ pub fn is_uids_online(call: &mut Call<'_>) -> Result {
     };
     let lists = lists.array().ok_or(Failure::Type(0, "array"))?;
     let mut online = ArrayBuilder::with_capacity(lists.len());
-    for (uid, list) in crate::engine::array::entries(lists) {
-        let mut value = Zval::new();
-        value.set_long(i64::from(list.dereference().truthy()));
-        set_entry(&mut online, uid, value);
+    for (uid, list) in entries(lists) {
+        let value = scalar(Scalar::Int(i64::from(list.dereference().truthy())));
+        set_key(&mut online, uid, value);
     }
     *call.answer = online.into_zval();
     Ok(())
@@ -124,8 +123,7 @@ pub fn batch_client_id_count_by_group(call: &mut Call<'_>) -> Result {
     target.cluster.client_counts(&groups.json, target.patience, |group, count| {
         let key = key_of(group);
         let before = counts.get_mut(key).and_then(|value| value.long()).unwrap_or(0);
-        let mut sum = Zval::new();
-        sum.set_long(before.saturating_add(count));
+        let sum = scalar(Scalar::Int(before.saturating_add(count)));
         set_key(&mut counts, key, sum);
     })?;
     *call.answer = counts.into_zval();
@@ -430,10 +428,9 @@ impl Id {
 fn counts_of(lists: &Zval) -> Zval {
     let mut counts = ArrayBuilder::with_capacity(8);
     if let Some(lists) = lists.array() {
-        for (group, list) in crate::engine::array::entries(lists) {
-            let mut count = Zval::new();
-            count.set_long(list.dereference().array().map_or(0, |list| list.len()) as i64);
-            set_entry(&mut counts, group, count);
+        for (group, list) in entries(lists) {
+            let count = scalar(Scalar::Int(list.dereference().array().map_or(0, |list| list.len()) as i64));
+            set_key(&mut counts, group, count);
         }
     }
     counts.into_zval()
@@ -480,13 +477,6 @@ fn set_key(array: &mut ArrayBuilder, key: ArrayKey<'_>, value: Zval) {
     match key {
         ArrayKey::Int(number) => array.set_int(number, value),
         ArrayKey::Str(text) => array.set_str(&PhpString::new(text), value),
-    }
-}
-
-fn set_entry(array: &mut ArrayBuilder, key: crate::engine::array::EntryKey<'_>, value: Zval) {
-    match key {
-        crate::engine::array::EntryKey::Int(number) => array.set_int(number, value),
-        crate::engine::array::EntryKey::Str(text) => array.set_str(&PhpString::new(text), value),
     }
 }
 

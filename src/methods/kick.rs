@@ -70,11 +70,7 @@ fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Resul
     let mut sent = false;
     if let Some(id) = client {
         let body = Body::of(call, message, None)?;
-        let target = Target::of(call)?;
-        if target.reaches(id) {
-            let result = target.cluster.kick(id, body.message(), target.patience);
-            sent = target.accepted(call, result)?;
-        }
+        sent = Target::send_to(call, id, |cluster, patience| cluster.kick(id, body.message(), patience))?;
     }
     call.answer.set_bool(sent);
     Ok(())
@@ -83,11 +79,7 @@ fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Resul
 fn destroy(call: &mut Call<'_>, client: Option<ClientId>) -> Result {
     let mut sent = false;
     if let Some(id) = client {
-        let target = Target::of(call)?;
-        if target.reaches(id) {
-            let result = target.cluster.destroy(id, target.patience);
-            sent = target.accepted(call, result)?;
-        }
+        sent = Target::send_to(call, id, |cluster, patience| cluster.destroy(id, patience))?;
     }
     call.answer.set_bool(sent);
     Ok(())

@@ -34,11 +34,9 @@ fn to(call: &mut Call<'_>, client: Option<ClientId>, message: usize, raw: Option
     let mut sent = false;
     if let Some(id) = client {
         let body = Body::of(call, message, raw)?;
-        let target = Target::of(call)?;
-        if target.reaches(id) {
-            let result = target.cluster.send_to_client(id, body.message(), target.patience);
-            sent = target.accepted(call, result)?;
-        }
+        sent = Target::send_to(call, id, |cluster, patience| {
+            cluster.send_to_client(id, body.message(), patience)
+        })?;
     }
     call.answer.set_bool(sent);
     Ok(())
@@ -73,7 +71,7 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
             target.cluster.send_to_all(message, patience)
         }
     };
-    target.accepted(call, result)?;
+    target.accepted(result)?;
     Ok(())
 }
 
@@ -86,7 +84,7 @@ pub fn to_uid(call: &mut Call<'_>) -> Result {
     target.for_sending()?;
     let uids = uids.unwrap_or_default();
     let result = target.cluster.send_to_uids(&uids, body.message(), target.patience);
-    target.accepted(call, result)?;
+    target.accepted(result)?;
     Ok(())
 }
 
@@ -103,6 +101,6 @@ pub fn to_group(call: &mut Call<'_>) -> Result {
     target.for_sending()?;
     let message = body.message();
     let result = target.cluster.send_to_groups(groups.as_deref(), &excluded, message, target.patience);
-    target.accepted(call, result)?;
+    target.accepted(result)?;
     Ok(())
 }

@@ -58,12 +58,7 @@ pub fn send_text(
     id: ClientId,
     text: &[u8],
 ) -> std::result::Result<bool, Failure> {
-    let target = Target::of(call)?;
-    if !target.reaches(id) {
-        return Ok(false);
-    }
-    let result = target.cluster.about_client(command, id, text, target.patience);
-    target.accepted(call, result)
+    Target::send_to(call, id, |cluster, patience| cluster.about_client(command, id, text, patience))
 }
 
 /// `ungroup($group): void`, false for an empty group
@@ -76,7 +71,7 @@ pub fn ungroup(call: &mut Call<'_>) -> Result {
     let target = Target::of(call)?;
     target.for_sending()?;
     let result = target.cluster.ungroup(group.as_bytes(), target.patience);
-    target.accepted(call, result)?;
+    target.accepted(result)?;
     Ok(())
 }
 

@@ -197,7 +197,7 @@ impl Cluster {
                 for gateway in gateways {
                     match special_ext(gateway) {
                         Some(ext) => others.push((Arc::clone(gateway), ext)),
-                        None => drop(fan_out.push(gateway, frame)),
+                        None => fan_out.push(gateway, frame),
                     }
                 }
                 fan_out.finish(&self.background)
@@ -205,13 +205,7 @@ impl Cluster {
             self.settle_refused(refused, frame, patience)
         })?;
         for (gateway, ext) in others {
-            let sent = encode(head, ext, body, |frame| {
-                let mut fan_out = FanOut::new(2);
-                drop(fan_out.push(&gateway, frame));
-                let refused = fan_out.finish(&self.background);
-                self.settle_refused(refused, frame, patience)
-            })?;
-            result = result.and(sent);
+            result = result.and(self.send_own(FanOut::new(2), &gateway, head, ext, body, patience));
         }
         result
     }
@@ -236,21 +230,31 @@ impl Cluster {
             outcome?;
         }
         let mut result = Ok(());
-        let mut fan_out = FanOut::new(gateways.len());
         for (gateway, (_, ext)) in gateways.iter().zip(frames) {
             if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {
                 gateway.link.log_unreachable();
                 continue;
             }
-            let frame = head.frame(ext, body)?;
-            let encoded = Encoded::Copied(&frame);
-            if let Some(refused) = fan_out.push(gateway, encoded) {
-                let settled = self.settle_refused(vec![refused], encoded, patience);
-                result = result.and(settled);
-            }
+            let fan_out = FanOut::new(gateways.len());
+            result = result.and(self.send_own(fan_out, gateway, head, ext, body, patience));
         }
-        fan_out.finish(&self.background);
         result
+    }
+
+    /// Sends its own frame to one gateway of several.
+    fn send_own(
+        &self,
+        mut fan_out: FanOut,
+        gateway: &Gateway,
+        head: Head,
+        ext: &[u8],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        encode(head, ext, body, |frame| {
+            fan_out.push(gateway, frame);
+            self.settle_refused(fan_out.finish(&self.background), frame, patience)
+        })?
     }
 
     /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
@@ -418,14 +422,11 @@ impl FanOut {
     }
 
     #[inline]
-    fn push(&mut self, gateway: &Gateway, frame: Encoded<'_>) -> Option<Arc<CommandLink>> {
-        match gateway.link.push(frame, self.lone_allowed, &mut self.wake) {
-            Err(Error::QueueFull { .. }) => {
-                self.refused.push(Arc::clone(&gateway.link));
-                self.refused.last().cloned()
-            }
-            // A gateway that has left the cluster since the list was looked at has no clients to send to.
-            Ok(()) | Err(_) => None,
+    fn push(&mut self, gateway: &Gateway, frame: Encoded<'_>) {
+        // Another error means that the gateway has left the cluster since the list was looked at: it has no clients to
+        // send to.
+        if let Err(Error::QueueFull { .. }) = gateway.link.push(frame, self.lone_allowed, &mut self.wake) {
+            self.refused.push(Arc::clone(&gateway.link));
         }
     }
 

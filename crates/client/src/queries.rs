@@ -101,8 +101,8 @@ impl Cluster {
         })
     }
 
-    /// The clients of a uid (`getClientIdByUid`, command 15). `announce` gets the number of those of a gateway before
-    /// they come.
+    /// The clients of a uid (`getClientIdByUid`, command 15). `each` gets every reply: read it with
+    /// [`reply::connections`].
     pub fn clients_of_uid(
         &self,
         uid: &[u8],
