@@ -36,7 +36,7 @@ const EARLY: Duration = Duration::from_secs(2);
 const VERIFY: Duration = Duration::from_secs(5);
 /// How many batches are written before other links get their turn.
 const BATCHES_PER_TURN: usize = 4;
-/// How long the queue of a gateway that left the cluster is still sent.
+/// How long the queue of a gateway that left the cluster is still sent. One that is restarted is back by then.
 const DRAIN: Duration = Duration::from_secs(5);
 
 type Stream = Arc<AsyncFd<Socket>>;
@@ -57,7 +57,8 @@ pub(crate) struct CommandLink {
     work: Notify,
     /// Somebody wants the connection now.
     nudge: Notify,
-    retire: Notify,
+    /// The gateway has left the cluster, or is back.
+    tenure: Notify,
     /// Mirrors the queue's phase.
     online: AtomicBool,
     was_online: AtomicBool,
@@ -82,7 +83,7 @@ impl CommandLink {
             background,
             work: Notify::new(),
             nudge: Notify::new(),
-            retire: Notify::new(),
+            tenure: Notify::new(),
             online: AtomicBool::new(false),
             was_online: AtomicBool::new(false),
         })
@@ -99,12 +100,14 @@ impl CommandLink {
     }
 
     pub(crate) fn phase(&self) -> LinkState {
+        if self.queue.is_retired() {
+            return LinkState::Retired;
+        }
         match self.queue.phase() {
             Phase::Unused => LinkState::Unused,
             Phase::Connecting => LinkState::Connecting,
             Phase::Online(_) => LinkState::Online,
             Phase::Failed(failure) => LinkState::Failed(failure.reason),
-            Phase::Retired => LinkState::Retired,
         }
     }
 
@@ -225,7 +228,20 @@ impl CommandLink {
     /// The gateway has left the cluster: what waits is sent, then the connection is closed.
     pub(crate) fn retire(&self) {
         self.queue.retire();
-        self.retire.notify_one();
+        self.tenure.notify_one();
+    }
+
+    /// The gateway is back in the cluster, before all that waited for it was sent or given up: it goes on with the same
+    /// queue, so that nothing new overtakes what waits. False: too late, a new link is due.
+    pub(crate) fn take_back(&self) -> bool {
+        let taken = self.queue.take_back();
+        self.tenure.notify_one();
+        taken
+    }
+
+    /// Whether the gateway has left the cluster and the link has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.queue.is_over()
     }
 
     #[cold]
@@ -279,13 +295,30 @@ impl CommandLink {
         self.background.log.line(format_args!("tcp://{} {event}: {reason}", self.address));
     }
 
-    /// The life of the link: connect, serve, connect again; until the gateway has left the cluster and what waited for
-    /// it is sent or given up.
+    /// The life of the link; until the gateway has left the cluster and what waited for it is sent or given up.
     async fn run(&self) {
         let mut batch = Batch::default();
         let mut pause = Pause::default();
+        while self.keep_connected(&mut batch, &mut pause).await {
+            // It may be back in the cluster by now.
+            if let Some(dropped) = self.queue.end(&mut batch) {
+                if dropped > 0 {
+                    self.log(
+                        "dropped",
+                        &format!("{dropped} frames: the gateway left the cluster and takes nothing"),
+                    );
+                }
+                return;
+            }
+        }
+    }
+
+    /// Connects, serves, connects again. True: the gateway has left the cluster, and its time is over. False: it has been
+    /// away for long, and nobody needs it.
+    async fn keep_connected(&self, batch: &mut Batch, pause: &mut Pause) -> bool {
         let mut drain = Drain::default();
         let mut verify = false;
+        drain.follow(&self.queue);
         while !drain.is_over(&self.queue) {
             self.queue.connecting();
             let end = match self.open(verify).await {
@@ -297,17 +330,11 @@ impl CommandLink {
                     self.was_online.store(true, Ordering::Relaxed);
                     self.background.events.notify();
                     let mut replies = Replies::default();
-                    let end = self.serve(&stream, &mut batch, &mut replies, &mut drain).await;
+                    let end = self.serve(&stream, batch, &mut replies, &mut drain).await;
                     verify = !replies.any && since.elapsed() < EARLY && end.closed_by_peer;
                     end
                 }
-                Err(end) => {
-                    if drain.has_begun() {
-                        // It has left the cluster, and it is gone.
-                        break;
-                    }
-                    end
-                }
+                Err(end) => end,
             };
             let failure = Failure { reason: end.reason, rejected: end.rejected, at: Instant::now() };
             if !drain.is_over(&self.queue) {
@@ -316,25 +343,23 @@ impl CommandLink {
             let long_away = pause.is_long_away();
             let pause = pause.next(&failure);
             self.online.store(false, Ordering::Relaxed);
-            self.queue.failed(failure, &mut batch);
+            self.queue.failed(failure, batch);
             self.background.events.notify();
-            if drain.is_over(&self.queue) {
-                break;
-            }
             if long_away && self.queue.rest() {
                 // Nothing waits for it: the next frame starts the link again.
-                return;
+                return false;
+            }
+            if drain.is_over(&self.queue) {
+                break;
             }
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.nudge.notified() => {}
-                () = self.retire.notified() => drain.begin(),
+                () = self.tenure.notified() => drain.follow(&self.queue),
+                () = drain.deadline() => {}
             }
         }
-        let dropped = self.queue.drop_all(&mut batch);
-        if dropped > 0 {
-            self.log("dropped", &format!("{dropped} frames: the gateway left the cluster and takes nothing"));
-        }
+        true
     }
 
     /// Connects and authenticates; with `verify`, also asks whether the gateway answers us.
@@ -394,7 +419,7 @@ impl CommandLink {
                 }
             }
             if drain.is_over(&self.queue) {
-                return End::default();
+                return End { reason: "the gateway has left the cluster".into(), ..End::default() };
             }
             tokio::select! {
                 biased;
@@ -415,7 +440,11 @@ impl CommandLink {
                     Err(error) => return error.into(),
                 },
                 () = self.work.notified(), if !turn => turn = true,
-                () = self.retire.notified() => drain.begin(),
+                () = self.tenure.notified() => {
+                    drain.follow(&self.queue);
+                    // A barrier may have been queued.
+                    turn = true;
+                }
                 () = drain.deadline() => {}
                 // The turn was interrupted for the others' sake: there is more to write.
                 () = std::future::ready(()), if turn && !blocked => {}
@@ -548,16 +577,13 @@ struct Drain {
 }
 
 impl Drain {
-    fn begin(&mut self) {
-        self.until.get_or_insert_with(|| Instant::now() + DRAIN);
-    }
-
-    fn has_begun(&self) -> bool {
-        self.until.is_some()
+    /// Begins where the gateway has left the cluster, and is called off where it is back.
+    fn follow(&mut self, queue: &SendQueue<Stream>) {
+        self.until = queue.is_retired().then(|| self.until.unwrap_or_else(|| Instant::now() + DRAIN));
     }
 
     fn is_over(&self, queue: &SendQueue<Stream>) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until || queue.counters().queued_bytes == 0)
+        self.until.is_some_and(|until| Instant::now() >= until || queue.is_drained())
     }
 
     async fn deadline(&self) {

@@ -39,7 +39,8 @@ struct State {
     asked: Option<(Vec<String>, Vec<Arc<Gateway>>)>,
     /// Known from client ids only.
     strays: HashMap<GatewayKey, Arc<Gateway>>,
-    /// Let go of, with frames that are still being sent: the end of the process waits for them too.
+    /// Let go of, with frames that are still being sent: the end of the process waits for them too, and a gateway that is back
+    /// before they are sent is taken from here.
     retiring: Vec<Arc<Gateway>>,
     /// The stray that was wanted last: scripts that only send to single clients need no list.
     last_stray: Option<Arc<Gateway>>,
@@ -75,12 +76,12 @@ impl Members {
         self.all()
     }
 
-    /// Members, strays, and those that have left and still have frames to send.
+    /// Members, strays, and those that have left and may still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
         let state = lock(&self.state);
         let mut everybody = state.listed.clone();
         let asked = state.asked.iter().flat_map(|(_, asked)| asked);
-        let retiring = state.retiring.iter().filter(|gateway| gateway.link.counters().queued > 0);
+        let retiring = state.retiring.iter().filter(|gateway| !gateway.link.is_over());
         for gateway in asked.chain(state.strays.values()).chain(retiring) {
             if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
                 everybody.push(Arc::clone(gateway));
@@ -118,13 +119,19 @@ impl Members {
             let strays: Vec<_> = state.strays.drain().map(|(_, gateway)| gateway).collect();
             state.retire(&strays);
         }
-        let stray = state.strays.entry(key).or_insert_with(|| {
-            let address = GatewayAddress::from_client_id(id, &self.background.settings.address_map);
-            Gateway::new(address, &self.secret, &self.background)
-        });
-        let stray = Arc::clone(stray);
+        let address = GatewayAddress::from_client_id(id, &self.background.settings.address_map);
+        let stray = self.gateway(&mut state, address);
+        state.strays.insert(key, Arc::clone(&stray));
         state.last_stray = Some(Arc::clone(&stray));
         stray
+    }
+
+    /// The gateway at an address that stands in no list: one that is known from client ids, one that has left and still has
+    /// frames to send (new ones have to go behind them), or a new one.
+    fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
+        let key = address.key();
+        let known = state.strays.remove(&key).or_else(|| state.take_back(key));
+        known.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background))
     }
 
     /// Whether the gateway stands in a list, and is not known from a client id only.
@@ -168,8 +175,7 @@ impl Members {
         let (mut asked, named) = self.gateways(&mut state, addresses);
         for name in named {
             if let Ok(address) = self.look_up(&name) {
-                let stray = state.strays.remove(&address.key());
-                asked.push(stray.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background)));
+                asked.push(self.gateway(&mut state, address));
             }
         }
         let followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
@@ -196,8 +202,7 @@ impl Members {
             if let Some(known) = known {
                 gateways.push(Arc::clone(known));
             } else if let Some(address) = GatewayAddress::from_literal(text, map) {
-                let stray = state.strays.remove(&address.key());
-                gateways.push(stray.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background)));
+                gateways.push(self.gateway(state, address));
             } else {
                 named.push(text.to_owned());
             }
@@ -233,11 +238,7 @@ impl Members {
         let mut listed = std::mem::take(&mut state.listed);
         for (name, address) in found {
             match address {
-                Ok(address) => {
-                    let stray = state.strays.remove(&address.key());
-                    listed
-                        .push(stray.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background)));
-                }
+                Ok(address) => listed.push(self.gateway(&mut state, address)),
                 Err(reason) => {
                     state.named.push(name.clone());
                     state.look_up_again = Some((Instant::now() + LOOK_UP_AGAIN, reason));
@@ -258,7 +259,7 @@ impl Members {
 impl State {
     /// Lets go of those that stand in no list any more.
     fn retire(&mut self, gone: &[Arc<Gateway>]) {
-        self.retiring.retain(|gateway| gateway.link.counters().queued > 0);
+        self.retiring.retain(|gateway| !gateway.link.is_over());
         for old in gone {
             let asked = self.asked.iter().flat_map(|(_, asked)| asked);
             if !self.listed.iter().chain(asked).any(|kept| Arc::ptr_eq(kept, old)) {
@@ -266,6 +267,13 @@ impl State {
                 self.retiring.push(Arc::clone(old));
             }
         }
+    }
+
+    /// The gateway at this address that has left and is back before its queue has ended.
+    fn take_back(&mut self, key: GatewayKey) -> Option<Arc<Gateway>> {
+        let is_it = |gateway: &Arc<Gateway>| gateway.address.key() == key && gateway.link.take_back();
+        let place = self.retiring.iter().position(is_it)?;
+        Some(self.retiring.swap_remove(place))
     }
 }
 

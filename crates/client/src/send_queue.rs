@@ -200,8 +200,17 @@ pub(crate) enum Phase<S> {
     Online(S),
     /// The last attempt failed, or the connection ended; it is tried again.
     Failed(Failure),
-    /// The gateway is no longer part of the cluster: what is queued is still sent, nothing more is accepted.
-    Retired,
+}
+
+/// Whether the gateway behind a queue is part of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tenure {
+    /// It is.
+    Member,
+    /// It has left: what is queued is still sent, nothing more is accepted. It may be taken back.
+    Leaving,
+    /// It has left, and nobody sends what is queued any more.
+    Over,
 }
 
 /// Why a connection is not there.
@@ -256,6 +265,7 @@ pub struct Counters {
 #[derive(Debug)]
 struct State<S> {
     phase: Phase<S>,
+    tenure: Tenure,
     /// Not yet taken by the background.
     waiting: VecDeque<Chunk>,
     /// The bytes in `waiting` and in the batch.
@@ -292,6 +302,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn new(limit: usize) -> Self {
         let state = State {
             phase: Phase::Unused,
+            tenure: Tenure::Member,
             waiting: VecDeque::new(),
             bytes: 0,
             announced: false,
@@ -317,7 +328,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn push(&self, frame: Encoded<'_>, lone_allowed: bool) -> Pushed {
         let mut state = lock(&self.state);
         let len = frame.bytes().len();
-        if matches!(state.phase, Phase::Retired) {
+        if state.tenure != Tenure::Member {
             return Pushed::Retired;
         }
         if !self.has_room(&state, len) {
@@ -362,26 +373,27 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn barrier(&self) -> Option<(u64, Pushed)> {
         let mut state = lock(&self.state);
         let issued = state.issued;
-        if issued == state.confirmed || matches!(state.phase, Phase::Retired) {
+        if issued == state.confirmed {
             return None;
         }
-        if state.barriers.back() == Some(&issued) {
+        if state.tenure == Tenure::Over || !state.queue_barrier() {
             return Some((issued, Pushed::Done));
         }
-        state.barriers.push_back(issued);
-        state.counters.barriers += 1;
-        state.append_barrier();
         Some((issued, state.announce()))
     }
 
     /// Waits until the gateway has processed the first `issued` frames. False: the deadline has passed.
     ///
     /// # Errors
-    /// Where an attempt to connect failed meanwhile.
+    /// Where an attempt to connect failed meanwhile, or where the frames were given up.
     pub(crate) fn wait_confirmed(&self, issued: u64, deadline: Instant) -> Result<bool, Failure> {
         self.wait(deadline, |state, attempts| {
-            if state.confirmed >= issued || matches!(state.phase, Phase::Retired) {
+            if state.confirmed >= issued {
                 return Some(Ok(()));
+            }
+            if state.tenure == Tenure::Over {
+                let reason = "it has left the cluster, and did not take what was sent to it".into();
+                return Some(Err(Failure { reason, rejected: false, at: Instant::now() }));
             }
             state.failure_since(attempts).map(Err)
         })
@@ -396,7 +408,9 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn outcome_since(&self, attempts: u64) -> Option<Result<(), Failure>> {
         let state = lock(&self.state);
         match &state.phase {
-            Phase::Online(_) | Phase::Retired => Some(Ok(())),
+            Phase::Online(_) => Some(Ok(())),
+            // The frame itself finds out.
+            _ if state.tenure != Tenure::Member => Some(Ok(())),
             _ => state.failure_since(attempts).map(Err),
         }
     }
@@ -404,7 +418,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Waits until a frame of `len` bytes has room. False: the deadline has passed.
     pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
         let room = |state: &State<S>, _| {
-            (self.has_room(state, len) || matches!(state.phase, Phase::Retired)).then_some(Ok(()))
+            (self.has_room(state, len) || state.tenure != Tenure::Member).then_some(Ok(()))
         };
         matches!(self.wait(deadline, room), Ok(true))
     }
@@ -467,7 +481,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Claims the start of the connection: true for the first who asks.
     pub(crate) fn start(&self) -> bool {
         let mut state = lock(&self.state);
-        let unused = matches!(state.phase, Phase::Unused);
+        let unused = matches!(state.phase, Phase::Unused) && state.tenure != Tenure::Over;
         if unused {
             state.phase = Phase::Connecting;
         }
@@ -475,18 +489,13 @@ impl<S: Sink + Clone> SendQueue<S> {
     }
 
     pub(crate) fn connecting(&self) {
-        let mut state = lock(&self.state);
-        if !matches!(state.phase, Phase::Retired) {
-            state.phase = Phase::Connecting;
-        }
+        lock(&self.state).phase = Phase::Connecting;
     }
 
     /// The connection is there: callers may send lone frames themselves, once what waits has been written.
     pub(crate) fn online(&self, sink: S) {
         let mut state = lock(&self.state);
-        if !matches!(state.phase, Phase::Retired) {
-            state.phase = Phase::Online(sink);
-        }
+        state.phase = Phase::Online(sink);
         // The background takes what waits now; until it has, it is its turn.
         state.announced = true;
         state.attempts += 1;
@@ -500,9 +509,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         self.settle(batch);
         let mut state = lock(&self.state);
         state.trouble = Some(failure.reason.clone());
-        if !matches!(state.phase, Phase::Retired) {
-            state.phase = Phase::Failed(failure);
-        }
+        state.phase = Phase::Failed(failure);
         state.attempts += 1;
         // The queue keeps everything; the background takes it after the next connect, without being told.
         state.announced = true;
@@ -526,7 +533,8 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Goes back to [`Phase::Unused`] if nothing waits. True: the background is done with it.
     pub(crate) fn rest(&self) -> bool {
         let mut state = lock(&self.state);
-        let idle = state.bytes == 0 && matches!(state.phase, Phase::Failed(_));
+        let idle =
+            state.bytes == 0 && state.tenure == Tenure::Member && matches!(state.phase, Phase::Failed(_));
         if idle {
             state.phase = Phase::Unused;
             state.announced = false;
@@ -573,17 +581,62 @@ impl<S: Sink + Clone> SendQueue<S> {
         true
     }
 
-    /// Nothing more is accepted.
+    /// The gateway has left the cluster: nothing more is accepted, what is queued is still sent. A barrier goes behind it, so
+    /// that the end of the queue is known to have been processed, and not only to have been written.
     pub(crate) fn retire(&self) {
         let mut state = lock(&self.state);
-        state.phase = Phase::Retired;
+        if matches!(state.phase, Phase::Unused) {
+            // There is no background to end it.
+            state.tenure = Tenure::Over;
+        } else if state.tenure == Tenure::Member {
+            state.tenure = Tenure::Leaving;
+            if state.issued > state.confirmed {
+                state.queue_barrier();
+            }
+            // The background looks for it when it is told of the retirement.
+            state.announced = true;
+        }
         self.wake(state);
     }
 
-    /// Gives up what waits; answers how many frames that were.
-    pub(crate) fn drop_all(&self, batch: &mut Batch) -> u64 {
+    /// The gateway is back in the cluster: new frames go behind those that are still queued. False: too late, the queue has
+    /// ended.
+    pub(crate) fn take_back(&self) -> bool {
+        let mut state = lock(&self.state);
+        if state.tenure == Tenure::Over {
+            return false;
+        }
+        state.tenure = Tenure::Member;
+        true
+    }
+
+    /// Whether the gateway has left the cluster.
+    pub(crate) fn is_retired(&self) -> bool {
+        lock(&self.state).tenure != Tenure::Member
+    }
+
+    /// Whether the gateway has left the cluster and nobody sends anything any more.
+    pub(crate) fn is_over(&self) -> bool {
+        lock(&self.state).tenure == Tenure::Over
+    }
+
+    /// Whether the gateway has left the cluster and has processed all frames, or got them before its connection ended.
+    pub(crate) fn is_drained(&self) -> bool {
+        let state = lock(&self.state);
+        let Counters { accepted, written, dropped, .. } = state.counters;
+        let processed = state.issued == state.confirmed || !matches!(state.phase, Phase::Online(_));
+        state.tenure != Tenure::Member && accepted == written + dropped && processed
+    }
+
+    /// Ends the queue of a gateway that has left the cluster, and gives up what waits; answers how many frames that were.
+    /// `None`: it was taken back meanwhile.
+    pub(crate) fn end(&self, batch: &mut Batch) -> Option<u64> {
         self.settle(batch);
         let mut state = lock(&self.state);
+        if state.tenure == Tenure::Member {
+            return None;
+        }
+        state.tenure = Tenure::Over;
         batch.chunks.clear();
         state.waiting.clear();
         state.barriers.clear();
@@ -593,7 +646,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         let dropped = counters.accepted - counters.written - counters.dropped;
         counters.dropped += dropped;
         self.wake(state);
-        dropped
+        Some(dropped)
     }
 
     fn wake(&self, state: MutexGuard<'_, State<S>>) {
@@ -649,6 +702,17 @@ impl<S: Sink> State<S> {
                 }
             },
         }
+    }
+
+    /// Queues a barrier behind all frames. False: one is on its way already.
+    fn queue_barrier(&mut self) -> bool {
+        if self.barriers.back() == Some(&self.issued) {
+            return false;
+        }
+        self.barriers.push_back(self.issued);
+        self.counters.barriers += 1;
+        self.append_barrier();
+        true
     }
 
     /// Appends the question of a barrier. It is no frame of a caller, and not counted as one.

@@ -313,13 +313,83 @@ fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
     }
     cluster.follow(&[&staying.address]);
     cluster.send_to_all(Message::text(b"later"), PATIENT).unwrap();
-    let frames = leaving.accept().frames_until_closed();
-    assert_eq!(frames.len(), 10);
-    assert!(frames.iter().all(|frame| frame.body == body));
+    let mut left = leaving.accept();
+    (0..10).for_each(|_| assert!(left.frame().body == body));
+    // Not closed before the gateway has said that it has processed them.
+    left.pass_barrier();
+    assert!(left.is_closed());
     let mut link = staying.accept();
     (0..10).for_each(|_| assert!(link.frame().body == body));
     assert_eq!(link.frame().body, b"later", "the others do not notice");
-    assert_eq!(listed(&cluster), [&*staying.address]);
+    wait_until("the end of its link", || listed(&cluster) == [&*staying.address]);
+}
+
+#[test]
+fn a_gateway_that_is_back_in_the_list_while_frames_wait_gets_new_ones_behind_them_on_the_same_connection() {
+    let peer = Peer::listen();
+    let cluster = worker("back", &[&peer]);
+    // Until neither the kernel nor the queue takes any more, so that frames wait when the list changes.
+    let large = vec![b'x'; 60_000];
+    let filling = std::iter::from_fn(|| cluster.send_to_all(Message::text(&large), PATIENT).ok()).count();
+    let mut link = peer.accept();
+    for round in 1..=3 {
+        cluster.follow::<&str>(&[]);
+        assert_eq!(link_state(&cluster, &peer.address), "retired");
+        if round == 2 {
+            // Back as the gateway of a client, before it stands in the list again.
+            send(&cluster, &peer, 7);
+        }
+        cluster.follow(&[&peer.address]);
+        cluster.send_to_all(Message::text(round.to_string().as_bytes()), PATIENT).unwrap();
+    }
+    (0..filling).for_each(|_| assert!(link.command().body == large));
+    assert_eq!(link.command().body, b"1");
+    assert_eq!(link.command().connection, 7);
+    assert_eq!(link.command().body, b"2");
+    assert_eq!(link.command().body, b"3");
+    assert!(peer.pending().is_none(), "one connection carries all of it");
+}
+
+#[test]
+fn a_gateway_that_is_restarted_and_leaves_the_list_meanwhile_gets_what_waited_for_it() {
+    let peer = Peer::listen();
+    let cluster = worker("restarted", &[&peer]);
+    send(&cluster, &peer, 1);
+    let mut link = peer.accept();
+    assert_eq!(link.frame().connection, 1);
+    let address = peer.address.clone();
+    drop((peer, link));
+    wait_until("the end to be noticed", || link_state(&cluster, &address) == "failed");
+    cluster.send_to_client(id(&address, 2), Message::text(b"hi"), PATIENT).unwrap();
+    cluster.follow::<&str>(&[]);
+    // An attempt at least has failed while it was in no list.
+    wait_until("an attempt", || status(&cluster, &address)["queued"] == 1);
+    let peer = Peer::listen_at(&address);
+    cluster.follow(&[&address]);
+    cluster.send_to_client(peer.id(3), Message::text(b"hi"), PATIENT).unwrap();
+    let mut link = peer.accept();
+    assert_eq!(link.command().connection, 2);
+    assert_eq!(link.command().connection, 3);
+    assert_eq!(status(&cluster, &address)["dropped"], 0);
+}
+
+#[test]
+fn a_question_sees_commands_that_were_on_their_way_when_the_gateway_left_the_list_and_came_back() {
+    let peer = Peer::listen();
+    let cluster = worker("back and asked", &[&peer]);
+    send(&cluster, &peer, 1);
+    let mut link = peer.accept();
+    assert_eq!(link.frame().connection, 1);
+    cluster.follow::<&str>(&[]);
+    cluster.follow(&[&peer.address]);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
+        link.pass_barrier();
+        let mut question = peer.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:1;");
+        assert_eq!(asking.join().unwrap().unwrap(), 1);
+    });
 }
 
 #[test]

@@ -181,6 +181,7 @@ fn changes_of_the_list_are_followed_without_a_call() {
     let (mut first_link, mut second_link) = (first.accept(), second.accept());
     assert_eq!((first_link.frame().body, second_link.frame().body), (b"both".to_vec(), b"both".to_vec()));
     control(&register, json!({"cmd": "remove_address", "address": first.address}));
+    first_link.pass_barrier();
     assert!(first_link.is_closed(), "it has left the cluster");
     cluster.send_to_all(Message::text(b"one"), PATIENT).unwrap();
     assert_eq!(second_link.frame().body, b"one", "its connection is the same");
