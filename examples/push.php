@@ -33,7 +33,8 @@ const USAGE = <<<'TEXT'
       --timeout=<seconds>      how long to wait for connections, and for the message to be out (default: 3)
       -h, --help               show this
 
-    The environment variable GATEWAY_SECRET_KEY holds the secret key: arguments can be seen by every user of the machine.
+    The environment variable GATEWAY_SECRET_KEY holds the secret key: arguments can be seen by everybody on
+    the machine.
 
     Exit codes: 0 sent, 1 not sent (the reason is on standard error), 2 wrong usage.
 

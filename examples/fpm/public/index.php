@@ -3,8 +3,7 @@
 /**
  * The front controller: finds the action for a request, and makes JSON of its answer.
  *
- * With nginx: `root …/examples/fpm/public;` and, in `location /`, `fastcgi_pass` to the pool with SCRIPT_FILENAME set to
- * this file.
+ * With nginx: in `location /`, `fastcgi_pass` to the pool, with SCRIPT_FILENAME set to this file.
  */
 
 declare(strict_types=1);
