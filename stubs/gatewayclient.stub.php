@@ -72,6 +72,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-all.html
      */
     public static function sendToAll($message, $client_id_array = null, $exclude_client_id = null, $raw = false)
     {
@@ -89,6 +91,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-client.html
      */
     public static function sendToClient($client_id, $message)
     {
@@ -105,6 +109,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/is-uid-online.html
      */
     public static function isUidOnline($uid)
     {
@@ -121,6 +127,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function isUidsOnline($uids)
     {
@@ -138,6 +146,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/is-online.html
      */
     public static function isOnline($client_id)
     {
@@ -156,6 +166,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-sessions.html
      */
     public static function getAllClientInfo($group = '')
     {
@@ -172,6 +184,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-sessions.html
      */
     public static function getAllClientSessions($group = '')
     {
@@ -190,6 +204,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-sessions-by-group.html
      */
     public static function getClientInfoByGroup($group)
     {
@@ -206,6 +222,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-sessions-by-group.html
      */
     public static function getClientSessionsByGroup($group)
     {
@@ -220,6 +238,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-id-count.html
      */
     public static function getAllClientIdCount()
     {
@@ -234,6 +254,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-id-count.html
      */
     public static function getAllClientCount()
     {
@@ -250,6 +272,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-count-by-group.html
      */
     public static function getClientIdCountByGroup($group = '')
     {
@@ -266,6 +290,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-count-by-group.html
      */
     public static function getClientCountByGroup($group = '')
     {
@@ -282,6 +308,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function batchGetClientIdCountByGroup(array $groups): array
     {
@@ -298,6 +326,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-list-by-group.html
      */
     public static function getClientIdListByGroup($group)
     {
@@ -312,6 +342,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-id-list.html
      */
     public static function getAllClientIdList()
     {
@@ -328,6 +360,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-by-uid.html
      */
     public static function getClientIdByUid($uid)
     {
@@ -344,6 +378,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function batchGetClientIdByUid($uids)
     {
@@ -360,6 +396,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-uid-list-by-group.html
      */
     public static function getUidListByGroup($group)
     {
@@ -376,6 +414,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-uid-count-by-group.html
      */
     public static function getUidCountByGroup($group)
     {
@@ -390,6 +430,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-uid-list.html
      */
     public static function getAllUidList()
     {
@@ -404,6 +446,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-uid-count.html
      */
     public static function getAllUidCount()
     {
@@ -421,6 +465,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-uid-by-client-id.html
      */
     public static function getUidByClientId($client_id)
     {
@@ -435,6 +481,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-group-id-list.html
      */
     public static function getAllGroupIdList()
     {
@@ -449,6 +497,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupUidCount()
     {
@@ -463,6 +513,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupUidList()
     {
@@ -477,6 +529,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupClientIdList()
     {
@@ -491,6 +545,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupClientIdCount()
     {
@@ -508,6 +564,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/close-client.html
      */
     public static function closeClient($client_id, $message = null)
     {
@@ -525,6 +583,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destoryClient($client_id)
     {
@@ -539,6 +599,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destoryCurrentClient()
     {
@@ -556,6 +618,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/bind-uid.html
      */
     public static function bindUid($client_id, $uid)
     {
@@ -573,6 +637,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/unbind-uid.html
      */
     public static function unbindUid($client_id, $uid)
     {
@@ -590,6 +656,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/join-group.html
      */
     public static function joinGroup($client_id, $group)
     {
@@ -607,6 +675,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/leave-group.html
      */
     public static function leaveGroup($client_id, $group)
     {
@@ -622,6 +692,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/ungroup.html
      */
     public static function ungroup($group)
     {
@@ -638,6 +710,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-uid.html
      */
     public static function sendToUid($uid, $message)
     {
@@ -656,6 +730,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-group.html
      */
     public static function sendToGroup($group, $message, $exclude_client_id = null, $raw = false)
     {
@@ -673,6 +749,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function setSocketSession($client_id, $session_str)
     {
@@ -690,6 +768,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/set-session.html
      */
     public static function setSession($client_id, array $session)
     {
@@ -708,6 +788,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/update-session.html
      */
     public static function updateSession($client_id, array $session)
     {
@@ -725,6 +807,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-session.html
      */
     public static function getSession($client_id)
     {
@@ -736,6 +820,8 @@ class Gateway
      * @param object|null $business_worker_instance A BusinessWorker; null goes back to asking the register.
      *
      * @return void
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function setBusinessWorker($business_worker_instance)
     {

@@ -122,6 +122,8 @@ class Gateway
      * @throws UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-all.html
      */
     public static function sendToAll($message, $client_id_array = null, $exclude_client_id = null, $raw = false)
     {
@@ -139,6 +141,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-client.html
      */
     public static function sendToClient($client_id, $message, $raw = false)
     {
@@ -155,6 +159,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function sendToCurrentClient($message, $raw = false)
     {
@@ -171,6 +177,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/is-uid-online.html
      */
     public static function isUidOnline($uid)
     {
@@ -187,6 +195,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/is-online.html
      */
     public static function isOnline($client_id)
     {
@@ -205,6 +215,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-sessions.html
      */
     public static function getAllClientInfo($group = '')
     {
@@ -221,6 +233,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-sessions.html
      */
     public static function getAllClientSessions($group = '')
     {
@@ -239,6 +253,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-sessions-by-group.html
      */
     public static function getClientInfoByGroup($group)
     {
@@ -255,6 +271,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-sessions-by-group.html
      */
     public static function getClientSessionsByGroup($group)
     {
@@ -269,6 +287,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-id-count.html
      */
     public static function getAllClientIdCount()
     {
@@ -283,6 +303,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-id-count.html
      */
     public static function getAllClientCount()
     {
@@ -299,6 +321,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-count-by-group.html
      */
     public static function getClientIdCountByGroup($group = '')
     {
@@ -315,6 +339,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-count-by-group.html
      */
     public static function getClientCountByGroup($group = '')
     {
@@ -331,6 +357,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-list-by-group.html
      */
     public static function getClientIdListByGroup($group)
     {
@@ -345,6 +373,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-client-id-list.html
      */
     public static function getAllClientIdList()
     {
@@ -361,6 +391,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-client-id-by-uid.html
      */
     public static function getClientIdByUid($uid)
     {
@@ -377,6 +409,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-uid-list-by-group.html
      */
     public static function getUidListByGroup($group)
     {
@@ -393,6 +427,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-uid-count-by-group.html
      */
     public static function getUidCountByGroup($group)
     {
@@ -407,6 +443,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-uid-list.html
      */
     public static function getAllUidList()
     {
@@ -421,6 +459,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-uid-count.html
      */
     public static function getAllUidCount()
     {
@@ -437,6 +477,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-uid-by-client-id.html
      */
     public static function getUidByClientId($client_id)
     {
@@ -451,6 +493,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-all-group-id-list.html
      */
     public static function getAllGroupIdList()
     {
@@ -465,6 +509,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupUidCount()
     {
@@ -479,6 +525,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupUidList()
     {
@@ -493,6 +541,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupClientIdList()
     {
@@ -507,6 +557,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getAllGroupClientIdCount()
     {
@@ -523,6 +575,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/close-client.html
      */
     public static function closeClient($client_id, $message = null)
     {
@@ -539,6 +593,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function closeCurrentClient($message = null)
     {
@@ -555,6 +611,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destoryClient($client_id)
     {
@@ -569,6 +627,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destoryCurrentClient()
     {
@@ -585,6 +645,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/bind-uid.html
      */
     public static function bindUid($client_id, $uid)
     {
@@ -601,6 +663,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/unbind-uid.html
      */
     public static function unbindUid($client_id, $uid)
     {
@@ -617,6 +681,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/join-group.html
      */
     public static function joinGroup($client_id, $group)
     {
@@ -633,6 +699,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/leave-group.html
      */
     public static function leaveGroup($client_id, $group)
     {
@@ -648,6 +716,8 @@ class Gateway
      * @throws UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/ungroup.html
      */
     public static function ungroup($group)
     {
@@ -665,6 +735,8 @@ class Gateway
      * @throws UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-uid.html
      */
     public static function sendToUid($uid, $message, $raw = false)
     {
@@ -683,6 +755,8 @@ class Gateway
      * @throws UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/send-to-group.html
      */
     public static function sendToGroup($group, $message, $exclude_client_id = null, $raw = false)
     {
@@ -699,6 +773,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function setSocketSession($client_id, $session_str)
     {
@@ -715,6 +791,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/set-session.html
      */
     public static function setSession($client_id, array $session)
     {
@@ -732,6 +810,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/update-session.html
      */
     public static function updateSession($client_id, array $session)
     {
@@ -748,6 +828,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/get-session.html
      */
     public static function getSession($client_id)
     {
@@ -759,6 +841,8 @@ class Gateway
      * @param object|null $business_worker_instance A BusinessWorker; null goes back to asking the register.
      *
      * @return void
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function setBusinessWorker($business_worker_instance)
     {
@@ -775,6 +859,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function isUidsOnline($uids)
     {
@@ -791,6 +877,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function batchGetClientIdByUid($uids)
     {
@@ -807,6 +895,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function batchGetClientIdCountByGroup(array $groups): array
     {

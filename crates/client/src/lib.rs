@@ -1,24 +1,4 @@
-//! A GatewayWorker client, which knows no PHP engine: the extension's core, and usable from Rust.
-//!
-//! Every gateway has two kinds of connection: a command link ([`commands`]: fire and forget, written by one background
-//! thread) and query connections ([`queries`]: request and reply, driven by the calling thread), so that a question never
-//! waits behind a stream of commands or events. Where the gateways are is pushed by the register.
-//!
-//! ```no_run
-//! use gatewayworker_client::{ClusterId, Discovery, Message, Patience, Process, Secret, Settings};
-//!
-//! let process = Process::current(Settings::default)?;
-//! let cluster = process.cluster(ClusterId {
-//!     user: "example",
-//!     discovery: Discovery::Registers(vec!["127.0.0.1:1236".into()]),
-//!     secret: Secret::default(),
-//! });
-//! let patience = Patience::default();
-//! cluster.discover(false, patience)?;
-//! cluster.send_to_all(Message::text(b"hello"), patience)?;
-//! println!("{} clients", cluster.client_count(b"", patience)?);
-//! # Ok::<(), gatewayworker_client::Error>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod address;
 pub mod cluster;
@@ -53,3 +33,8 @@ pub use runtime::Process;
 pub use secret::Secret;
 pub use send_queue::Counters;
 pub use settings::{Patience, Settings};
+
+/// The README of the crate below: its examples are tested here, so that they stay true.
+#[cfg(doctest)]
+#[doc = include_str!("../../wire/README.md")]
+struct WireReadme;
