@@ -3,12 +3,12 @@
 //! One connection per cluster stays open: the register pushes the list on every change. While it is away the last list
 //! is kept. Several registers are tried in turn. Lines of JSON, see `GatewayWorker\Register`.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use gatewayworker_wire::register::{self, LineError, Lines};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, timeout};
@@ -23,12 +23,9 @@ use crate::socket::Socket;
 
 /// How often the connection is kept alive (`PERSISTENCE_CONNECTION_PING_INTERVAL` of the original).
 const PING: Duration = Duration::from_secs(25);
-const PING_LINE: &[u8] = b"{\"event\":\"ping\"}\n";
 /// The pause after all registers have failed, and its longest form.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_LIMIT: Duration = Duration::from_secs(2);
-/// No list of gateways is longer than this.
-const LONGEST_LINE: usize = 4 << 20;
 /// A single register of several gets at least this long to answer.
 const SHORTEST_TURN: Duration = Duration::from_millis(200);
 
@@ -248,7 +245,7 @@ impl Register {
         }
         let connect = async {
             let socket = Socket::connect_async(target).await?;
-            let hello = self.hello();
+            let hello = register::hello(self.secret.as_bytes());
             let sent = socket.get_ref().send_now(&hello)?;
             if sent < hello.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(socket) }
         };
@@ -265,12 +262,13 @@ impl Register {
         tokio::pin!(late);
         loop {
             tokio::select! {
-                line = lines.next(&socket) => match line {
+                line = next_line(&mut lines, &socket) => match line {
                     Ok(Some(line)) => match self.line(&line) {
                         Ok(true) => listed = true,
                         Ok(false) => {}
-                        Err(reason) => {
-                            return Error::RegisterGarbage { register: self.name(index), reason };
+                        Err(error) => {
+                            let (register, reason) = (self.name(index), error.to_string());
+                            return Error::RegisterGarbage { register, reason };
                         }
                     },
                     Ok(None) if listed => return self.unreachable(index, "it closed the connection".into()),
@@ -285,7 +283,7 @@ impl Register {
                     return Error::RegisterSilent { registers: self.name(index), after: patience };
                 }
                 _ = ping.tick() => {
-                    if let Err(error) = socket.get_ref().send_now(PING_LINE) {
+                    if let Err(error) = socket.get_ref().send_now(register::PING) {
                         return self.unreachable(index, reason(&error));
                     }
                 }
@@ -299,50 +297,10 @@ impl Register {
         }
     }
 
-    /// The first line: the original's bytes wherever those are valid JSON.
-    fn hello(&self) -> Vec<u8> {
-        let mut hello = b"{\"event\":\"worker_connect\",\"secret_key\":".to_vec();
-        let key = self.secret.as_bytes();
-        match std::str::from_utf8(key).map(serde_json::to_string) {
-            Ok(Ok(key)) => hello.extend_from_slice(key.as_bytes()),
-            // Writing to a Vec cannot fail.
-            _ => drop(
-                write!(hello, "\"").and_then(|()| hello.write_all(key)).and_then(|()| write!(hello, "\"")),
-            ),
-        }
-        hello.extend_from_slice(b"}\n");
-        hello
-    }
-
     /// Takes over a line; whether it was a list.
-    fn line(&self, line: &[u8]) -> Result<bool, String> {
-        #[derive(Deserialize)]
-        struct Message {
-            #[serde(default)]
-            event: String,
-            addresses: Option<Addresses>,
-        }
-        /// `array_unique()` leaves gaps in the register's array, and `json_encode()` then makes an object of it.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Addresses {
-            List(Vec<String>),
-            // Not `u32`: in an untagged enum serde does not read numbers from keys.
-            Map(std::collections::BTreeMap<String, String>),
-        }
-        let message: Message =
-            serde_json::from_slice(line).map_err(|error| format!("a line is not JSON ({error})"))?;
-        if message.event != "broadcast_addresses" {
+    fn line(&self, line: &[u8]) -> Result<bool, LineError> {
+        let Some(addresses) = register::addresses(line)? else {
             return Ok(false);
-        }
-        let addresses: Vec<String> = match message.addresses {
-            Some(Addresses::List(list)) => list,
-            Some(Addresses::Map(map)) => {
-                let mut listed: Vec<(String, String)> = map.into_iter().collect();
-                listed.sort_by_key(|(index, _)| index.parse().unwrap_or(u32::MAX));
-                listed.into_iter().map(|(_, address)| address).collect()
-            }
-            None => return Err("a broadcast has no addresses".into()),
         };
         self.members.follow(&addresses);
         let mut state = lock(&self.state);
@@ -355,34 +313,21 @@ impl Register {
     }
 }
 
-/// Lines from a socket, of a bounded length.
-#[derive(Debug, Default)]
-struct Lines {
-    buffer: Vec<u8>,
-}
-
-impl Lines {
-    /// The next line without its end; `None` at the end of the stream. Can be cancelled without losing anything.
-    async fn next(&mut self, socket: &AsyncFd<Socket>) -> io::Result<Option<Vec<u8>>> {
-        let mut searched = 0;
-        loop {
-            if let Some(end) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
-                let mut line: Vec<u8> = self.buffer.drain(..=searched + end).collect();
-                line.pop();
-                return Ok(Some(line));
+/// The next line; `None` at the end of the stream. Can be cancelled without losing anything.
+async fn next_line(lines: &mut Lines, socket: &AsyncFd<Socket>) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        match lines.take() {
+            Ok(None) => {}
+            Ok(line) => return Ok(line),
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+        let mut guard = socket.readable().await?;
+        match guard.try_io(|socket| socket.get_ref().recv(lines.tail(), 16 << 10)) {
+            Ok(Ok(0)) => return Ok(None),
+            Ok(received) => {
+                received?;
             }
-            searched = self.buffer.len();
-            if searched > LONGEST_LINE {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
-            }
-            let mut guard = socket.readable().await?;
-            match guard.try_io(|socket| socket.get_ref().recv(&mut self.buffer, 16 << 10)) {
-                Ok(Ok(0)) => return Ok(None),
-                Ok(received) => {
-                    received?;
-                }
-                Err(_would_block) => {}
-            }
+            Err(_would_block) => {}
         }
     }
 }
