@@ -1,0 +1,56 @@
+// Calls of Gateway:: that PHP makes for this page, and the list of them.
+
+import { ask, Unreachable } from './api.js';
+
+const LISTED = 60;
+
+const list = document.getElementById('calls');
+const watchers = [];
+
+// Is told after each call; the argument is the method's name.
+export function afterCall(watcher) {
+  watchers.push(watcher);
+}
+
+// Has PHP call a method; answers what came of it, or null where PHP could not be asked.
+export async function call(method, args = {}, more = {}) {
+  let answer;
+  try {
+    answer = await ask('call', { method, arguments: args, ...more });
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    watchers.forEach((watcher) => watcher(method));
+    return null;
+  }
+  add(answer, method);
+  watchers.forEach((watcher) => watcher(method));
+  return answer;
+}
+
+function add(answer, method) {
+  document.getElementById('no-calls').hidden = true;
+  const item = document.createElement('li');
+  const code = item.appendChild(document.createElement('code'));
+  code.className = 'call';
+  // What was refused has no code: it was not called.
+  code.textContent = answer.code ?? `Gateway::${method}()`;
+  const outcome = item.appendChild(document.createElement('code'));
+  if (answer.error) {
+    item.className = 'failed';
+    outcome.textContent = `${answer.error.class.replace('GatewayWorker\\Lib\\', '')}: ${answer.error.message}`;
+  } else {
+    outcome.textContent = `→ ${answer.result}`;
+  }
+  if (answer.ms !== undefined) {
+    const time = item.appendChild(document.createElement('span'));
+    time.className = 'soft';
+    time.textContent = `${answer.ms.toFixed(answer.ms < 10 ? 2 : 0)} ms`;
+  }
+  list.prepend(item);
+  while (list.children.length > LISTED) list.lastElementChild.remove();
+}
+
+// A value as PHP code, for the preview.
+export function php(text) {
+  return `'${text.replace(/[\\']/g, '\\$&')}'`;
+}
