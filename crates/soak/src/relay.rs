@@ -154,25 +154,22 @@ impl Relay {
                 Direction { weather: weather.1, budget: &budget }.run(server_read, client_write, |_| {});
             tokio::pin!(up, down);
             let mut reset = false;
-            let by_sender = loop {
-                tokio::select! {
-                    end = &mut up => break end == End::Source,
-                    end = &mut down => break end == End::Sink,
+            let by_sender = tokio::select! {
+                    end = &mut up => end == End::Source,
+                    end = &mut down => end == End::Sink,
                     changed = cut.changed() => {
                         let Cut { after, reset: with_reset } = cut.borrow_and_update().1;
                         reset = with_reset;
-                        if after == 0 || changed.is_err() {
-                            break false;
+                        if after > 0 && changed.is_ok() {
+                            // Its own bytes end the connection, or else its time.
+                            budget.replace(Some(after));
+                            let _ = timeout(CUT_PATIENCE, async {
+                                tokio::select! { _ = &mut up => {}, _ = &mut down => {} }
+                            })
+                            .await;
                         }
-                        // Its own bytes end the connection, or else its time.
-                        budget.replace(Some(after));
-                        let _ = timeout(CUT_PATIENCE, async {
-                            tokio::select! { _ = &mut up => {}, _ = &mut down => {} }
-                        })
-                        .await;
-                        break false;
+                        false
                     }
-                }
             };
             (by_sender, reset)
         };
