@@ -134,7 +134,18 @@ final class Faults
         switch ($kind) {
             case 'gateway killed and restarted':
                 $cluster->killGateway($gateway);
-                return [$this->between(0.0, 2.0), static fn () => $cluster->startGateway($gateway)];
+                // Otherwise connections are accepted and closed, as when it runs in a container behind a port forwarder.
+                $refused = $this->random->getInt(0, 3) > 0;
+                if ($refused) {
+                    $cluster->relay('refuse', $gateway, ['on' => true]);
+                    $cluster->relay('cut', $gateway, ['reset' => true]);
+                }
+                return [$this->between(0.0, 2.0), static function () use ($cluster, $gateway, $refused): void {
+                    $cluster->startGateway($gateway);
+                    if ($refused) {
+                        $cluster->relay('refuse', $gateway, ['on' => false]);
+                    }
+                }];
             case 'gateway stopped and continued':
                 $process->signal(SIGSTOP);
                 return [$this->between(0.05, 3.5), static fn () => $process->signal(SIGCONT)];
