@@ -39,7 +39,10 @@ final class Faults
     ];
 
     /** Questions whose answers are spoilt; the first one is also the barrier on the connections for commands. */
-    private const SPOILT = [11, 10, 15, 16, 23, 24, 25, 26, 28, 203];
+    private const SPOILT = [11, 10, 15, 16, 23, 24, 25, 26, 28, self::SESSION];
+
+    /** The question for the session of a client. */
+    private const SESSION = 203;
 
     /** @var array<string, int> how often each kind has come */
     public array $injected = [];
@@ -163,7 +166,7 @@ final class Faults
                 $command = self::SPOILT[$this->random->getInt(0, count(self::SPOILT) - 1)];
                 $spoil = ['command' => $command, 'hex' => '', 'times' => $this->random->getInt(1, 20)];
                 if ($kind === 'gateway answers garbage') {
-                    $spoil['hex'] = bin2hex($this->garbage());
+                    $spoil['hex'] = bin2hex($this->garbage($command));
                 }
                 $control('reply', $spoil);
                 return [$this->between(0.1, 2.0), static fn () => $control('reply', ['times' => 0] + $spoil)];
@@ -224,9 +227,9 @@ final class Faults
     }
 
     /**
-     * Bytes that are the answer to no question at all.
+     * Bytes that cannot be the answer to this question.
      */
-    private function garbage(): string
+    private function garbage(int $command): string
     {
         $garbage = [
             pack('N', 0),
@@ -235,9 +238,11 @@ final class Faults
             pack('N', 6) . 'a:1:{}',
             pack('N', 9) . 's:99:"a";',
             pack('N', 12) . 'a:1:{i:0;i:1',
-            pack('N', 7) . 'd:0.25;',
-            pack('N', 20) . 'O:8:"stdClass":0:{}',
         ];
+        if ($command !== self::SESSION) {
+            // A session is whatever somebody has stored as one.
+            array_push($garbage, pack('N', 7) . 'd:0.25;', pack('N', 19) . 'O:8:"stdClass":0:{}');
+        }
         return $garbage[$this->random->getInt(0, count($garbage) - 1)];
     }
 
