@@ -1,8 +1,8 @@
 dnl The way of phpize around cargo: `phpize && ./configure && make && make install` in this folder.
 dnl
 dnl It is a folder of its own because configure writes a Makefile, and the root has one. The Rust sources are in the parent
-dnl folder; --with-gatewayworker-source names another one. CARGO, CARGO_TARGET_DIR, RUSTFLAGS and LIBCLANG_PATH count as
-dnl they do with cargo by itself.
+dnl folder; --with-gatewayworker-source names another one. CARGO, CARGO_TARGET_DIR, RUSTFLAGS and LIBCLANG_PATH are taken over
+dnl as they are when configure runs.
 
 PHP_ARG_ENABLE([gatewayworker],
   [whether to build gatewayworker],
@@ -18,6 +18,7 @@ PHP_ARG_WITH([gatewayworker-source],
 
 if test "$PHP_GATEWAYWORKER" != "no"; then
   AC_ARG_VAR([CARGO], [cargo, the build tool of Rust])
+  AC_ARG_VAR([CARGO_TARGET_DIR], [where cargo builds, instead of the folder target of the sources])
   AC_ARG_VAR([LIBCLANG_PATH], [the folder with the library libclang, where it is not found by itself])
 
   case $PHP_GATEWAYWORKER_SOURCE in
@@ -101,12 +102,19 @@ if test "$PHP_GATEWAYWORKER" != "no"; then
     GATEWAYWORKER_ENV="PHP='$PHP_EXECUTABLE' PHP_CONFIG='$gatewayworker_php_config'"
   fi
 
+  if test -n "$LIBCLANG_PATH"; then
+    GATEWAYWORKER_ENV="$GATEWAYWORKER_ENV LIBCLANG_PATH='$LIBCLANG_PATH'"
+  fi
+
   dnl Where the C library is musl, Rust links it statically by itself, and there are no shared libraries then.
   gatewayworker_rustc=`dirname "$CARGO"`/rustc
   test -x "$gatewayworker_rustc" || gatewayworker_rustc=${RUSTC:-rustc}
   case `cd "$GATEWAYWORKER_SOURCE" && "$gatewayworker_rustc" -vV | $SED -n 's/^host: //p'` in
-    *-musl*) GATEWAYWORKER_ENV="$GATEWAYWORKER_ENV RUSTFLAGS='$RUSTFLAGS -C target-feature=-crt-static'" ;;
+    *-musl*) RUSTFLAGS="$RUSTFLAGS -C target-feature=-crt-static" ;;
   esac
+  if test -n "$RUSTFLAGS"; then
+    GATEWAYWORKER_ENV="$GATEWAYWORKER_ENV RUSTFLAGS='$RUSTFLAGS'"
+  fi
 
   GATEWAYWORKER_TARGET=${CARGO_TARGET_DIR:-$GATEWAYWORKER_SOURCE/target}
   case $host_alias-`uname -s` in
