@@ -99,7 +99,7 @@ sapis() {
     done
 }
 
-enable() {
+enable_module() {
     if [ -z "$DESTDIR" ] && has phpenmod; then
         # Debian's own tool keeps account of it: a SAPI that is installed later gets the module as well.
         phpenmod -v "${base##*/}" gatewayworker
@@ -130,13 +130,13 @@ install() {
         say "$file loads it already: no further ini file is written"
     elif [ -e "$DESTDIR$ini_file" ]; then
         say "kept $DESTDIR$ini_file"
-        [ -z "$mods" ] || enable
+        [ -z "$mods" ] || enable_module
     else
         text=$(mktemp)
         ini >"$text"
         put "$text" "$ini_file"
         rm -f "$text"
-        [ -z "$mods" ] || enable
+        [ -z "$mods" ] || enable_module
     fi
     [ -n "$DESTDIR" ] || check
 }
