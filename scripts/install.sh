@@ -170,6 +170,8 @@ uninstall() {
     if [ -n "$mods" ]; then
         if [ -z "$DESTDIR" ] && has phpdismod && [ -e "$ini_file" ]; then
             phpdismod -v "${base##*/}" gatewayworker
+            # It remembers for each SAPI that the administrator wants the module off: of no meaning once it is gone.
+            rm -f /var/lib/php/modules/"${base##*/}"/*/*_by_*/gatewayworker
         fi
         for folder in $(sapis); do
             link=$folder/$PRIORITY-gatewayworker.ini
