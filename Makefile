@@ -22,12 +22,13 @@ BUILD_ENV = env -u PHP -u PHP_CONFIG \
 	$(if $(filter-out php,$(PHP)),PHP="$$(command -v $(PHP))") \
 	$(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG="$$(command -v $(PHP_CONFIG))")
 SETUP = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" CARGO="$(CARGO)" scripts/setup.sh
+INSTALL = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" DESTDIR="$(DESTDIR)" scripts/install.sh
 PHP_FILES = find benches examples php-tests stubs -name '*.php'
 CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint bench clean setup-build setup-test compile test-rust test-php test-php84
+.PHONY: help demo test build install uninstall lint bench clean setup-build setup-test compile test-rust test-php test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -43,6 +44,12 @@ test: setup-test compile test-rust lint test-php ## install what is missing, bui
 
 build: setup-build compile ## build the extension and the development gateway
 	@echo "The extension is $(EXTENSION)"
+
+install: ## install what was built last, for every SAPI of PHP; DESTDIR and PHP, PHP_CONFIG count
+	@$(INSTALL) install $(EXTENSION)
+
+uninstall: ## remove what install has installed
+	@$(INSTALL) uninstall
 
 setup-build:
 	@$(SETUP) build
