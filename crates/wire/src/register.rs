@@ -201,7 +201,10 @@ mod tests {
             (r#"{"event":"broadcast_addresses"}"#, LineError::NoAddresses),
             (r#"{"event":"broadcast_addresses","addresses":null}"#, LineError::NoAddresses),
             (r#"{"event":"broadcast_addresses","addresses":[1]}"#, LineError::Shape { at: 45 }),
-            (r#"{"event":"ping","addresses":"what a stranger may have logged"}"#, LineError::Shape { at: 61 }),
+            (
+                r#"{"event":"ping","addresses":"what a stranger may have logged"}"#,
+                LineError::Shape { at: 61 },
+            ),
             (r#"{"event":7}"#, LineError::Shape { at: 10 }),
         ] {
             assert_eq!(addresses(line.as_bytes()), Err(error), "{line}");
