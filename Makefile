@@ -29,7 +29,7 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint bench bench-core clean setup-build setup-test compile test-rust test-php test-php84
+.PHONY: help demo test build lint bench bench-core callgrind clean setup-build setup-test compile test-rust test-php test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -88,6 +88,14 @@ bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTO
 bench-core: ## measure the frame codec, the hand-over of frames, and the reply reader (BENCH_FLAGS: options of criterion)
 	$(SECTION) "benches of the core"
 	$(CARGO) bench --locked -p gatewayworker-wire -p gatewayworker-client --benches -- $(BENCH_FLAGS)
+
+callgrind: setup-build ## count the instructions of the hot paths, and compare them with the limits (UPDATE=1: write these anew)
+	$(SECTION) "build"
+	$(BUILD_ENV) $(CARGO) build --locked --profile profiling -p gatewayworker
+	$(CARGO) build --locked --release -p gatewayworker-bench
+	$(SECTION) "instructions"
+	@BENCHPEER=$(RELEASE)/benchpeer GATEWAYWORKER_SO=$(CARGO_TARGET_DIR)/profiling/$(notdir $(EXTENSION)) \
+		$(PHP) benches/callgrind/run.php $(if $(UPDATE),--update)
 
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"
