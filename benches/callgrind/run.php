@@ -19,8 +19,8 @@ const GATEWAYS = 4;
 const CLIENTS = 1000;
 /** Row ⇒ [method, calls]. */
 const ROWS = [
-    'sendToUid, 4 gateways' => ['sendToUid', 1000],
-    'sendToClient' => ['sendToClient', 1000],
+    'sendToUid, 4 gateways' => ['sendToUid', 10_000],
+    'sendToClient' => ['sendToClient', 10_000],
     'isOnline' => ['isOnline', 200],
     'getAllUidList, 4 × 1,000' => ['getAllUidList', 10],
     'getAllGroupUidList, 4 × 1,000' => ['getAllGroupUidList', 5],
