@@ -29,7 +29,8 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint bench bench-core callgrind clean setup-build setup-test compile test-rust test-php test-php84
+.PHONY: help demo test build lint bench bench-core callgrind clean setup-build setup-test compile test-rust test-php \
+	test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -89,7 +90,7 @@ bench-core: ## measure the frame codec, the hand-over of frames, and the reply r
 	$(SECTION) "benches of the core"
 	$(CARGO) bench --locked -p gatewayworker-wire -p gatewayworker-client --benches -- $(BENCH_FLAGS)
 
-callgrind: setup-build ## count the instructions of the hot paths, and compare them with the limits (UPDATE=1: write these anew)
+callgrind: setup-build ## count the instructions of the hot paths, compare them with limits (UPDATE=1: write these anew)
 	$(SECTION) "build"
 	$(BUILD_ENV) $(CARGO) build --locked --profile profiling -p gatewayworker
 	$(CARGO) build --locked --release -p gatewayworker-bench
