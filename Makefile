@@ -7,6 +7,8 @@ CARGO ?= cargo
 PHPUNIT ?= $(or $(firstword $(wildcard vendor/bin/phpunit vendor/bin/phpunit.phar)),$(shell command -v phpunit))
 # Options for PHPUnit, such as PHPUNIT_FLAGS='--filter SendTest'.
 PHPUNIT_FLAGS ?=
+# Options for criterion, such as BENCH_FLAGS='--save-baseline before', or a part of a name.
+BENCH_FLAGS ?=
 
 CARGO_TARGET_DIR ?= target
 override CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
@@ -29,6 +31,8 @@ SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build install uninstall lint bench clean setup-build setup-test compile test-rust test-php test-php84
+.PHONY: help demo test build lint bench bench-core callgrind clean setup-build setup-test compile test-rust test-php \
+	test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -89,6 +93,18 @@ bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTO
 	$(SECTION) "benchmark"
 	@BENCHPEER=$(RELEASE)/benchpeer $(PHP) benches/php/run.php --json=$(CARGO_TARGET_DIR)/bench.json
 	@echo "The figures are in $(CARGO_TARGET_DIR)/bench.json"
+
+bench-core: ## measure the frame codec, the hand-over of frames, and the reply reader (BENCH_FLAGS: options of criterion)
+	$(SECTION) "benches of the core"
+	$(CARGO) bench --locked -p gatewayworker-wire -p gatewayworker-client --benches -- $(BENCH_FLAGS)
+
+callgrind: setup-build ## count the instructions of the hot paths, compare them with limits (UPDATE=1: write these anew)
+	$(SECTION) "build"
+	$(BUILD_ENV) $(CARGO) build --locked --profile profiling -p gatewayworker
+	$(CARGO) build --locked --release -p gatewayworker-bench
+	$(SECTION) "instructions"
+	@BENCHPEER=$(RELEASE)/benchpeer GATEWAYWORKER_SO=$(CARGO_TARGET_DIR)/profiling/$(notdir $(EXTENSION)) \
+		$(PHP) benches/callgrind/run.php $(if $(UPDATE),--update)
 
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"
