@@ -30,9 +30,8 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build install uninstall lint bench clean setup-build setup-test compile test-rust test-php test-php84
-.PHONY: help demo test build lint bench bench-core callgrind clean setup-build setup-test compile test-rust test-php \
-	test-php84
+.PHONY: help demo test build install uninstall lint bench bench-core callgrind clean setup-build setup-test compile test-rust \
+	test-php test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
