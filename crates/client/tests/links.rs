@@ -4,17 +4,28 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Error, Message, Patience};
+use gatewayworker_client::{Cluster, Error, Message, Patience};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::json;
 use support::*;
 
 /// Sends a small frame that is known by its number.
-fn send(cluster: &gatewayworker_client::Cluster, peer: &Peer, number: u32) {
+fn send(cluster: &Cluster, peer: &Peer, number: u32) {
     cluster.send_to_client(peer.id(number), Message::text(b"hi"), PATIENT).unwrap();
+}
+
+/// A gateway in worker mode whose link is there and has carried frame 1.
+fn linked(user: &'static str) -> (Peer, Arc<Cluster>, Conn) {
+    let peer = Peer::listen();
+    let cluster = worker(user, &[&peer]);
+    send(&cluster, &peer, 1);
+    let mut link = peer.accept();
+    assert_eq!(link.frame().connection, 1);
+    (peer, cluster, link)
 }
 
 #[test]
@@ -352,18 +363,13 @@ fn a_gateway_that_is_back_in_the_list_while_frames_wait_gets_new_ones_behind_the
 
 #[test]
 fn a_gateway_that_is_restarted_and_leaves_the_list_meanwhile_gets_what_waited_for_it() {
-    let peer = Peer::listen();
-    let cluster = worker("restarted", &[&peer]);
-    send(&cluster, &peer, 1);
-    let mut link = peer.accept();
-    assert_eq!(link.frame().connection, 1);
+    let (peer, cluster, link) = linked("restarted");
     let address = peer.address.clone();
     drop((peer, link));
     wait_until("the end to be noticed", || link_state(&cluster, &address) == "failed");
     cluster.send_to_client(id(&address, 2), Message::text(b"hi"), PATIENT).unwrap();
     cluster.follow::<&str>(&[]);
-    // An attempt at least has failed while it was in no list.
-    wait_until("an attempt", || status(&cluster, &address)["queued"] == 1);
+    assert_eq!(status(&cluster, &address)["queued"], 1);
     let peer = Peer::listen_at(&address);
     cluster.follow(&[&address]);
     cluster.send_to_client(peer.id(3), Message::text(b"hi"), PATIENT).unwrap();
@@ -375,21 +381,10 @@ fn a_gateway_that_is_restarted_and_leaves_the_list_meanwhile_gets_what_waited_fo
 
 #[test]
 fn a_question_sees_commands_that_were_on_their_way_when_the_gateway_left_the_list_and_came_back() {
-    let peer = Peer::listen();
-    let cluster = worker("back and asked", &[&peer]);
-    send(&cluster, &peer, 1);
-    let mut link = peer.accept();
-    assert_eq!(link.frame().connection, 1);
+    let (peer, cluster, mut link) = linked("back and asked");
     cluster.follow::<&str>(&[]);
     cluster.follow(&[&peer.address]);
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        link.pass_barrier();
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
-        assert_eq!(asking.join().unwrap().unwrap(), 1);
-    });
+    assert_eq!(count_behind_barrier(&cluster, &peer, &mut link), 1);
 }
 
 #[test]

@@ -124,14 +124,7 @@ fn a_barrier_that_is_not_answered_in_time_is_an_error() {
     let error = cluster.client_count(b"", impatient).unwrap_err();
     assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *peer.address), "{error}");
     // It was asked once; its late answer serves the next question.
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        link.pass_barrier();
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
-        assert_eq!(asking.join().unwrap().unwrap(), 1);
-    });
+    assert_eq!(count_behind_barrier(&cluster, &peer, &mut link), 1);
     assert_eq!(status(&cluster, &peer.address)["barriers"], 1);
 }
 

@@ -116,6 +116,18 @@ pub fn id(address: &str, connection: u32) -> ClientId {
     ClientId { ip: address.ip().to_bits(), port: address.port(), connection }
 }
 
+/// Has the clients of a gateway counted, which answers the barrier on its link first: what the question says then.
+pub fn count_behind_barrier(cluster: &Cluster, peer: &Peer, link: &mut Conn) -> i64 {
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
+        link.pass_barrier();
+        let mut question = peer.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:1;");
+        asking.join().unwrap().unwrap()
+    })
+}
+
 /// An address at which nobody listens.
 pub fn dead_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
