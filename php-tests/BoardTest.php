@@ -85,19 +85,19 @@ final class BoardTest extends GatewayTestCase
         $page->type('#message', 'Only for you');
         $page->click('#send');
         // Gateways deliver in order: with this one, everything else is there too.
-        $this->send($page, 'all', null, '再见');
+        $this->send($page, 'all', null, 'Goodbye, 再见');
         $expected = [
-            1 => ['Good morning, everyone', 'For Alice, wherever she is', 'The team meets at ten', '再见'],
-            2 => ['Good morning, everyone', 'The team meets at ten', 'Only for you', '再见'],
-            3 => ['Good morning, everyone', 'For Alice, wherever she is', '再见'],
+            1 => ['Good morning, everyone', 'For Alice, wherever she is', 'The team meets at ten', 'Goodbye, 再见'],
+            2 => ['Good morning, everyone', 'The team meets at ten', 'Only for you', 'Goodbye, 再见'],
+            3 => ['Good morning, everyone', 'For Alice, wherever she is', 'Goodbye, 再见'],
         ];
         foreach ($expected as $number => $messages) {
             $this->until(function () use ($page, $number): bool {
-                return in_array('再见', $this->messages($page, $number), true);
+                return in_array('Goodbye, 再见', $this->messages($page, $number), true);
             }, "for client $number to get the last message");
             self::assertSame($messages, $this->messages($page, $number), "what client $number has got");
         }
-        self::assertSame("Gateway::sendToAll('再见')", $page->text('#calls li:first-child .call'));
+        self::assertSame("Gateway::sendToAll('Goodbye, 再见')", $page->text('#calls li:first-child .call'));
         self::assertSame('→ null', $page->text('#calls li:first-child code:nth-child(2)'));
         $this->takePictures($page);
 
@@ -107,7 +107,7 @@ final class BoardTest extends GatewayTestCase
         }, 'for the client to have left the group');
         $this->send($page, 'group', 'team', 'Who is left?');
         $this->send($page, 'all', null, 'the end');
-        foreach ([1 => ['再见', 'the end'], 2 => ['再见', 'Who is left?', 'the end']] as $number => $last) {
+        foreach ([1 => ['Goodbye, 再见', 'the end'], 2 => ['Goodbye, 再见', 'Who is left?', 'the end']] as $number => $last) {
             $this->until(function () use ($page, $number): bool {
                 return in_array('the end', $this->messages($page, $number), true);
             }, "for client $number to get the last message");
@@ -450,9 +450,10 @@ final class BoardTest extends GatewayTestCase
         $this->startBoard();
         self::$chromium = self::$chromium ?? new Chromium(1440, 1100);
         $page = self::$chromium->browser();
-        $page->open($this->url);
-        // What a page before this one has complained of is forgotten.
+        // What the page before has complained of, until its end, is forgotten.
+        $page->open('about:blank');
         $page->errors();
+        $page->open($this->url);
         $this->await($page, self::gateway(3));
         return $page;
     }
@@ -603,12 +604,16 @@ final class BoardTest extends GatewayTestCase
         if ($directory === false || $directory === '') {
             return;
         }
-        $page->chromium('Emulation.setDeviceMetricsOverride', self::size(1440, 1180));
+        $page->chromium('Emulation.setDeviceMetricsOverride', self::size(1440, 1110));
+        // Nothing is in the middle of a movement.
+        $still = ['features' => [['name' => 'prefers-reduced-motion', 'value' => 'reduce']]];
+        $page->chromium('Emulation.setEmulatedMedia', $still);
         $page->run('document.activeElement.blur(); scrollTo(0, 0)');
         foreach (['board.png', 'board-dark.png'] as $name) {
             self::assertNotFalse(file_put_contents("$directory/$name", $page->screenshot()));
             $page->run('document.getElementById("theme").click()');
         }
+        $page->chromium('Emulation.setEmulatedMedia', ['features' => []]);
         $page->chromium('Emulation.clearDeviceMetricsOverride', []);
     }
 }
