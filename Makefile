@@ -25,23 +25,28 @@ BUILD_ENV = env -u PHP -u PHP_CONFIG \
 	$(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG="$$(command -v $(PHP_CONFIG))")
 SETUP = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" CARGO="$(CARGO)" scripts/setup.sh
 INSTALL = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" DESTDIR="$(DESTDIR)" scripts/install.sh
-PHP_FILES = find benches examples php-tests stubs -name '*.php'
+PHP_FILES = find benches board examples php-tests soak stubs -name '*.php'
 CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build install uninstall lint bench bench-core callgrind clean setup-build setup-test compile test-rust \
-	test-php test-php84
+.PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean setup-build \
+	setup-test setup-browser compile test-rust test-php test-board test-php84
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## build, then show every call with live clients
 	$(SECTION) "demo"
 	@$(PHP) -d extension=$(EXTENSION) examples/demo.php
 
+board: build ## build, then open a page to send from and to watch clients and status() on: BOARD_PORT=8080 for a fixed port
+	$(SECTION) "board"
+	@$(PHP) board/run.php
+
+# The browser is missed by one test only, which says then why it was skipped.
 test: setup-test compile test-rust lint test-php ## install what is missing, build, run every test and check
 	$(SECTION) "all tests have passed"
 
@@ -60,6 +65,10 @@ setup-build:
 setup-test:
 	$(SECTION) "setup"
 	@$(SETUP) test
+	@$(SETUP) browser || echo "setup: the test of the board in a browser will be skipped"
+
+setup-browser:
+	@$(SETUP) browser
 
 compile:
 	$(SECTION) "build (the first one takes some minutes)"
@@ -84,6 +93,14 @@ lint: ## check the format of the Rust code, clippy, and the syntax of all PHP fi
 test-php: ## run the PHP tests on what was built last
 	$(SECTION) "PHP tests"
 	$(PHP) -d extension=$(EXTENSION) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+test-board: setup-test setup-browser compile ## run the test of the board alone, in a Chromium without a window
+	$(SECTION) "board in Chromium"
+	$(PHP) -d extension=$(EXTENSION) $(PHPUNIT) --group board
+
+board-screenshot: setup-test setup-browser compile ## take the pictures of the board in docs/
+	$(SECTION) "pictures of the board"
+	BOARD_PICTURES=$(CURDIR)/docs $(PHP) -d extension=$(EXTENSION) $(PHPUNIT) --filter 'BoardTest::testMessagesArrive'
 
 bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTOLOAD names an autoload file) the userland class
 	$(SECTION) "build"

@@ -131,8 +131,8 @@ final class Calls
                 }
                 return $value;
             default:
-                if (!is_array($value) || ($value !== [] && array_is_list($value))) {
-                    throw new Refusal(400, "$name has to be a JSON object.");
+                if (!is_array($value)) {
+                    throw new Refusal(400, "$name has to be an object or a list.");
                 }
                 return $value;
         }

@@ -136,15 +136,15 @@ final class Server
             'html_errors' => '0',
             'error_log' => '',
         ];
-        $extension = getenv('GATEWAYWORKER_SO');
+        $extension = getenv('GATEWAYWORKER_SO') ?: dirname(__DIR__) . '/target/release/libgatewayworker.so';
         // Loading it twice would be a warning with each start.
         $test = [PHP_BINARY, '-r', 'echo (int) extension_loaded("gatewayworker");'];
         $process = proc_open($test, [1 => ['pipe', 'w']], $pipes);
         $loaded = $process !== false && stream_get_contents($pipes[1]) === '1';
-        if (!$loaded && $extension === false) {
-            throw new RuntimeException('PHP does not load the extension gatewayworker; `make board` does it');
-        }
         if (!$loaded) {
+            if (!is_file($extension)) {
+                throw new RuntimeException('the extension is not built; `make board` builds it');
+            }
             $settings = ['extension' => $extension] + $settings;
         }
         $command = [PHP_BINARY];

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes sure that everything is there for a job: `setup.sh build`, `setup.sh test` (what `build` needs, and more).
+# Makes sure that everything is there for a job: `setup.sh build`, `setup.sh test` (what `build` needs, and more),
+# `setup.sh browser` (a Chromium for the test of the board, and nothing else).
 #
 # On Debian and Ubuntu it installs what is missing, through apt-get; elsewhere it says what to install. It says nothing
 # where all is there. PHP, PHP_CONFIG, PHPUNIT and CARGO name the programs to use instead of those in PATH.
@@ -8,8 +9,8 @@ set -eu
 
 job=${1:-test}
 case $job in
-    build | test) ;;
-    *) echo "usage: $0 [build|test]" >&2; exit 2 ;;
+    build | test | browser) ;;
+    *) echo "usage: $0 [build|test|browser]" >&2; exit 2 ;;
 esac
 
 PHP=${PHP:-php}
@@ -82,6 +83,24 @@ has_php_fpm() {
     has php-fpm
 }
 
+# The named program, or the first of the others in PATH.
+has_one() {
+    if [ -n "$1" ]; then
+        has "$1"
+        return
+    fi
+    shift
+    for name in "$@"; do
+        ! has "$name" || return 0
+    done
+    return 1
+}
+
+# Where nothing can be said about fonts, they are not missed.
+has_chinese_font() {
+    ! has fc-list || [ -n "$(fc-list :lang=zh family)" ]
+}
+
 # Each missing thing: the Debian package, and what it is for those who have no apt.
 packages=
 things=
@@ -94,6 +113,14 @@ missing() {
 look() {
     packages=
     things=
+    if [ "$job" = browser ]; then
+        has_one "${CHROMIUM:-}" chromium chromium-browser google-chrome-stable google-chrome \
+            || missing chromium "Chromium (CHROMIUM may say where it is)"
+        has_one "${CHROMEDRIVER:-}" chromedriver chromium.chromedriver \
+            || missing chromium-driver "ChromeDriver, of the same version (CHROMEDRIVER may say where it is)"
+        has_chinese_font || missing fonts-droid-fallback "a font with Chinese characters"
+        return
+    fi
     has "$PHP" || missing php-cli "PHP $PHP_NEEDED or newer for the command line"
     has "$PHP_CONFIG" || missing php-dev "php-config and the PHP headers, of the same version"
     has cc || has gcc || missing gcc "a C compiler and linker"
@@ -143,7 +170,7 @@ check_php() {
         || fail "$PHP is version $version, but $PHP_CONFIG is of $headers: name a matching pair in PHP and PHP_CONFIG."
 }
 
-check_rust
+[ "$job" = browser ] || check_rust
 look
 if [ -n "$packages" ]; then
     if has apt-get; then
@@ -154,4 +181,4 @@ if [ -n "$packages" ]; then
         fail "please install what is missing, then try again:$things"
     fi
 fi
-check_php
+[ "$job" = browser ] || check_php

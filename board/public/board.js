@@ -1,8 +1,8 @@
 // The page: what the parts have to do with each other.
 
 import { ask, Unreachable } from './api.js';
-import { afterCall, call, php } from './calls.js';
-import { allClients, changesPresence, onChange, openClient, openClients } from './clients.js';
+import { afterCall, call, changesPresence, php } from './calls.js';
+import { allClients, onChange, openClient, openClients } from './clients.js';
 import { allGateways, sendOrder, showGateways, showProcess } from './gateways.js';
 import { currentLanguage, say, setLanguage, sayIn, t } from './texts.js';
 
@@ -243,7 +243,8 @@ function showComposer() {
   }
   get('client-field').hidden = to !== 'client';
   const [method, args] = composed();
-  get('preview').textContent = `Gateway::${method}(${Object.values(args).map(php).join(', ')})`;
+  const times = get('times').value;
+  get('preview').textContent = `${times === '1' ? '' : `${times} × `}Gateway::${method}(${Object.values(args).map(php).join(', ')})`;
   const hint = openClients().length === 0 ? 'hint.no.clients' : named && get('name').value === '' ? `hint.name.${to}` : null;
   get('composer-hint').hidden = hint === null;
   if (hint !== null) say(get('composer-hint'), hint);

@@ -50,6 +50,11 @@ function add(answer, method) {
   while (list.children.length > LISTED) list.lastElementChild.remove();
 }
 
+// Whether a call may tell the gateways something new about a client.
+export function changesPresence(method) {
+  return /^(bind|unbind|join|leave|ungroup|set|update|close|destroy)/.test(method);
+}
+
 // A value as PHP code, for the preview.
 export function php(text) {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;

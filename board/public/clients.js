@@ -1,11 +1,11 @@
 // The clients: WebSocket connections of this page to the gateways, each with a pane.
 
-import { afterCall, call } from './calls.js';
+import { call } from './calls.js';
 import { say, sayIn, t, translate } from './texts.js';
 
 // So many messages are kept in a pane, and so many characters of each.
 const KEPT = 100;
-const SHOWN = 400;
+const SHOWN = 160;
 
 const panes = document.getElementById('panes');
 const clients = [];
@@ -95,10 +95,16 @@ class Client {
         }
       });
       socket.addEventListener('close', () => {
-        if (this.socket === socket) this.setState('closed');
+        if (this.socket === socket) this.closed();
         resolve(this);
       });
     });
+  }
+
+  // A client that is gone has no uid, no group and no session any more.
+  closed() {
+    this.presence = { uid: null, groups: [], session: {} };
+    this.setState('closed');
   }
 
   setState(state) {
@@ -111,7 +117,7 @@ class Client {
     const open = this.state === 'open';
     this.element.dataset.state = this.state;
     say(this.find('.pane-state'), `state.${this.state}`);
-    this.find('.pane-id').textContent = this.id ?? '';
+    this.find('.pane-id').textContent = this.find('.pane-id').title = this.id ?? '';
     for (const control of this.element.querySelectorAll('form :is(input, button, textarea), .kick, .to-this')) {
       control.disabled = !open;
     }
@@ -190,7 +196,9 @@ class Client {
     for (const { text, at } of this.waiting.splice(0).slice(-KEPT)) {
       const item = document.createElement('li');
       const words = item.appendChild(document.createElement('span'));
-      words.textContent = text.length > SHOWN ? `${text.slice(0, SHOWN)}… (${text.length})` : text;
+      // Dots at the end are what PHP has filled it up with.
+      const start = text.slice(0, SHOWN).replace(/\.{9,}$/, '');
+      words.textContent = text.length > SHOWN ? `${start}… (${text.length})` : text;
       const time = item.appendChild(document.createElement('time'));
       time.dateTime = at.toISOString();
       time.textContent = at.toTimeString().slice(0, 8);
@@ -219,10 +227,3 @@ class Client {
     changed();
   }
 }
-
-// A call that tells the gateways something new about a client.
-export function changesPresence(method) {
-  return /^(bind|unbind|join|leave|ungroup|set|update|close|destroy)/.test(method);
-}
-
-export { afterCall };

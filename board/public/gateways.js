@@ -83,7 +83,7 @@ class Gateway {
   }
 
   stateOf(link) {
-    if (this.alive === false) return link?.link?.state === 'failed' ? 'failed' : 'stopped';
+    if (!this.alive) return ['failed', 'connecting'].includes(link?.link?.state) ? 'failed' : 'stopped';
     if (this.paused) return 'paused';
     const state = link?.link?.state ?? 'none';
     return ['unused', 'connecting', 'online', 'failed', 'retired'].includes(state) ? state : 'none';
@@ -110,8 +110,8 @@ class Gateway {
     };
     this.find('.rate').setAttribute('d', `M${line('rate').join('L')}`);
     this.find('.queue').setAttribute('d', `M${x(this.samples[0]).toFixed(1)} 36L${line('queued').join('L')}L240 36Z`);
-    const queued = Math.max(...this.samples.map((sample) => sample.queued));
-    say(this.find('figcaption'), 'chart.text', { rate: Math.round(rate), queued });
+    const most = (name) => Math.round(Math.max(...this.samples.map((sample) => sample[name])));
+    say(this.find('figcaption'), 'chart.text', { rate: most('rate'), queued: most('queued') });
   }
 
   // Whatever there is, known by name here or not.

@@ -3,7 +3,7 @@
 // An element says which words it wants: data-t for its content, data-t-label, data-t-title and data-t-placeholder for
 // these attributes. So everything on the page changes its language at once, whenever it came.
 
-const texts = {
+export const texts = {
   en: {
     title: 'Gateway board',
     subtitle: 'From PHP through the extension and the gateways to the clients in this page, all of it live',
@@ -34,11 +34,12 @@ const texts = {
     'hint.name.uid': 'Name a uid; clients get one in their pane.',
     clients: 'Clients',
     open: 'Open a client',
-    'open.here': 'Open a client here',
+    'open.here': '+ Client',
     'empty.title': 'No client is open yet',
     'empty.text': 'A client is a real WebSocket connection from this page to one of the gateways. Open two or three, give '
       + 'them uids and groups, then send: each message shows up in the panes of those who got it.',
     example: 'Show me an example',
+    'open.here.title': 'Open a client at this gateway',
     client: 'Client {number}',
     chips: 'Uid and groups',
     'chips.none': 'no uid, no group',
@@ -73,7 +74,7 @@ const texts = {
     'gateways.hint': 'Pause a gateway, or let it crash, then send: its queue fills, and empties when it is back. The others '
       + 'are not held up.',
     'gateway.name': 'Gateway {number}',
-    'gateway.clients': '{count} clients',
+    'gateway.clients': '· clients: {count}',
     'order.pause': 'Pause',
     'order.pause.title': 'It stops reading: what PHP sends waits, first in the network buffers, then in the queue',
     'order.resume': 'Resume',
@@ -92,7 +93,7 @@ const texts = {
     'link.retired': 'retired',
     'link.paused': 'paused',
     'link.stopped': 'stopped',
-    'chart.text': '{rate} written per second, at most {queued} queued in the last minute',
+    'chart.text': 'Last minute: up to {rate} written a second, up to {queued} queued',
     more: 'All that status() says',
     'more.none': 'Nothing yet: PHP has not used this gateway.',
     accepted: 'accepted',
@@ -104,13 +105,13 @@ const texts = {
     'queued.title': 'Frames that wait',
     'dropped.title': 'Frames that could not be delivered',
     'fact.version': 'version',
-    'fact.pid': 'process',
+    'fact.pid': 'pid',
     'fact.threads': 'threads',
     'fact.register': 'register',
-    'fact.list': 'list of gateways',
+    'fact.list': 'list age',
     'fact.none': 'not asked yet',
     'fact.lost': 'not connected',
-    'fact.age': '{seconds} s old',
+    'fact.age': '{seconds} s',
   },
   zh: {
     title: '网关看板',
@@ -142,10 +143,11 @@ const texts = {
     'hint.name.uid': '请填写 uid；客户端在自己的面板里绑定 uid。',
     clients: '客户端',
     open: '打开客户端',
-    'open.here': '在此打开客户端',
+    'open.here': '+ 客户端',
     'empty.title': '还没有打开客户端',
     'empty.text': '客户端是本页到某个网关的真实 WebSocket 连接。打开两三个，绑定 uid、加入分组，然后发送：消息会出现在每个收到它的面板里。',
     example: '演示一个例子',
+    'open.here.title': '在此网关打开一个客户端',
     client: '客户端 {number}',
     chips: 'uid 和分组',
     'chips.none': '没有 uid，没有分组',
@@ -179,7 +181,7 @@ const texts = {
     gateways: '网关',
     'gateways.hint': '暂停一个网关或让它崩溃，然后发送：它的队列会积压，恢复后清空。其他网关不受影响。',
     'gateway.name': '网关 {number}',
-    'gateway.clients': '{count} 个客户端',
+    'gateway.clients': '· 客户端：{count}',
     'order.pause': '暂停',
     'order.pause.title': '它停止读取：PHP 发送的内容先停在网络缓冲区，再进入队列',
     'order.resume': '恢复',
@@ -198,7 +200,7 @@ const texts = {
     'link.retired': '已退出',
     'link.paused': '已暂停',
     'link.stopped': '已停止',
-    'chart.text': '每秒写出 {rate} 条，最近一分钟最多排队 {queued} 条',
+    'chart.text': '最近一分钟：每秒最多写出 {rate} 条，最多排队 {queued} 条',
     more: 'status() 的全部内容',
     'more.none': '暂无：PHP 还没有用过这个网关。',
     accepted: '已接收',
@@ -213,10 +215,10 @@ const texts = {
     'fact.pid': '进程',
     'fact.threads': '线程',
     'fact.register': '注册中心',
-    'fact.list': '网关列表',
+    'fact.list': '列表时间',
     'fact.none': '尚未查询',
     'fact.lost': '未连接',
-    'fact.age': '{seconds} 秒前',
+    'fact.age': '{seconds} 秒',
   },
 };
 
