@@ -72,7 +72,9 @@ setup-browser:
 
 compile:
 	$(SECTION) "build (the first one takes some minutes)"
-	$(BUILD_ENV) $(CARGO) build --locked --release -p gatewayworker -p gatewayworker-devgateway
+	@# One after the other: together they would share features, and the next build of the extension alone would be another one.
+	$(BUILD_ENV) $(CARGO) build --locked --release -p gatewayworker
+	$(CARGO) build --locked --release -p gatewayworker-devgateway
 
 # The extension itself has no Rust tests: they could not be linked without PHP. Its tests are those of test-php.
 test-rust: ## run the tests of the core and of the development gateway
@@ -121,6 +123,11 @@ callgrind: setup-build ## count the instructions of the hot paths, compare them 
 	$(SECTION) "instructions"
 	@BENCHPEER=$(RELEASE)/benchpeer GATEWAYWORKER_SO=$(CARGO_TARGET_DIR)/profiling/$(notdir $(EXTENSION)) \
 		$(PHP) benches/callgrind/run.php $(if $(UPDATE),--update)
+
+soak: build ## call at random from 8 processes while faults are injected, then compare the books: MINUTES=30, SEED
+	$(SECTION) "soak"
+	$(CARGO) build --locked --release -p gatewayworker-soak
+	$(PHP) soak/run.php --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED))
 
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"
