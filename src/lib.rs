@@ -45,6 +45,7 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
     guarded(|| {
         let flush = settings::flush_timeout();
         let end = Process::shutdown(flush);
+        engine::globals::prepare_log_at_end();
         for line in end.log {
             engine::globals::log(&line);
         }

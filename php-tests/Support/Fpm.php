@@ -86,8 +86,8 @@ final class Fpm
             $version = PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
             $found = null;
             $candidates = getenv('PHP_FPM') !== false ? [getenv('PHP_FPM')] : array_merge(
-                (array) glob("/usr/sbin/php-fpm$version"),
                 (array) glob(PHP_BINDIR . "/../sbin/php-fpm{,$version}", GLOB_BRACE),
+                (array) glob("/usr/sbin/php-fpm$version"),
                 (array) glob('/usr/local/sbin/php-fpm')
             );
             foreach ($candidates as $candidate) {

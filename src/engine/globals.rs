@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use ext_php_rs::ffi::{ext_php_rs_executor_globals, php_log_err_with_severity};
+use ext_php_rs::ffi::{ext_php_rs_executor_globals, php_log_err_with_severity, virtual_cwd_activate};
 use ext_php_rs::types::{ZendHashTable, Zval};
 
 /// `LOG_NOTICE` of syslog.
@@ -16,6 +16,14 @@ pub fn log(line: &str) {
         // SAFETY: a live C string, which the engine copies.
         unsafe { php_log_err_with_severity(text.as_ptr(), NOTICE) };
     }
+}
+
+/// Makes [`log`] possible where modules end. A thread-safe PHP has a current directory of its own per thread, which goes with
+/// the request and without which it cannot open the file of `error_log`; the engine lets go of it once more after modules
+/// have ended. Without thread safety this does nothing of interest.
+pub fn prepare_log_at_end() {
+    // SAFETY: only sets up globals of this thread where they are not set up.
+    unsafe { virtual_cwd_activate() };
 }
 
 /// Runs `with` on `$_SESSION`, through the indirections that the symbol table may have.

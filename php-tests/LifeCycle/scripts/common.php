@@ -98,5 +98,5 @@ function descriptors(): array
  */
 function threads(): array
 {
-    return array_map('intval', array_values(array_diff(scandir('/proc/self/task'), ['.', '..'])));
+    return array_map('intval', array_values(array_diff(scandir('/proc/' . posix_getpid() . '/task'), ['.', '..'])));
 }
