@@ -5,9 +5,12 @@
 // Each test file uses its part of this.
 #![allow(dead_code)]
 
+pub mod program;
+pub mod proxy;
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -108,6 +111,15 @@ pub fn link_state(cluster: &Cluster, address: &str) -> String {
 
 pub fn listed(cluster: &Cluster) -> Vec<String> {
     cluster.status().gateways.into_iter().map(|gateway| gateway.address).collect()
+}
+
+/// The lines of the log so far that contain this. Each test asks for those of its own addresses: there is one log for all
+/// tests of a file.
+pub fn log_lines(of: &str) -> Vec<String> {
+    static TAKEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    taken.extend(process().log().take());
+    taken.iter().filter(|line| line.contains(of)).cloned().collect()
 }
 
 /// The id of a client of the gateway at this address.
