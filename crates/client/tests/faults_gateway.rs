@@ -240,7 +240,8 @@ impl Stopped {
     /// Connects to all and stops the one.
     fn stop(&mut self, cluster: &Cluster) {
         cluster.send_to_all(Message::text(&numbered(1, 0)), PATIENT).unwrap();
-        for gateway in [&mut self.stopped, &mut self.others[0], &mut self.others[1]] {
+        let [first, second] = &mut self.others;
+        for gateway in [&mut self.stopped, first, second] {
             assert_eq!(numbers_until(gateway, 1), [1]);
         }
         self.stopped.stop();
