@@ -34,6 +34,15 @@ fn counter(cluster: &Cluster, address: &str, name: &str) -> u64 {
     status(cluster, address)[name].as_u64().unwrap()
 }
 
+/// Ends the threads of a test that fails, too.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Sends steadily to three gateways, one of which is killed and started again this many times, `apart` from each other.
 /// Prints after how many milliseconds a returned gateway got its first frame; the longest of them in µs.
 fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
@@ -56,6 +65,7 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
+        let _stop = StopAtEnd(&stop);
         let mut next = 1;
         for killed in 1..=times {
             // It gets what is due, without a gap.
@@ -70,7 +80,10 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
                 pauses.push(came.saturating_sub(victim.listening_since));
             }
             assert_eq!(first, next, "what waited comes first, and nothing of it twice");
-            assert!(taken.iter().map(|(number, _)| *number).eq(first..first + taken.len() as u32), "{taken:?}");
+            assert!(
+                taken.iter().map(|(number, _)| *number).eq(first..first + taken.len() as u32),
+                "{taken:?}"
+            );
             // What its connection has, the last few, goes down with it.
             victim.kill();
             wait_until("its end to be noticed", || link_state(&cluster, &address) != "online");
@@ -97,15 +110,14 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
                 taken.extend(numbers_until(survivor, total));
             }
             assert!(taken.iter().copied().eq(1..=total), "the others get everything, in order, once");
+            assert_eq!(log_lines(&survivor.address()), [""; 0]);
         }
+        let lines = log_lines(&address);
+        let events = |event: &str| lines.iter().filter(|line| line.contains(event)).count();
+        assert_eq!(events("is back"), times as usize, "{lines:?}");
+        // That the connection is lost, and then that another one is refused; not a line per frame or attempt.
+        assert!((1..=2 * times as usize).contains(&events("lost")), "{lines:?}");
     });
-    let events = |event: &str| log_lines(&address).iter().filter(|line| line.contains(event)).count();
-    assert_eq!(events("is back"), times as usize, "{:?}", log_lines(&address));
-    // That the connection is lost, and then that another one is refused.
-    assert!((1..=2 * times as usize).contains(&events("lost")), "{:?}", log_lines(&address));
-    for survivor in &others {
-        assert_eq!(log_lines(&survivor.address()), [""; 0]);
-    }
     let longest = pauses.iter().copied().max().unwrap_or_default();
     println!("{user}: the first frame came at most {longest} µs after the return, of {pauses:?}");
     longest
@@ -170,7 +182,8 @@ fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_l
     }
     assert_eq!(counter(&cluster, &dead, "queued"), 50);
     control(&register, json!({"cmd": "remove_address", "address": dead}));
-    let dropped = || log_lines(&dead).into_iter().filter(|line| line.contains(" dropped: ")).collect::<Vec<_>>();
+    let dropped =
+        || log_lines(&dead).into_iter().filter(|line| line.contains(" dropped: ")).collect::<Vec<_>>();
     wait_until("the line", || !dropped().is_empty());
     let lines = dropped();
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -183,7 +196,8 @@ fn a_connection_cut_at_any_byte_costs_only_what_it_had_and_no_frame_is_torn() {
     // Between frames, in a length, in a head, in a body, in the last byte.
     for cut in [0, 1, 3, 4, 27, 28, 29, frame - 1, frame, frame + 2, 10 * frame + 64] {
         let cut_after = 5 * frame + cut;
-        let gateway = Devgateway::start(Config { record: true, register: None, ..Config::default() }).unwrap();
+        let gateway =
+            Devgateway::start(Config { record: true, register: None, ..Config::default() }).unwrap();
         let proxy = Proxy::to(&gateway_address(&gateway, 0));
         proxy.set(Way::There, Flow::CutAfter(cut_after));
         let cluster = worker("cut anywhere", &[]);
@@ -214,7 +228,10 @@ fn a_connection_cut_at_any_byte_costs_only_what_it_had_and_no_frame_is_torn() {
         });
         let first: Vec<u32> = bodies.iter().filter(|(on, _)| *on == bodies[0].0).map(|(_, n)| *n).collect();
         let rest: Vec<u32> = bodies.iter().map(|(_, number)| *number).skip(first.len()).collect();
-        assert!(first.iter().copied().eq(1..=u32::try_from(cut_after / frame).unwrap()), "cut {cut}: {first:?}");
+        assert!(
+            first.iter().copied().eq(1..=u32::try_from(cut_after / frame).unwrap()),
+            "cut {cut}: {first:?}"
+        );
         assert!(rest[0] > *first.last().unwrap(), "nothing twice: cut {cut}: {bodies:?}");
         assert!(rest.iter().copied().eq(rest[0]..=last), "without a gap: cut {cut}: {rest:?}");
         cluster.follow::<&str>(&[]);
