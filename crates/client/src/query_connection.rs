@@ -74,6 +74,11 @@ impl QueryConnection {
         now.duration_since(self.since) > LIFE
     }
 
+    /// Whether more has come than the answers to its questions: what follows would be taken for the next answer.
+    pub(crate) fn is_out_of_step(&self) -> bool {
+        self.socket.has_unread()
+    }
+
     /// Waits for many connections at once; each that is made, or has failed, is reported to `done` with its index.
     pub(crate) fn finish_all(
         starting: &[(usize, &Self)],

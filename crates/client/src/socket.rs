@@ -110,6 +110,13 @@ impl Socket {
         self.inner.send_vectored_with_flags(slices, SEND_FLAGS | libc::MSG_DONTWAIT)
     }
 
+    /// Whether bytes have come that nobody has read; the end of the stream is none. Does not wait, also on a blocking socket.
+    pub(crate) fn has_unread(&self) -> bool {
+        let peeked =
+            self.inner.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT);
+        peeked.is_ok_and(|len| len > 0)
+    }
+
     /// Appends at most `max` received bytes to `to`; 0 is the end of the stream. Waits on a blocking socket.
     pub(crate) fn recv(&self, to: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         to.reserve(max);

@@ -181,17 +181,10 @@ impl Shared {
         let (from, to) = (&pair[way as usize], &pair[1 - way as usize]);
         let mut buffer = vec![0; 64 << 10];
         while !self.ended.load(Ordering::Relaxed) {
-            let flow = lock(&self.flows)[way as usize].clone();
-            let most = match &flow {
-                Flow::Hold => {
-                    std::thread::sleep(LOOK);
-                    continue;
-                }
-                Flow::Pieces { len, .. } => *len,
-                Flow::CutAfter(left) => usize::try_from(*left).unwrap().clamp(1, buffer.len()),
-                Flow::Pass | Flow::Instead(_) => buffer.len(),
-            };
-            // A peek first: while it waits the flow may have become another one.
+            if matches!(lock(&self.flows)[way as usize], Flow::Hold) {
+                std::thread::sleep(LOOK);
+                continue;
+            }
             match from.peek(&mut [0]) {
                 Ok(0) => return,
                 Ok(_) => {}
@@ -200,9 +193,14 @@ impl Shared {
                 }
                 Err(_) => return,
             }
-            if matches!(lock(&self.flows)[way as usize], Flow::Hold) {
-                continue;
-            }
+            // Only now: while nothing came it may have become another one.
+            let flow = lock(&self.flows)[way as usize].clone();
+            let most = match &flow {
+                Flow::Hold => continue,
+                Flow::Pieces { len, .. } => *len,
+                Flow::CutAfter(left) => usize::try_from(*left).unwrap().clamp(1, buffer.len()),
+                Flow::Pass | Flow::Instead(_) => buffer.len(),
+            };
             if let Flow::Pieces { pause, .. } = flow {
                 std::thread::sleep(pause);
             }
