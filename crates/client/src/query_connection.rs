@@ -182,8 +182,14 @@ impl QueryConnection {
                 match self.buffer.len() {
                     len if len == total => return Ok(()),
                     len if len > total => return Err(Fault::Surplus { announced }),
-                    // Memory grows with what has come, never with what is announced.
-                    len => wanted = (total - len).min(PIECE.max(len)),
+                    len => {
+                        let missing = total - len;
+                        if self.buffer.capacity() - len < missing.min(PIECE) {
+                            // Memory grows with what has come, never with what is announced, and never beyond that.
+                            self.buffer.reserve_exact(missing.min(PIECE + len));
+                        }
+                        wanted = missing.min(self.buffer.capacity() - len);
+                    }
                 }
             }
         }

@@ -23,7 +23,21 @@ pub struct Gatewayd {
 impl Gatewayd {
     /// Starts it; returns when everything listens.
     pub fn start(options: &[&str]) -> Self {
-        let mut child = Command::new(program())
+        Self::start_in(&[], options)
+    }
+
+    /// As [`Gatewayd::start`], by way of another program that runs it, such as one that enters a namespace.
+    pub fn start_in(by: &[&str], options: &[&str]) -> Self {
+        let program = program();
+        let mut command = match by {
+            [] => Command::new(program),
+            [by, arguments @ ..] => {
+                let mut command = Command::new(by);
+                command.args(arguments).arg(program);
+                command
+            }
+        };
+        let mut child = command
             .args(options)
             .arg("--until-stdin-closes")
             .stdin(Stdio::piped())
