@@ -167,6 +167,8 @@ fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
     let full: Vec<_> = lines.iter().filter(|line| line.contains("refuses frames")).collect();
     assert_eq!(full.len(), 1, "one line however many frames are refused: {lines:?}");
     assert!(full[0].contains("gatewayworker.send_buffer"), "{full:?}");
+    let lost: Vec<_> = lines.iter().filter(|line| line.contains(" lost: ")).collect();
+    assert_eq!(lost.len(), 1, "one line however many attempts fail: {lines:?}");
     let mut back = Gatewayd::gateway(&dead);
     assert_eq!(numbers_until(&mut back, *accepted.last().unwrap()), accepted);
 }
@@ -236,6 +238,48 @@ fn a_connection_cut_at_any_byte_costs_only_what_it_had_and_no_frame_is_torn() {
         assert!(rest.iter().copied().eq(rest[0]..=last), "without a gap: cut {cut}: {rest:?}");
         cluster.follow::<&str>(&[]);
     }
+}
+
+#[test]
+fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_and_all_behind_it() {
+    const LEN: usize = 50_000;
+    let mut gateway = Gatewayd::gateway("127.0.0.1:0");
+    let address = gateway.address();
+    let cluster = worker("killed while full", &[]);
+    cluster.follow(&[&address]);
+    let mut sent = 0;
+    let mut send = || {
+        let sending = cluster.send_to_all(Message::text(&numbered(sent + 1, LEN)), PATIENT);
+        sent += u32::from(sending.is_ok());
+        sent
+    };
+    send();
+    assert_eq!(numbers_until(&mut gateway, 1), [1]);
+    gateway.stop();
+    // Until the kernel takes no more: then the link is in the middle of a frame, and the queue full.
+    loop {
+        let before = counter(&cluster, &address, "accepted");
+        send();
+        if counter(&cluster, &address, "accepted") == before
+            && !process().flush(Duration::from_millis(50)).is_empty()
+        {
+            break;
+        }
+    }
+    let waiting = counter(&cluster, &address, "queued");
+    gateway.kill();
+    wait_until("its end to be noticed", || link_state(&cluster, &address) != "online");
+    let counters = status(&cluster, &address);
+    assert_eq!(counters["queued"], waiting, "what was not handed over goes on waiting: {counters}");
+    let written = u32::try_from(counters["written"].as_u64().unwrap()).unwrap();
+    assert!(written < sent, "{counters}");
+    assert_eq!(
+        counters["queued_bytes"],
+        u64::from(sent - written) * (28 + LEN as u64),
+        "whole frames: {counters}"
+    );
+    let mut gateway = Gatewayd::gateway(&address);
+    assert!(numbers_until(&mut gateway, sent).into_iter().eq(written + 1..=sent));
 }
 
 /// Two gateways that do their part, and one that is there but stands still.
@@ -316,6 +360,7 @@ fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_th
     let (mut number, mut accepted) = (1, Vec::new());
     loop {
         number += 1;
+        assert!(number < 2000, "there is an end to it");
         let start = Instant::now();
         let sent = cluster.send_to_all(Message::text(&numbered(number, 50_000)), patience);
         for other in &mut gateways.others {
