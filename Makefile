@@ -27,7 +27,7 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint bench clean setup-build setup-test compile test-rust test-php test-php84
+.PHONY: help demo test build lint bench clean setup-build setup-test compile test-rust test-php test-php84 audit
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -86,6 +86,14 @@ bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTO
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"
 	scripts/test-php84.sh $(PHPUNIT_FLAGS)
+
+# What cargo-deny looks at. The advisories are fetched from the net, the rest needs none.
+AUDIT ?= advisories licenses bans sources
+
+audit: ## check advisories, licences, duplicates and sources of the dependencies (cargo-deny, see deny.toml)
+	$(SECTION) "audit"
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny check $(AUDIT)
 
 clean: ## remove everything that was built
 	$(CARGO) clean
