@@ -16,8 +16,11 @@ use crate::fork;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
-/// The same for data that is not acknowledged, to which keep-alive probes do not apply.
+/// The same for data that is not acknowledged, to which keep-alive probes do not apply. See [`Socket::bear_with_peer`].
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
+/// How many bytes the kernel has not sent yet (`linux/sockios.h`; the libc crate has no name for it).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SIOCOUTQNSD: libc::Ioctl = 0x894B;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
@@ -88,6 +91,36 @@ impl Socket {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Ok(())
+    }
+
+    /// To be called every few seconds where much is sent. Linux counts the time for which a peer takes nothing more as time
+    /// without an acknowledgement, although it acknowledges every probe of the kernel: it would end the connection of a
+    /// gateway that stands still, and what the kernel holds for it would be lost. So the limit is lifted while everything
+    /// that was sent is acknowledged and more waits for room at the peer.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell, which it always does for a TCP socket.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
+        let unsent = self.queued(SIOCOUTQNSD)?;
+        let is_full = unsent > 0 && self.queued(libc::TIOCOUTQ)? == unsent;
+        self.inner.set_tcp_user_timeout((!is_full).then_some(USER_TIMEOUT))
+    }
+
+    /// Elsewhere there is no such limit.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn queued(&self, request: libc::Ioctl) -> io::Result<libc::c_int> {
+        let mut bytes = 0;
+        // SAFETY: both requests store one int, in the one that is lent here.
+        match unsafe { libc::ioctl(self.inner.as_raw_fd(), request, &raw mut bytes) } {
+            0 => Ok(bytes),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     /// Blocking or not: query connections block, everything else does not.
@@ -165,4 +198,48 @@ pub(crate) fn poll(sockets: &mut [libc::pollfd], timeout: Duration) -> io::Resul
         return Ok(false);
     }
     Err(error)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Asks again and again, as the background does.
+    fn wait_until(what: &str, socket: &Socket, reached: impl Fn(Option<Duration>) -> bool) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            socket.bear_with_peer().unwrap();
+            if reached(socket.inner.tcp_user_timeout().unwrap().filter(|timeout| !timeout.is_zero())) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_more_is_borne_with_until_it_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = Socket::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        socket.bear_with_peer().unwrap();
+        assert_eq!(
+            socket.inner.tcp_user_timeout().unwrap(),
+            Some(USER_TIMEOUT),
+            "there is nothing to be sent"
+        );
+        let bytes = vec![0; 64 << 10];
+        while socket.send_now(&bytes).is_ok() {}
+        wait_until("the limit to be lifted", &socket, |timeout| timeout.is_none());
+        peer.set_nonblocking(true).unwrap();
+        wait_until("the limit to be back", &socket, |timeout| {
+            let _ = (&peer).read(&mut vec![0; 1 << 20]);
+            timeout == Some(USER_TIMEOUT)
+        });
+    }
 }

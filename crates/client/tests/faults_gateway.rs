@@ -282,6 +282,33 @@ fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_a
     assert!(numbers_until(&mut gateway, sent).into_iter().eq(written + 1..=sent));
 }
 
+#[test]
+#[ignore = "takes a minute"]
+fn a_gateway_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
+    let mut gateway = Gatewayd::gateway("127.0.0.1:0");
+    let address = gateway.address();
+    let cluster = worker("stands still", &[]);
+    cluster.follow(&[&address]);
+    let mut sent = 0;
+    let mut send = || {
+        let sending = cluster.send_to_all(Message::text(&numbered(sent + 1, 50_000)), PATIENT);
+        sent += u32::from(sending.is_ok());
+        sending.is_ok()
+    };
+    assert!(send());
+    assert_eq!(numbers_until(&mut gateway, 1), [1]);
+    gateway.stop();
+    while send() || process().flush(Duration::from_millis(50)).is_empty() {}
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(60) {
+        assert_eq!(link_state(&cluster, &address), "online", "after {:?}", since.elapsed());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    gateway.go_on();
+    assert!(numbers_until(&mut gateway, sent).into_iter().eq(2..=sent));
+    assert_eq!(log_lines(&address).iter().filter(|line| line.contains("lost")).count(), 0);
+}
+
 /// Two gateways that do their part, and one that is there but stands still.
 struct Stopped {
     others: [Gatewayd; 2],
