@@ -1,7 +1,7 @@
 //! A connection that asks a gateway one question at a time, driven by the calling thread: no other thread takes part.
 //!
-//! A question is one `send` and, usually, one blocking `recv`. The socket's own receive time-out bounds the wait; only
-//! where a deadline is nearer than that, or where a reply comes in pieces, the clock and `poll` are used.
+//! A question is one `send` and, usually, one blocking `recv`, which the socket's own receive time-out bounds. Only where a
+//! deadline is nearer than that, or a reply takes longer or comes in pieces, the clock and `poll` are used.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,6 +15,9 @@ use crate::socket::{self, Socket};
 pub(crate) const LIFE: Duration = Duration::from_secs(50);
 /// A blocking receive may end this much after a deadline: its own time-out was set for a whole reply.
 const SLACK: Duration = Duration::from_millis(20);
+/// The longest time-out of a blocking receive. Longer ones of the kernel are coarse: of 5 s it makes up to 5.26 s. Answers that
+/// take longer than this are waited for with `poll`, which is precise.
+const BLOCKING: Duration = Duration::from_millis(200);
 /// How much is received at once.
 const PIECE: usize = 64 << 10;
 /// A buffer that grew beyond this for one reply is given back.
@@ -146,6 +149,7 @@ impl QueryConnection {
         deadline: Instant,
         max_reply: usize,
     ) -> Result<(), Fault> {
+        let timeout = timeout.min(BLOCKING);
         if self.recv_timeout != timeout {
             // Zero would mean "for ever"; the kernel's resolution is finer than a millisecond.
             let whole = timeout.max(Duration::from_millis(1));
@@ -156,8 +160,8 @@ impl QueryConnection {
         let mut wanted = PIECE;
         let mut first = true;
         loop {
-            // The first receive may block for the socket's time-out, which ends at the deadline where the question was
-            // sent just now. Everything later looks at the clock.
+            // The first receive may block for the socket's time-out, which does not end after the deadline where the
+            // question was sent just now. Everything later looks at the clock.
             if !first || deadline.saturating_duration_since(Instant::now()) + SLACK < timeout {
                 self.wait(libc::POLLIN, deadline)?;
             }
