@@ -18,9 +18,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
 /// The same for data that is not acknowledged, to which keep-alive probes do not apply. See [`Socket::bear_with_peer`].
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
-/// How many bytes the kernel has not sent yet (`linux/sockios.h`; the libc crate has no name for it).
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const SIOCOUTQNSD: libc::Ioctl = 0x894B;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
@@ -96,31 +93,40 @@ impl Socket {
     /// To be called every few seconds where much is sent. Linux counts the time for which a peer takes nothing more as time
     /// without an acknowledgement, although it acknowledges every probe of the kernel: it would end the connection of a
     /// gateway that stands still, and what the kernel holds for it would be lost. So the limit is lifted while everything
-    /// that was sent is acknowledged and more waits for room at the peer.
+    /// that was sent is acknowledged, more waits, and the kernel's probes for room are answered.
     ///
     /// # Errors
     /// Where the kernel does not tell, which it always does for a TCP socket.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
-        let unsent = self.queued(SIOCOUTQNSD)?;
-        let is_full = unsent > 0 && self.queued(libc::TIOCOUTQ)? == unsent;
+        let info = self.tcp_info()?;
+        // One probe may be on its way. Two without an answer: nobody is there.
+        let is_full = info.tcpi_notsent_bytes > 0 && info.tcpi_unacked == 0 && info.tcpi_probes < 2;
         self.inner.set_tcp_user_timeout((!is_full).then_some(USER_TIMEOUT))
     }
 
-    /// Elsewhere there is no such limit.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    /// Elsewhere there is no such limit, or no such count.
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
     pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
         Ok(())
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn queued(&self, request: libc::Ioctl) -> io::Result<libc::c_int> {
-        let mut bytes = 0;
-        // SAFETY: both requests store one int, in the one that is lent here.
-        match unsafe { libc::ioctl(self.inner.as_raw_fd(), request, &raw mut bytes) } {
-            0 => Ok(bytes),
-            _ => Err(io::Error::last_os_error()),
+    #[cfg(target_os = "linux")]
+    fn tcp_info(&self) -> io::Result<libc::tcp_info> {
+        // What an old kernel does not know stays zero.
+        let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+        let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
+        // SAFETY: the kernel stores at most `len` bytes, which is the size of what is lent to it.
+        let got = unsafe {
+            let to = info.as_mut_ptr().cast();
+            libc::getsockopt(self.inner.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, to, &raw mut len)
+        };
+        if got != 0 {
+            return Err(io::Error::last_os_error());
         }
+        // SAFETY: it has nothing but numbers, for which all bytes are valid.
+        Ok(unsafe { info.assume_init() })
     }
 
     /// Blocking or not: query connections block, everything else does not.
