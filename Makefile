@@ -31,7 +31,7 @@ SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean setup-build \
-	setup-test setup-browser compile test-rust test-php test-board test-php84
+	setup-test setup-browser compile test-rust test-php test-board test-php84 audit
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -132,6 +132,14 @@ soak: build ## call at random from 8 processes while faults are injected, then c
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"
 	scripts/test-php84.sh $(PHPUNIT_FLAGS)
+
+# What cargo-deny looks at. The advisories are fetched from the net, the rest needs none.
+AUDIT ?= advisories licenses bans sources
+
+audit: ## check advisories, licences, duplicates and sources of the dependencies (cargo-deny, see deny.toml)
+	$(SECTION) "audit"
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny check $(AUDIT)
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{interval_at, sleep, sleep_until, timeout};
 
 use crate::address::GatewayAddress;
 use crate::error::{Error, reason};
@@ -36,6 +36,8 @@ const EARLY: Duration = Duration::from_secs(2);
 const VERIFY: Duration = Duration::from_secs(5);
 /// How many batches are written before other links get their turn.
 const BATCHES_PER_TURN: usize = 4;
+/// How often the kernel is asked about a connection, see [`Socket::bear_with_peer`]: more than once before its limit is over.
+const LOOK: Duration = Duration::from_secs(8);
 /// How long the queue of a gateway that left the cluster is still sent. One that is restarted is back by then.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -409,6 +411,7 @@ impl CommandLink {
     ) -> End {
         let mut blocked = false;
         let mut turn = true;
+        let mut look = interval_at(tokio::time::Instant::now() + LOOK, LOOK);
         loop {
             if turn && !blocked {
                 match self.write(stream, batch) {
@@ -446,6 +449,9 @@ impl CommandLink {
                     turn = true;
                 }
                 () = drain.deadline() => {}
+                _ = look.tick() => if let Err(error) = stream.get_ref().bear_with_peer() {
+                    return error.into();
+                },
                 // The turn was interrupted for the others' sake: there is more to write.
                 () = std::future::ready(()), if turn && !blocked => {}
             }

@@ -1,7 +1,7 @@
 //! A connection that asks a gateway one question at a time, driven by the calling thread: no other thread takes part.
 //!
-//! A question is one `send` and, usually, one blocking `recv`. The socket's own receive time-out bounds the wait; only
-//! where a deadline is nearer than that, or where a reply comes in pieces, the clock and `poll` are used.
+//! A question is one `send` and, usually, one blocking `recv`, which the socket's own receive time-out bounds. Only where a
+//! deadline is nearer than that, or a reply takes longer or comes in pieces, the clock and `poll` are used.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,6 +15,9 @@ use crate::socket::{self, Socket};
 pub(crate) const LIFE: Duration = Duration::from_secs(50);
 /// A blocking receive may end this much after a deadline: its own time-out was set for a whole reply.
 const SLACK: Duration = Duration::from_millis(20);
+/// The longest time-out of a blocking receive. Longer ones of the kernel are coarse: of 5 s it makes up to 5.26 s. Answers that
+/// take longer than this are waited for with `poll`, which is precise.
+const BLOCKING: Duration = Duration::from_millis(200);
 /// How much is received at once.
 const PIECE: usize = 64 << 10;
 /// A buffer that grew beyond this for one reply is given back.
@@ -72,6 +75,11 @@ impl QueryConnection {
     /// Whether it is to be used no more.
     pub(crate) fn is_old(&self, now: Instant) -> bool {
         now.duration_since(self.since) > LIFE
+    }
+
+    /// Whether more has come than the answers to its questions: what follows would be taken for the next answer.
+    pub(crate) fn is_out_of_step(&self) -> bool {
+        self.socket.has_unread()
     }
 
     /// Waits for many connections at once; each that is made, or has failed, is reported to `done` with its index.
@@ -141,6 +149,7 @@ impl QueryConnection {
         deadline: Instant,
         max_reply: usize,
     ) -> Result<(), Fault> {
+        let timeout = timeout.min(BLOCKING);
         if self.recv_timeout != timeout {
             // Zero would mean "for ever"; the kernel's resolution is finer than a millisecond.
             let whole = timeout.max(Duration::from_millis(1));
@@ -151,8 +160,8 @@ impl QueryConnection {
         let mut wanted = PIECE;
         let mut first = true;
         loop {
-            // The first receive may block for the socket's time-out, which ends at the deadline where the question was
-            // sent just now. Everything later looks at the clock.
+            // The first receive may block for the socket's time-out, which does not end after the deadline where the
+            // question was sent just now. Everything later looks at the clock.
             if !first || deadline.saturating_duration_since(Instant::now()) + SLACK < timeout {
                 self.wait(libc::POLLIN, deadline)?;
             }
@@ -177,8 +186,14 @@ impl QueryConnection {
                 match self.buffer.len() {
                     len if len == total => return Ok(()),
                     len if len > total => return Err(Fault::Surplus { announced }),
-                    // Memory grows with what has come, never with what is announced.
-                    len => wanted = (total - len).min(PIECE.max(len)),
+                    len => {
+                        let missing = total - len;
+                        if self.buffer.capacity() - len < missing.min(PIECE) {
+                            // Memory grows with what has come, never with what is announced, and never beyond that.
+                            self.buffer.reserve_exact(missing.min(PIECE + len));
+                        }
+                        wanted = missing.min(self.buffer.capacity() - len);
+                    }
                 }
             }
         }

@@ -47,12 +47,12 @@ impl QueryPool {
         Self { address, auth: secret.auth_frame(), max_reply, idle, counters }
     }
 
-    /// A connection that was used before and is young enough.
+    /// A connection that was used before, is young enough, and on which nothing has come since its last answer.
     pub(crate) fn take(&self, now: Instant) -> Option<QueryConnection> {
         let mut idle = lock(&self.idle);
         loop {
             let connection = idle.pop()?;
-            if !connection.is_old(now) {
+            if !connection.is_old(now) && !connection.is_out_of_step() {
                 return Some(connection);
             }
         }

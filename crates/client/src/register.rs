@@ -26,6 +26,9 @@ const PING: Duration = Duration::from_secs(25);
 /// The pause after all registers have failed, and its longest form.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_LIMIT: Duration = Duration::from_secs(2);
+/// A register that was restarted learns of its gateways anew, one after the other, as each finds it again. So for this long
+/// after a subscription was lost and made again, gateways that its lists lack are kept.
+const GRACE: Duration = Duration::from_secs(5);
 /// A single register of several gets at least this long to answer.
 const SHORTEST_TURN: Duration = Duration::from_millis(200);
 
@@ -53,6 +56,8 @@ struct State {
     failed_rounds: u64,
     error: Option<Error>,
     connected: Option<usize>,
+    /// The list that the gateways were taken from last.
+    followed: Vec<String>,
     /// The number of `refresh` calls, and the one that the current connection was made for.
     wanted: u64,
     serving: u64,
@@ -239,10 +244,13 @@ impl Register {
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
         let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
         let patience = (self.background.connect_timeout() / share).max(SHORTEST_TURN);
-        {
+        let mut absent = {
             let mut state = lock(&self.state);
+            // Who asks afresh wants the list as it is.
+            let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
-        }
+            Absent::new(if afresh { Vec::new() } else { state.followed.clone() })
+        };
         let connect = async {
             let socket = Socket::connect_async(target).await?;
             let hello = register::hello(self.secret.as_bytes());
@@ -263,7 +271,7 @@ impl Register {
         loop {
             tokio::select! {
                 line = next_line(&mut lines, &socket) => match line {
-                    Ok(Some(line)) => match self.line(&line) {
+                    Ok(Some(line)) => match self.line(&line, &mut absent) {
                         Ok(true) => listed = true,
                         Ok(false) => {}
                         Err(error) => {
@@ -282,6 +290,7 @@ impl Register {
                 () = &mut late, if !listed => {
                     return Error::RegisterSilent { registers: self.name(index), after: patience };
                 }
+                () = absent.grace_over() => self.follow(absent.give_up()),
                 _ = ping.tick() => {
                     if let Err(error) = socket.get_ref().send_now(register::PING) {
                         return self.unreachable(index, reason(&error));
@@ -297,12 +306,17 @@ impl Register {
         }
     }
 
+    fn follow(&self, addresses: Vec<String>) {
+        self.members.follow(&addresses);
+        lock(&self.state).followed = addresses;
+    }
+
     /// Takes over a line; whether it was a list.
-    fn line(&self, line: &[u8]) -> Result<bool, LineError> {
+    fn line(&self, line: &[u8], absent: &mut Absent) -> Result<bool, LineError> {
         let Some(addresses) = register::addresses(line)? else {
             return Ok(false);
         };
-        self.members.follow(&addresses);
+        self.follow(absent.add_to(addresses));
         let mut state = lock(&self.state);
         state.lists += 1;
         state.list_at = Some(Instant::now());
@@ -310,6 +324,47 @@ impl Register {
         drop(state);
         self.changed.notify_all();
         Ok(true)
+    }
+}
+
+/// The gateways that were known before a subscription was lost, and which its successor's lists may lack for [`GRACE`].
+#[derive(Debug)]
+struct Absent {
+    known: Vec<String>,
+    /// The last list as the register gave it.
+    listed: Vec<String>,
+    /// From the first list on.
+    until: Option<tokio::time::Instant>,
+}
+
+impl Absent {
+    fn new(known: Vec<String>) -> Self {
+        Self { known, listed: Vec::new(), until: None }
+    }
+
+    /// The list, with those that may still come back. Known ones keep their places.
+    fn add_to(&mut self, listed: Vec<String>) -> Vec<String> {
+        if self.known.is_empty() {
+            return listed;
+        }
+        self.until.get_or_insert_with(|| tokio::time::Instant::now() + GRACE);
+        self.listed.clone_from(&listed);
+        let added = listed.into_iter().filter(|address| !self.known.contains(address));
+        self.known.iter().cloned().chain(added).collect()
+    }
+
+    /// Ready once the gateways that are still absent have had their time; never where there are none to wait for.
+    async fn grace_over(&self) {
+        match self.until {
+            Some(until) if !self.known.is_empty() => tokio::time::sleep_until(until).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The list as the register gave it.
+    fn give_up(&mut self) -> Vec<String> {
+        self.known.clear();
+        std::mem::take(&mut self.listed)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::fork;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
-/// The same for data that is not acknowledged, to which keep-alive probes do not apply.
+/// The same for data that is not acknowledged, to which keep-alive probes do not apply. See [`Socket::bear_with_peer`].
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -90,6 +90,45 @@ impl Socket {
         Ok(())
     }
 
+    /// To be called every few seconds where much is sent. Linux counts the time for which a peer takes nothing more as time
+    /// without an acknowledgement, although it acknowledges every probe of the kernel: it would end the connection of a
+    /// gateway that stands still, and what the kernel holds for it would be lost. So the limit is lifted while everything
+    /// that was sent is acknowledged, more waits, and the kernel's probes for room are answered.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell, which it always does for a TCP socket.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
+        let info = self.tcp_info()?;
+        // One probe may be on its way. Two without an answer: nobody is there.
+        let is_full = info.tcpi_notsent_bytes > 0 && info.tcpi_unacked == 0 && info.tcpi_probes < 2;
+        self.inner.set_tcp_user_timeout((!is_full).then_some(USER_TIMEOUT))
+    }
+
+    /// Elsewhere there is no such limit, or no such count.
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
+    pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn tcp_info(&self) -> io::Result<libc::tcp_info> {
+        // What an old kernel does not know stays zero.
+        let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+        let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
+        // SAFETY: the kernel stores at most `len` bytes, which is the size of what is lent to it.
+        let got = unsafe {
+            let to = info.as_mut_ptr().cast();
+            libc::getsockopt(self.inner.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, to, &raw mut len)
+        };
+        if got != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it has nothing but numbers, for which all bytes are valid.
+        Ok(unsafe { info.assume_init() })
+    }
+
     /// Blocking or not: query connections block, everything else does not.
     pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
         self.inner.set_nonblocking(!blocking)
@@ -108,6 +147,13 @@ impl Socket {
     /// As [`Socket::send_now`], of several slices in one system call.
     pub(crate) fn send_vectored_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.inner.send_vectored_with_flags(slices, SEND_FLAGS | libc::MSG_DONTWAIT)
+    }
+
+    /// Whether bytes have come that nobody has read; the end of the stream is none. Does not wait, also on a blocking socket.
+    pub(crate) fn has_unread(&self) -> bool {
+        let peeked =
+            self.inner.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT);
+        peeked.is_ok_and(|len| len > 0)
     }
 
     /// Appends at most `max` received bytes to `to`; 0 is the end of the stream. Waits on a blocking socket.
@@ -158,4 +204,48 @@ pub(crate) fn poll(sockets: &mut [libc::pollfd], timeout: Duration) -> io::Resul
         return Ok(false);
     }
     Err(error)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Asks again and again, as the background does.
+    fn wait_until(what: &str, socket: &Socket, reached: impl Fn(Option<Duration>) -> bool) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            socket.bear_with_peer().unwrap();
+            if reached(socket.inner.tcp_user_timeout().unwrap().filter(|timeout| !timeout.is_zero())) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_more_is_borne_with_until_it_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = Socket::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        socket.bear_with_peer().unwrap();
+        assert_eq!(
+            socket.inner.tcp_user_timeout().unwrap(),
+            Some(USER_TIMEOUT),
+            "there is nothing to be sent"
+        );
+        let bytes = vec![0; 64 << 10];
+        while socket.send_now(&bytes).is_ok() {}
+        wait_until("the limit to be lifted", &socket, |timeout| timeout.is_none());
+        peer.set_nonblocking(true).unwrap();
+        wait_until("the limit to be back", &socket, |timeout| {
+            let _ = (&peer).read(&mut vec![0; 1 << 20]);
+            timeout == Some(USER_TIMEOUT)
+        });
+    }
 }

@@ -58,6 +58,10 @@ pub struct Cli {
     #[arg(long)]
     strict: bool,
 
+    /// Record internal frames from the start on, for the control requests frames and take_frames
+    #[arg(long)]
+    record: bool,
+
     /// Where tests control this process: a JSON request a line, a JSON answer a line
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = address)]
     control: SocketAddrV4,
@@ -80,6 +84,7 @@ impl Cli {
             secret: self.secret.clone(),
             greet: self.greet,
             strict: self.strict,
+            record: self.record,
             control: self.control,
             ..Config::default()
         }

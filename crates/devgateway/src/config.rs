@@ -25,6 +25,8 @@ pub struct Config {
     pub greet: bool,
     /// Whether clients are closed while no BusinessWorker is connected, as the original does.
     pub strict: bool,
+    /// Whether gateways record internal frames from their start on, as the control request `frames` has them do later.
+    pub record: bool,
     /// Where the control protocol is spoken.
     pub control: SocketAddrV4,
     /// How long the register waits for the first line of a connection.
@@ -45,6 +47,7 @@ impl Default for Config {
             secret: String::new(),
             greet: false,
             strict: false,
+            record: false,
             control: any,
             register_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(25),

@@ -64,11 +64,13 @@ impl Node {
     /// A gateway that does not run yet.
     pub(crate) fn new(config: Config, addresses: GatewayAddresses, clock: Clock) -> Rc<Self> {
         let gateway = Gateway::new(addresses.internal, config.greet, config.strict);
+        let mut faults = Faults::default();
+        faults.record(config.record);
         Rc::new(Self {
             config,
             addresses: Cell::new(addresses),
             gateway: RefCell::new(gateway),
-            faults: RefCell::default(),
+            faults: RefCell::new(faults),
             counters: RefCell::default(),
             clock,
             paused: watch::Sender::new(false),

@@ -45,6 +45,41 @@ fn it_says_where_everything_listens_and_ends_with_its_stdin() {
     assert_eq!(rest, "", "one line is all");
 }
 
+/// The addresses at which a process listens, as `/proc/net/tcp` writes them.
+#[cfg(target_os = "linux")]
+fn listening(pid: u32) -> Vec<String> {
+    let inodes: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("its descriptors")
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok()?.to_str().map(str::to_owned))
+        .filter_map(|link| Some(link.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let table = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // Its own address, the state LISTEN, and the inode.
+            if fields[3] == "0A" && inodes.iter().any(|inode| inode == fields[9]) {
+                found.push(fields[1].to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_listens_on_the_loopback_interface_unless_told_otherwise() {
+    let (child, _) = start(&["--text-port", "0"]);
+    let listening = listening(child.id());
+    assert_eq!(listening.len(), 5, "register, control, and a gateway's three: {listening:?}");
+    for address in &listening {
+        assert!(address.starts_with("0100007F:"), "{address} is not 127.0.0.1");
+    }
+    end(child);
+}
+
 #[test]
 fn it_ends_on_sigterm_and_sigint() {
     for signal in ["-TERM", "-INT"] {

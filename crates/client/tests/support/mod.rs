@@ -5,10 +5,13 @@
 // Each test file uses its part of this.
 #![allow(dead_code)]
 
+pub mod program;
+pub mod proxy;
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gatewayworker_client::wire::{ClientId, Command, Frame};
@@ -110,6 +113,15 @@ pub fn listed(cluster: &Cluster) -> Vec<String> {
     cluster.status().gateways.into_iter().map(|gateway| gateway.address).collect()
 }
 
+/// The lines of the log so far that contain this. Each test asks for those of its own addresses: there is one log for all
+/// tests of a file.
+pub fn log_lines(of: &str) -> Vec<String> {
+    static TAKEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    taken.extend(process().log().take());
+    taken.iter().filter(|line| line.contains(of)).cloned().collect()
+}
+
 /// The id of a client of the gateway at this address.
 pub fn id(address: &str, connection: u32) -> ClientId {
     let address: std::net::SocketAddrV4 = address.parse().unwrap();
@@ -204,6 +216,17 @@ impl Received {
     }
 }
 
+impl From<&Frame<'_>> for Received {
+    fn from(frame: &Frame<'_>) -> Self {
+        Self {
+            command: frame.head.command,
+            connection: frame.head.connection,
+            ext: frame.ext.to_vec(),
+            body: frame.body.to_vec(),
+        }
+    }
+}
+
 /// A connection that was accepted.
 #[derive(Debug)]
 pub struct Conn(pub TcpStream);
@@ -214,12 +237,7 @@ impl Conn {
         let rest = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize - 4;
         bytes.extend(self.read(rest));
         let (frame, _) = Frame::decode(&bytes, usize::MAX).unwrap().unwrap();
-        Received {
-            command: frame.head.command,
-            connection: frame.head.connection,
-            ext: frame.ext.to_vec(),
-            body: frame.body.to_vec(),
-        }
+        Received::from(&frame)
     }
 
     /// The next frame that is no barrier. A link whose connection was closed soon after it was made asks first on the
@@ -296,22 +314,28 @@ impl Conn {
         }
     }
 
-    /// The whole frames that came before the end of the connection.
+    /// The whole frames that came before the end of the connection. Barriers among them are answered.
     pub fn frames_until_closed(mut self) -> Vec<Received> {
-        let mut bytes = Vec::new();
-        match self.0.read_to_end(&mut bytes) {
-            Ok(_) => {}
-            Err(error) => assert!(error.kind() == io::ErrorKind::ConnectionReset, "{error}"),
-        }
-        let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
-        while let Some((frame, len)) = Frame::decode(rest, usize::MAX).unwrap() {
-            frames.push(Received {
-                command: frame.head.command,
-                connection: frame.head.connection,
-                ext: frame.ext.to_vec(),
-                body: frame.body.to_vec(),
-            });
-            rest = &rest[len..];
+        let (mut frames, mut bytes) = (Vec::new(), Vec::new());
+        loop {
+            let mut chunk = [0; 4096];
+            match self.0.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+                Err(error) => {
+                    assert!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
+                    break;
+                }
+            }
+            let mut taken = 0;
+            while let Some((frame, len)) = Frame::decode(&bytes[taken..], usize::MAX).unwrap() {
+                frames.push(Received::from(&frame));
+                taken += len;
+                if frames.last().is_some_and(Received::is_barrier) {
+                    self.reply("i:0;");
+                }
+            }
+            bytes.drain(..taken);
         }
         frames
     }

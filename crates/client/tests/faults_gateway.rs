@@ -1,0 +1,447 @@
+//! Gateways that die, return, stand still or lose connections: nothing is lost but what a dead connection had, nothing
+//! comes twice, and the others do not notice.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_devgateway::{Config, Devgateway};
+use serde_json::json;
+use support::program::{Gatewayd, numbered};
+use support::proxy::{Flow, Proxy, Way};
+use support::*;
+
+/// The numbers alone.
+fn numbers(gateway: &mut Gatewayd) -> Vec<u32> {
+    gateway.numbers().into_iter().map(|(number, _)| number).collect()
+}
+
+/// Takes what a gateway gets until the number `last` is there.
+fn numbers_until(gateway: &mut Gatewayd, last: u32) -> Vec<u32> {
+    let mut taken = Vec::new();
+    wait_until("the last frame", || {
+        taken.extend(numbers(gateway));
+        taken.last() == Some(&last)
+    });
+    taken
+}
+
+fn counter(cluster: &Cluster, address: &str, name: &str) -> u64 {
+    status(cluster, address)[name].as_u64().unwrap()
+}
+
+/// Ends the threads of a test that fails, too.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Sends steadily to three gateways, one of which is killed and started again this many times, `apart` from each other.
+/// Prints after how many milliseconds a returned gateway got its first frame; the longest of them in µs.
+fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
+    let mut others = [Gatewayd::gateway("127.0.0.1:0"), Gatewayd::gateway("127.0.0.1:0")];
+    let mut victim = Gatewayd::gateway("127.0.0.1:0");
+    let address = victim.address();
+    let register = register_of(&[&others[0].address(), &address, &others[1].address()]);
+    let cluster = client(user, "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let (stop, sent) = (AtomicBool::new(false), AtomicU32::new(0));
+    let mut survived: [Vec<u32>; 2] = Default::default();
+    let mut pauses = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let number = sent.load(Ordering::Relaxed) + 1;
+                cluster.send_to_all(Message::text(&numbered(number, 100)), PATIENT).unwrap();
+                sent.store(number, Ordering::Relaxed);
+                // The rate; nothing is waited for.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let _stop = StopAtEnd(&stop);
+        let mut next = 1;
+        for killed in 1..=times {
+            // It gets what is due, without a gap.
+            let alive = Instant::now();
+            let mut taken = Vec::new();
+            wait_until("frames after the return", || {
+                taken.extend(victim.numbers());
+                taken.len() >= 10 && alive.elapsed() >= apart
+            });
+            let (first, came) = taken[0];
+            if killed > 1 {
+                pauses.push(came.saturating_sub(victim.listening_since));
+            }
+            assert_eq!(first, next, "what waited comes first, and nothing of it twice");
+            assert!(
+                taken.iter().map(|(number, _)| *number).eq(first..first + taken.len() as u32),
+                "{taken:?}"
+            );
+            // What its connection has, the last few, goes down with it.
+            victim.kill();
+            wait_until("its end to be noticed", || link_state(&cluster, &address) != "online");
+            let written = counter(&cluster, &address, "written");
+            wait_until("frames to wait for it", || counter(&cluster, &address, "queued") >= 20);
+            assert_eq!(counter(&cluster, &address, "written"), written, "to a dead gateway");
+            next = u32::try_from(written).unwrap() + 1;
+            for (survivor, taken) in others.iter_mut().zip(&mut survived) {
+                taken.extend(numbers(survivor));
+            }
+            victim = Gatewayd::gateway(&address);
+        }
+        wait_until("the connection", || link_state(&cluster, &address) == "online");
+        stop.store(true, Ordering::Relaxed);
+        let sent_in_all = || sent.load(Ordering::Relaxed);
+        wait_until("all to be written", || {
+            let status = status(&cluster, &address);
+            status["queued"] == 0 && status["accepted"] == sent_in_all()
+        });
+        let total = sent_in_all();
+        assert!(numbers_until(&mut victim, total).into_iter().eq(next..=total));
+        for (survivor, taken) in others.iter_mut().zip(&mut survived) {
+            if taken.last() != Some(&total) {
+                taken.extend(numbers_until(survivor, total));
+            }
+            assert!(taken.iter().copied().eq(1..=total), "the others get everything, in order, once");
+            assert_eq!(log_lines(&survivor.address()), [""; 0]);
+        }
+        let lines = log_lines(&address);
+        let events = |event: &str| lines.iter().filter(|line| line.contains(event)).count();
+        assert_eq!(events("is back"), times as usize, "{lines:?}");
+        // That the connection is lost, and then that another one is refused; not a line per frame or attempt.
+        assert!((1..=2 * times as usize).contains(&events("lost")), "{lines:?}");
+    });
+    let longest = pauses.iter().copied().max().unwrap_or_default();
+    println!("{user}: the first frame came at most {longest} µs after the return, of {pauses:?}");
+    longest
+}
+
+#[test]
+fn a_gateway_that_is_killed_and_returns_misses_only_what_its_dead_connection_had() {
+    kill_and_restart("killed", 3, Duration::ZERO);
+}
+
+#[test]
+#[ignore = "takes a minute, and measures: run it alone, with the release profile"]
+fn a_minute_of_kills_loses_nothing_and_sending_works_again_within_300_ms() {
+    let longest = kill_and_restart("killed for a minute", 30, Duration::from_secs(2));
+    assert!(longest <= 300_000, "{longest} µs");
+}
+
+#[test]
+fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
+    let mut alive = Gatewayd::gateway("127.0.0.1:0");
+    let dead = dead_address();
+    let register = register_of(&[&dead, &alive.address()]);
+    let cluster = client("bounded", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let impatient = Patience { connect: Duration::ZERO, ..PATIENT };
+    cluster.send_to_all(Message::text(&numbered(1, 0)), PATIENT).unwrap();
+    let mut accepted = vec![1];
+    let mut refused = 0;
+    for number in 2..=200 {
+        // One after the other, so that only the dead one's queue is ever full.
+        wait_until("room", || counter(&cluster, &alive.address(), "queued_bytes") == 0);
+        match cluster.send_to_all(Message::text(&numbered(number, 10_000)), impatient) {
+            Ok(()) => accepted.push(number),
+            Err(Error::QueueFull { gateway, .. }) => {
+                assert_eq!(*gateway, *dead);
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 50, "it is bounded");
+    let now = status(&cluster, &dead);
+    assert_eq!((&now["refused"], &now["accepted"]), (&json!(refused), &json!(accepted.len())), "{now}");
+    assert!(now["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64, "{now}");
+    assert!(numbers_until(&mut alive, 200).into_iter().eq(1..=200), "the other one gets all of it");
+    let lines = log_lines(&dead);
+    let full: Vec<_> = lines.iter().filter(|line| line.contains("refuses frames")).collect();
+    assert_eq!(full.len(), 1, "one line however many frames are refused: {lines:?}");
+    assert!(full[0].contains("gatewayworker.send_buffer"), "{full:?}");
+    let lost: Vec<_> = lines.iter().filter(|line| line.contains(" lost: ")).collect();
+    assert_eq!(lost.len(), 1, "one line however many attempts fail: {lines:?}");
+    let mut back = Gatewayd::gateway(&dead);
+    assert_eq!(numbers_until(&mut back, *accepted.last().unwrap()), accepted);
+}
+
+#[test]
+fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_leaves_the_list() {
+    let (dead, alive) = (dead_address(), Peer::listen());
+    let register = register_of(&[&dead, &alive.address]);
+    let cluster = client("given up", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    for _ in 0..50 {
+        cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    }
+    assert_eq!(counter(&cluster, &dead, "queued"), 50);
+    control(&register, json!({"cmd": "remove_address", "address": dead}));
+    let dropped =
+        || log_lines(&dead).into_iter().filter(|line| line.contains(" dropped: ")).collect::<Vec<_>>();
+    wait_until("the line", || !dropped().is_empty());
+    let lines = dropped();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("50 frames"), "{lines:?}");
+}
+
+#[test]
+fn a_connection_cut_at_any_byte_costs_only_what_it_had_and_no_frame_is_torn() {
+    let frame = 28 + 100;
+    // Between frames, in a length, in a head, in a body, in the last byte.
+    for cut in [0, 1, 3, 4, 27, 28, 29, frame - 1, frame, frame + 2, 10 * frame + 64] {
+        let cut_after = 5 * frame + cut;
+        let gateway =
+            Devgateway::start(Config { record: true, register: None, ..Config::default() }).unwrap();
+        let proxy = Proxy::to(&gateway_address(&gateway, 0));
+        proxy.set(Way::There, Flow::CutAfter(cut_after));
+        let cluster = worker("cut anywhere", &[]);
+        cluster.follow(&[&proxy.address]);
+        let mut sent = 0;
+        let mut send = || {
+            sent += 1;
+            cluster.send_to_all(Message::text(&numbered(sent, 100)), PATIENT).unwrap();
+            sent
+        };
+        wait_until("the cut", || {
+            send();
+            proxy.has_cut(Way::There)
+        });
+        wait_until("another connection", || proxy.accepted() >= 2);
+        let last = (0..50).map(|_| send()).next_back().unwrap();
+        let mut bodies: Vec<(u64, u32)> = Vec::new();
+        wait_until("the last frame", || {
+            let taken = control(&gateway, json!({"cmd": "take_frames", "gateway": 0}));
+            for frame in taken["frames"].as_array().unwrap().iter().filter(|frame| frame["command"] == 6) {
+                let hex = frame["hex"].as_str().unwrap();
+                assert_eq!(hex.len(), 2 * (28 + 100), "a frame comes whole");
+                let digits: Vec<u8> = hex.as_bytes()[56..76].chunks(2).map(|pair| pair[1]).collect();
+                let number = std::str::from_utf8(&digits).unwrap().parse().unwrap();
+                bodies.push((frame["connection"].as_u64().unwrap(), number));
+            }
+            bodies.last().is_some_and(|(_, number)| *number == last)
+        });
+        let first: Vec<u32> = bodies.iter().filter(|(on, _)| *on == bodies[0].0).map(|(_, n)| *n).collect();
+        let rest: Vec<u32> = bodies.iter().map(|(_, number)| *number).skip(first.len()).collect();
+        assert!(
+            first.iter().copied().eq(1..=u32::try_from(cut_after / frame).unwrap()),
+            "cut {cut}: {first:?}"
+        );
+        assert!(rest[0] > *first.last().unwrap(), "nothing twice: cut {cut}: {bodies:?}");
+        assert!(rest.iter().copied().eq(rest[0]..=last), "without a gap: cut {cut}: {rest:?}");
+        cluster.follow::<&str>(&[]);
+    }
+}
+
+#[test]
+fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_and_all_behind_it() {
+    const LEN: usize = 50_000;
+    let mut gateway = Gatewayd::gateway("127.0.0.1:0");
+    let address = gateway.address();
+    let cluster = worker("killed while full", &[]);
+    cluster.follow(&[&address]);
+    let mut sent = 0;
+    let mut send = || {
+        let sending = cluster.send_to_all(Message::text(&numbered(sent + 1, LEN)), PATIENT);
+        sent += u32::from(sending.is_ok());
+        sent
+    };
+    send();
+    assert_eq!(numbers_until(&mut gateway, 1), [1]);
+    gateway.stop();
+    // Until the kernel takes no more: then the link is in the middle of a frame, and the queue full.
+    loop {
+        let before = counter(&cluster, &address, "accepted");
+        send();
+        if counter(&cluster, &address, "accepted") == before
+            && !process().flush(Duration::from_millis(50)).is_empty()
+        {
+            break;
+        }
+    }
+    let waiting = counter(&cluster, &address, "queued");
+    gateway.kill();
+    wait_until("its end to be noticed", || link_state(&cluster, &address) != "online");
+    let counters = status(&cluster, &address);
+    assert_eq!(counters["queued"], waiting, "what was not handed over goes on waiting: {counters}");
+    let written = u32::try_from(counters["written"].as_u64().unwrap()).unwrap();
+    assert!(written < sent, "{counters}");
+    assert_eq!(
+        counters["queued_bytes"],
+        u64::from(sent - written) * (28 + LEN as u64),
+        "whole frames: {counters}"
+    );
+    let mut gateway = Gatewayd::gateway(&address);
+    assert!(numbers_until(&mut gateway, sent).into_iter().eq(written + 1..=sent));
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_gateway_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
+    let mut gateway = Gatewayd::gateway("127.0.0.1:0");
+    let address = gateway.address();
+    let cluster = worker("stands still", &[]);
+    cluster.follow(&[&address]);
+    let mut sent = 0;
+    let mut send = || {
+        let sending = cluster.send_to_all(Message::text(&numbered(sent + 1, 50_000)), PATIENT);
+        sent += u32::from(sending.is_ok());
+        sending.is_ok()
+    };
+    assert!(send());
+    assert_eq!(numbers_until(&mut gateway, 1), [1]);
+    gateway.stop();
+    while send() || process().flush(Duration::from_millis(50)).is_empty() {}
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(60) {
+        assert_eq!(link_state(&cluster, &address), "online", "after {:?}", since.elapsed());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    gateway.go_on();
+    assert!(numbers_until(&mut gateway, sent).into_iter().eq(2..=sent));
+    assert_eq!(log_lines(&address).iter().filter(|line| line.contains("lost")).count(), 0);
+}
+
+/// Two gateways that do their part, and one that is there but stands still.
+struct Stopped {
+    others: [Gatewayd; 2],
+    stopped: Gatewayd,
+}
+
+impl Stopped {
+    fn start() -> Self {
+        let [first, second, stopped] = [(); 3].map(|()| Gatewayd::gateway("127.0.0.1:0"));
+        Self { others: [first, second], stopped }
+    }
+
+    fn addresses(&self) -> [String; 3] {
+        [self.stopped.address(), self.others[0].address(), self.others[1].address()]
+    }
+
+    /// Connects to all and stops the one.
+    fn stop(&mut self, cluster: &Cluster) {
+        cluster.send_to_all(Message::text(&numbered(1, 0)), PATIENT).unwrap();
+        let [first, second] = &mut self.others;
+        for gateway in [&mut self.stopped, first, second] {
+            assert_eq!(numbers_until(gateway, 1), [1]);
+        }
+        self.stopped.stop();
+    }
+}
+
+#[test]
+fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_at_once() {
+    let mut gateways = Stopped::start();
+    let addresses = gateways.addresses();
+    let cluster = worker("stopped", &[]);
+    cluster.follow(&addresses);
+    gateways.stop(&cluster);
+    // It is never waited for.
+    let patience = Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600) };
+    let (mut number, mut refused, mut accepted) = (1, 0, Vec::new());
+    while refused < 100 {
+        number += 1;
+        assert!(number < 2000, "there is an end to it");
+        match cluster.send_to_all(Message::text(&numbered(number, 50_000)), patience) {
+            Ok(()) => accepted.push(number),
+            Err(Error::QueueFull { gateway, .. }) => {
+                assert_eq!(*gateway, *addresses[0]);
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert!(counter(&cluster, &addresses[0], "queued_bytes") <= SEND_BUFFER as u64);
+        for other in &mut gateways.others {
+            // Right now, while the one stands still.
+            assert_eq!(numbers_until(other, number), [number]);
+        }
+    }
+    assert_eq!(counter(&cluster, &addresses[0], "refused"), refused);
+    let lines = log_lines(&addresses[0]);
+    assert_eq!(lines.len(), 1, "the log names who did not get it, once: {lines:?}");
+    assert!(lines[0].contains("refuses frames"), "{lines:?}");
+    for other in &addresses[1..] {
+        assert_eq!(log_lines(other), [""; 0]);
+        assert_eq!(counter(&cluster, other, "refused"), 0);
+    }
+    gateways.stopped.go_on();
+    assert_eq!(numbers_until(&mut gateways.stopped, *accepted.last().unwrap()), accepted);
+}
+
+#[test]
+fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_the_others_have_got_theirs() {
+    let mut gateways = Stopped::start();
+    let addresses = gateways.addresses();
+    let register = register_of(&addresses.each_ref().map(String::as_str));
+    let cluster = client("stopped", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    gateways.stop(&cluster);
+    let patience = Patience { connect: Duration::from_millis(200), ..PATIENT };
+    let (mut number, mut accepted) = (1, Vec::new());
+    loop {
+        number += 1;
+        assert!(number < 2000, "there is an end to it");
+        let start = Instant::now();
+        let sent = cluster.send_to_all(Message::text(&numbered(number, 50_000)), patience);
+        for other in &mut gateways.others {
+            assert_eq!(numbers_until(other, number), [number], "whether it throws or not");
+        }
+        match sent {
+            Ok(()) => accepted.push(number),
+            Err(Error::QueueFull { gateway, .. }) => {
+                assert_eq!(*gateway, *addresses[0]);
+                assert!(start.elapsed() >= patience.connect, "it has waited for room");
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(counter(&cluster, &addresses[0], "refused"), 1);
+    let lines = log_lines(&addresses[0]);
+    assert!(lines.len() == 1 && lines[0].contains("refuses frames"), "{lines:?}");
+    // A caller with more patience gets its room.
+    number += 1;
+    accepted.push(number);
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| cluster.send_to_all(Message::text(&numbered(number, 50_000)), PATIENT));
+        assert_eq!(numbers_until(&mut gateways.others[0], number), [number]);
+        assert!(!sending.is_finished());
+        gateways.stopped.go_on();
+        sending.join().unwrap().unwrap();
+    });
+    assert_eq!(numbers_until(&mut gateways.stopped, number), accepted);
+}
+
+#[test]
+fn a_slow_gateway_gets_everything_in_order() {
+    let gateway = Devgateway::start(Config { record: true, register: None, ..Config::default() }).unwrap();
+    let proxy = Proxy::to(&gateway_address(&gateway, 0));
+    // The smallest pieces that still are quick enough for a test; they tear each head.
+    proxy.set(Way::There, Flow::Pieces { len: 19, pause: Duration::from_micros(20) });
+    let cluster = worker("slow", &[]);
+    cluster.follow(&[&proxy.address]);
+    for number in 1..=300 {
+        cluster.send_to_all(Message::text(&numbered(number, 0)), PATIENT).unwrap();
+    }
+    let mut frames = Vec::new();
+    wait_until("all frames", || {
+        let taken = control(&gateway, json!({"cmd": "take_frames", "gateway": 0}));
+        frames.extend(taken["frames"].as_array().unwrap().clone());
+        frames.len() == 300
+    });
+    for (frame, number) in frames.iter().zip(1..) {
+        let body = hex_of(&numbered(number, 0));
+        assert!(frame["hex"].as_str().unwrap().ends_with(&body), "{frame}");
+    }
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,344 @@
+//! Questions to gateways that answer too late, in part, too much, or something else: an exception that says which gateway
+//! and which question, and never a wrong value.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use gatewayworker_client::wire::Command;
+use gatewayworker_client::{Cluster, Error, Fields, Message, Patience};
+use gatewayworker_devgateway::{Config, Devgateway};
+use serde_json::json;
+use support::proxy::{Flow, Proxy, Way};
+use support::*;
+
+const IMPATIENT: Patience = Patience { connect: SAFETY_NET, reply: Duration::from_millis(150) };
+
+/// A reply as it is on the wire.
+fn reply(payload: &str) -> Vec<u8> {
+    [&u32::try_from(payload.len()).unwrap().to_be_bytes(), payload.as_bytes()].concat()
+}
+
+/// The session of a client, as text.
+fn session(cluster: &Cluster, peer: &Peer, number: u32, patience: Patience) -> Result<String, Error> {
+    let mut session = String::new();
+    cluster.session(peer.id(number), patience, |payload| {
+        session.push_str(std::str::from_utf8(payload).unwrap());
+        Ok(())
+    })?;
+    Ok(session)
+}
+
+/// That an error names the gateway and what it was asked.
+fn assert_names(error: &Error, address: &str, command: Command) {
+    let text = error.to_string();
+    assert!(text.contains(address) && text.contains(&format!("{command:?}")), "{text}");
+}
+
+#[test]
+fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
+    let peer = Peer::listen();
+    let cluster = worker("late surplus", &[&peer]);
+    std::thread::scope(|scope| {
+        for round in 0..3 {
+            let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+            let mut conn = peer.accept();
+            conn.expect(Command::GetSessionByClientId);
+            conn.send(&reply("s:5:\"first\";"));
+            assert_eq!(asking.join().unwrap().unwrap(), "s:5:\"first\";");
+            // The connection waits for the next question, with an answer to it there already; or its end, or half of one.
+            match round {
+                0 => conn.send(&reply("s:5:\"wrong\";")),
+                1 => {
+                    conn.send(&reply("s:5:\"wrong\";"));
+                    conn.0.shutdown(std::net::Shutdown::Both).unwrap();
+                }
+                _ => conn.send(b"\0\0"),
+            }
+            let asking = scope.spawn(|| session(&cluster, &peer, 2, PATIENT));
+            let mut fresh = peer.accept();
+            fresh.expect(Command::GetSessionByClientId);
+            fresh.send(&reply("s:5:\"right\";"));
+            assert_eq!(asking.join().unwrap().unwrap(), "s:5:\"right\";", "round {round}");
+            // The next round begins without a connection.
+            drop(fresh);
+            let asking = scope.spawn(|| session(&cluster, &peer, 3, PATIENT));
+            drop(peer.accept());
+            asking.join().unwrap().unwrap_err();
+        }
+    });
+}
+
+#[test]
+fn an_answer_is_never_that_of_another_question_whatever_its_connection_went_through() {
+    let gateways = Devgateway::start(Config::default()).unwrap();
+    let proxy = Proxy::to(&gateway_address(&gateways, 0));
+    let cluster = worker("whatever", &[]);
+    cluster.follow(&[&proxy.address]);
+    // Uids that no client has: each answer holds the uid it is about.
+    let ask = |number: u32, patience: Patience| {
+        let uid = format!("uid-{number}");
+        let mut answered = Vec::new();
+        let uids = format!("[\"{uid}\"]");
+        let asked =
+            cluster.clients_of_uids(uids.as_bytes(), patience, |key, _| answered.push(format!("{key:?}")));
+        asked.map(|()| {
+            assert!(answered.len() == 1 && answered[0].contains(&text_of(&uid)), "{uid}: {answered:?}")
+        })
+    };
+    ask(0, PATIENT).unwrap();
+    let mut failed = 0;
+    for number in 1..=60 {
+        match number % 6 {
+            // Later than the caller waits.
+            0 => proxy.set(Way::Back, Flow::Pieces { len: 5, pause: IMPATIENT.reply }),
+            // Not at all, for now: it all comes when the next question is asked.
+            1 => proxy.set(Way::Back, Flow::Hold),
+            // A part of it.
+            2 => proxy.set(Way::Back, Flow::CutAfter(u64::from(number) % 9)),
+            3 => proxy.cut(),
+            _ => {}
+        }
+        match ask(number, IMPATIENT) {
+            Ok(()) => {}
+            Err(error) => {
+                assert_names(&error, &proxy.address, Command::BatchGetClientIdByUid);
+                failed += 1;
+            }
+        }
+        proxy.heal();
+    }
+    assert!(failed >= 20, "{failed} of 60 faults were noticed");
+    ask(61, PATIENT).unwrap();
+}
+
+/// As `{:?}` of a key shows a text: by its bytes.
+fn text_of(text: &str) -> String {
+    format!("{:?}", text.as_bytes()).trim_matches(['[', ']']).to_owned()
+}
+
+#[test]
+fn an_answer_cut_at_any_byte_is_an_exception_and_never_a_part_of_it() {
+    let answer = "a:1:{i:1;a:2:{i:0;i:7;i:1;i:8;}}";
+    let bytes = reply(answer);
+    let peer = Peer::listen();
+    let cluster = worker("cut at any byte", &[&peer]);
+    std::thread::scope(|scope| {
+        for cut in 0..bytes.len() {
+            let asking = scope.spawn(|| {
+                let mut clients = 0;
+                cluster
+                    .clients_of_uids(b"[\"1\"]", PATIENT, |_, client| clients += u32::from(client.is_some()))
+            });
+            let mut conn = peer.accept();
+            conn.expect(Command::BatchGetClientIdByUid);
+            conn.send(&bytes[..cut]);
+            drop(conn);
+            let error = asking.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::Closed { .. }), "{cut}: {error}");
+            assert_names(&error, &peer.address, Command::BatchGetClientIdByUid);
+        }
+        // The same bytes, all of them.
+        let asking = scope.spawn(|| {
+            let mut clients = 0;
+            let asked = cluster
+                .clients_of_uids(b"[\"1\"]", PATIENT, |_, client| clients += u32::from(client.is_some()));
+            asked.map(|()| clients)
+        });
+        let mut conn = peer.accept();
+        conn.expect(Command::BatchGetClientIdByUid);
+        conn.send(&bytes);
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+    });
+}
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_has_no_more_time_than_another() {
+    let gateways = Devgateway::start(Config::default()).unwrap();
+    let proxy = Proxy::to(&gateway_address(&gateways, 0));
+    let cluster = worker("byte by byte", &[]);
+    cluster.follow(&[&proxy.address]);
+    proxy.set(Way::Back, Flow::Pieces { len: 1, pause: Duration::from_millis(2) });
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0, "slow, but in time");
+    // Each byte comes in time, the last one does not.
+    proxy.set(Way::Back, Flow::Pieces { len: 1, pause: IMPATIENT.reply / 2 });
+    let start = Instant::now();
+    let error = cluster.client_count(b"", IMPATIENT).unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(start.elapsed() >= IMPATIENT.reply, "not before its time");
+    assert_names(&error, &proxy.address, Command::GetClientCountByGroup);
+    proxy.heal();
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+}
+
+#[test]
+fn lengths_up_to_4_gb_are_refused_by_name_and_nobody_waits_for_the_rest() {
+    let peer = Peer::listen();
+    let cluster = worker("4 GB", &[&peer]);
+    for length in [MAX_REPLY as u32 + 1, 1 << 31, u32::MAX - 4, u32::MAX - 3, u32::MAX] {
+        let error = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+            let mut conn = peer.accept();
+            conn.expect(Command::GetSessionByClientId);
+            conn.send(&[&length.to_be_bytes()[..], b"i:1;"].concat());
+            asking.join().unwrap().unwrap_err()
+        });
+        assert!(matches!(&error, Error::ReplyTooLong { len, .. } if *len == length as usize), "{error}");
+        assert_names(&error, &peer.address, Command::GetSessionByClientId);
+        assert!(error.to_string().contains("gatewayworker.max_reply"), "{error}");
+    }
+}
+
+type Ask = fn(&Cluster, &Peer) -> Result<(), Error>;
+
+/// Every question, with its command and whether a list or a number answers it.
+const QUESTIONS: [(Command, bool, Ask); 10] = [
+    (Command::IsOnline, false, |cluster, peer| cluster.is_online(peer.id(1), PATIENT).map(drop)),
+    (Command::GetClientCountByGroup, false, |cluster, _| cluster.client_count(b"", PATIENT).map(drop)),
+    (Command::BatchGetClientCountByGroup, true, |cluster, _| {
+        cluster.client_counts(b"[\"g\"]", PATIENT, |_, _| ())
+    }),
+    (Command::GetClientIdByUid, true, |cluster, _| {
+        cluster.clients_of_uid(b"u", PATIENT, |_, payload| {
+            gatewayworker_client::reply::connections(payload, |_| ())
+        })
+    }),
+    (Command::BatchGetClientIdByUid, true, |cluster, _| {
+        cluster.clients_of_uids(b"[\"u\"]", PATIENT, |_, _| ())
+    }),
+    (Command::GetGroupIdList, true, |cluster, _| cluster.group_ids(PATIENT, |_| ())),
+    (Command::GetAllClientSessions, true, |cluster, _| cluster.sessions(None, PATIENT, |_, _| Ok(()))),
+    (Command::GetClientSessionsByGroup, true, |cluster, _| {
+        cluster.sessions(Some(b"g"), PATIENT, |_, _| Ok(()))
+    }),
+    (Command::Select, true, |cluster, _| {
+        cluster.select_rows(Fields::UidAndGroups, None, PATIENT, |_, _, _| Ok(()))
+    }),
+    (Command::Select, true, |cluster, peer| cluster.uid_of_client(peer.id(1), PATIENT, |_| ())),
+];
+
+#[test]
+fn an_answer_of_a_wrong_shape_is_an_exception_for_every_question() {
+    let numbers = ["i:1", "a:0:{}", "N;", "", "O:8:\"stdClass\":0:{}"];
+    let lists = [
+        "s:5:\"a:0:{\";",
+        "i:1;",
+        "N;",
+        "b:0;",
+        "",
+        "a:1:{i:0;",
+        "a:1:{i:0;i:1;}x",
+        "a:9999999:{}",
+        "garbage",
+    ];
+    for (command, list, ask) in QUESTIONS {
+        for answer in if list { &lists[..] } else { &numbers[..] } {
+            let peer = Peer::listen();
+            let cluster = worker("wrong shape", &[&peer]);
+            let error = std::thread::scope(|scope| {
+                let asking = scope.spawn(|| ask(&cluster, &peer));
+                let mut conn = peer.accept();
+                conn.expect(command);
+                conn.send(&reply(answer));
+                asking.join().unwrap().expect_err(&format!("{command:?} answered with {answer}"))
+            });
+            assert!(matches!(error, Error::BadReply { .. }), "{command:?} {answer}: {error}");
+            assert_names(&error, &peer.address, command);
+            assert_eq!(
+                status(&cluster, &peer.address)["queries_idle"],
+                0,
+                "its connection is not used again"
+            );
+            cluster.follow::<&str>(&[]);
+        }
+    }
+}
+
+#[test]
+fn an_idle_connection_that_ends_in_the_middle_of_an_answer_is_no_reason_to_ask_again() {
+    let peer = Peer::listen();
+    let cluster = worker("reused, half", &[&peer]);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+        let mut conn = peer.accept();
+        conn.expect(Command::GetSessionByClientId);
+        conn.send(&reply("N;"));
+        asking.join().unwrap().unwrap();
+        let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+        conn.expect(Command::GetSessionByClientId);
+        conn.send(&reply("N;")[..5]);
+        drop(conn);
+        let error = asking.join().unwrap().unwrap_err();
+        assert!(error.to_string().contains("in the middle of the answer"), "{error}");
+    });
+    assert!(peer.pending().is_none());
+}
+
+#[test]
+fn when_all_idle_connections_died_at_once_each_question_is_asked_once_more() {
+    let gateways =
+        Devgateway::start(Config { gateways: vec!["127.0.0.1:0".parse().unwrap(); 3], ..Config::default() });
+    let gateways = gateways.unwrap();
+    let proxies: Vec<Proxy> = (0..3).map(|index| Proxy::to(&gateway_address(&gateways, index))).collect();
+    let addresses: Vec<&str> = proxies.iter().map(|proxy| &*proxy.address).collect();
+    let cluster = worker("all died", &[]);
+    cluster.follow(&addresses);
+    for round in 1..=3 {
+        assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+        proxies.iter().for_each(Proxy::cut);
+        for address in &addresses {
+            assert_eq!(status(&cluster, address)["queries_failed"], 0, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
+    let gateways = Devgateway::start(Config::default()).unwrap();
+    let proxy = Proxy::to(&gateway_address(&gateways, 0));
+    let cluster = worker("vanished", &[]);
+    cluster.follow(&[&proxy.address]);
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+    proxy.vanish();
+    // On a connection from before and on a new one, and behind a command.
+    for behind_command in [false, false, true] {
+        if behind_command {
+            cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+        }
+        let start = Instant::now();
+        let error = cluster.client_count(b"", IMPATIENT).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        assert!(start.elapsed() >= IMPATIENT.reply, "not before its time");
+        assert_names(&error, &proxy.address, Command::GetClientCountByGroup);
+    }
+    let status = status(&cluster, &proxy.address);
+    assert_eq!(
+        (&status["queries_timed_out"], &status["queries_retried"]),
+        (&json!(3), &json!(0)),
+        "{status}"
+    );
+    proxy.heal();
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+}
+
+#[test]
+#[ignore = "measures: run it alone, with the release profile"]
+fn a_silent_gateway_is_an_exception_within_50_ms_of_the_time_out() {
+    let (silent, answering) = (Peer::listen(), Devgateway::start(Config::default()).unwrap());
+    let cluster = worker("measured", &[]);
+    cluster.follow(&[&silent.address, &gateway_address(&answering, 0)]);
+    let mut latest = Duration::ZERO;
+    for millis in [100, 1000, 5000] {
+        let patience = Patience { reply: Duration::from_millis(millis), ..PATIENT };
+        for _ in 0..3 {
+            let start = Instant::now();
+            cluster.client_count(b"", patience).unwrap_err();
+            let late = start.elapsed().checked_sub(patience.reply).expect("not before its time");
+            println!("{millis} ms: {late:?} late");
+            latest = latest.max(late);
+        }
+    }
+    assert!(latest <= Duration::from_millis(50), "{latest:?}");
+}
