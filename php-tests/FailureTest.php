@@ -173,6 +173,40 @@ final class FailureTest extends ClusterTestCase
     }
 
     /**
+     * @dataProvider fanOutQueries
+     * @group better-than-original
+     *
+     * @param array<mixed> $arguments
+     */
+    public function testWithPartialResultsAQueryAnswersWithoutAGatewayThatCannotBeReached(
+        string $method,
+        array $arguments
+    ): void {
+        $this->requireNative('has no such setting');
+        $this->enter('client');
+        $client = $this->text(0);
+        Gateway::bindUid($client->clientId(), 'ann');
+        Gateway::joinGroup($client->clientId(), 'room');
+        $whole = Gateway::$method(...$arguments);
+        self::assertNotEmpty($whole);
+        $nobody = self::unusedAddress();
+        Gateway::setBusinessWorker(new WorkerStub(array_merge($this->cluster->internalAddresses(), [$nobody])));
+        $ask = static function () use ($method, $arguments) {
+            return Gateway::$method(...$arguments);
+        };
+        $this->assertQueryFailed($this->observe($ask), $nobody, '/can not connect|refused/i');
+        ini_set('gatewayworker.partial_results', '1');
+        try {
+            self::assertEquals($whole, $ask());
+            self::assertEquals($whole, $ask());
+            Gateway::setBusinessWorker(new WorkerStub([$nobody]));
+            $this->assertQueryFailed($this->observe($ask), $nobody, '/can not connect|refused/i');
+        } finally {
+            ini_restore('gatewayworker.partial_results');
+        }
+    }
+
+    /**
      * @dataProvider malformedAnswers
      * @group better-than-original
      */

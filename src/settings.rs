@@ -8,7 +8,7 @@ use ext_php_rs::ffi::{
     PHP_INI_ALL, PHP_INI_SYSTEM, zend_ini_entry, zend_ini_entry_def, zend_register_ini_entries, zend_string,
     zend_unregister_ini_entries,
 };
-use gatewayworker_client::{AddressMap, Settings};
+use gatewayworker_client::{Absent, AddressMap, Settings};
 
 /// The values. Per thread, as the settings of a thread-safe PHP are.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ struct Values {
     gateway_client: bool,
     flush_timeout: f64,
     query_timeout: f64,
+    partial_results: bool,
     send_buffer: usize,
     max_reply: usize,
     register_address: String,
@@ -31,6 +32,7 @@ thread_local! {
             gateway_client: false,
             flush_timeout: 5.0,
             query_timeout: 5.0,
+            partial_results: false,
             send_buffer: 10_240_000,
             max_reply: 256 << 20,
             register_address: String::new(),
@@ -54,7 +56,7 @@ struct Setting {
     set: fn(&mut Values, &str) -> Result<(), &'static str>,
 }
 
-static SETTINGS: [Setting; 9] = [
+static SETTINGS: [Setting; 10] = [
     Setting {
         name: c"gatewayworker.enable",
         default: c"1",
@@ -88,6 +90,15 @@ static SETTINGS: [Setting; 9] = [
         changeable: true,
         set: |values, text| {
             values.query_timeout = seconds(text, 0.001)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.partial_results",
+        default: c"0",
+        changeable: true,
+        set: |values, text| {
+            values.partial_results = flag(text)?;
             Ok(())
         },
     },
@@ -271,6 +282,11 @@ pub fn keep_flush_timeout() {
 /// `gatewayworker.query_timeout`: how long a gateway has to answer.
 pub fn query_timeout() -> Duration {
     Duration::from_secs_f64(get(|values| values.query_timeout))
+}
+
+/// `gatewayworker.partial_results`: whether a question to all gateways does without those that are absent.
+pub fn absent() -> Absent {
+    if get(|values| values.partial_results) { Absent::LeaveOut } else { Absent::Fail }
 }
 
 /// `gatewayworker.register_address`: the default of `$registerAddress`.

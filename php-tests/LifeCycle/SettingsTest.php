@@ -21,6 +21,7 @@ final class SettingsTest extends LifeCycleTestCase
         'flush_timeout' => '5',
         'gateway_client' => '0',
         'max_reply' => '256M',
+        'partial_results' => '0',
         'query_timeout' => '5',
         'register_address' => '127.0.0.1:1236',
         'secret_key' => '',
@@ -45,10 +46,11 @@ final class SettingsTest extends LifeCycleTestCase
             return ($access & INI_USER) !== 0;
         }));
         sort($changeable);
-        self::assertSame(['flush_timeout', 'query_timeout'], $changeable);
+        self::assertSame(['flush_timeout', 'partial_results', 'query_timeout'], $changeable);
         $report = $this->resultOf('settings', ['set' => [
             ['flush_timeout', '1.5'],
             ['query_timeout', '0.25'],
+            ['partial_results', 'on'],
             ['enable', '0'],
             ['gateway_client', '1'],
             ['send_buffer', '1M'],
@@ -60,6 +62,7 @@ final class SettingsTest extends LifeCycleTestCase
         self::assertSame([
             ['5', '1.5'],
             ['5', '0.25'],
+            ['0', 'on'],
             [false, '1'],
             [false, '0'],
             [false, '10240000'],
@@ -69,7 +72,7 @@ final class SettingsTest extends LifeCycleTestCase
             [false, ''],
         ], $report['set']);
         self::assertSame(
-            ['5', '5', '1', '0', '10240000', '256M', '127.0.0.1:1236', '', ''],
+            ['5', '5', '0', '1', '0', '10240000', '256M', '127.0.0.1:1236', '', ''],
             $report['restored'],
             'ini_restore'
         );
@@ -85,6 +88,7 @@ final class SettingsTest extends LifeCycleTestCase
             [
                 'enable' => ['maybe', '2'],
                 'gateway_client' => ['perhaps'],
+                'partial_results' => ['some', '2'],
                 'flush_timeout' => ['-1', 'soon', '', 'nan', 'inf', '1e9'],
                 'query_timeout' => ['0', '-1', 'soon', '', 'nan', 'inf', '1e9'],
                 'send_buffer' => ['much', '0', '-1', '', '9999999999', '5G', '1.5M', 'M'],
@@ -131,6 +135,7 @@ final class SettingsTest extends LifeCycleTestCase
         $good = [];
         foreach (
             [
+                'partial_results' => ['on', 'Off', '1'],
                 'gateway_client' => ['on', 'Off', 'yes', 'true', '1'],
                 'flush_timeout' => ['0', '0.5', '86400', ' 3 '],
                 'query_timeout' => ['0.001', '30'],

@@ -85,7 +85,7 @@ fn push(
         discovery: Discovery::Registers(vec![register.to_owned()]),
         secret: Secret::new(secret.as_bytes()),
     });
-    let patience = Patience { connect: Duration::from_secs(3), reply: Duration::from_secs(5) };
+    let patience = Patience::default();
     cluster.discover(false, patience)?;
     let message = Message::text(message.as_bytes());
     match uid {

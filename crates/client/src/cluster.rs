@@ -18,7 +18,7 @@ use crate::register::Register;
 use crate::runtime::Background;
 use crate::secret::Secret;
 use crate::send_queue::{Encoded, SHARED_FROM};
-use crate::settings::Patience;
+use crate::settings::{Absent, Patience};
 
 /// What makes two clusters different: each has its own connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -327,7 +327,8 @@ impl Cluster {
             if wake {
                 link.wake();
             }
-            if let Err(error) = pushed {
+            // As above: one that has left the cluster meanwhile is nobody's loss.
+            if let Err(error @ Error::QueueFull { .. }) = pushed {
                 link.refuse();
                 result = result.and(Err(error));
             }
@@ -376,7 +377,10 @@ impl Cluster {
         mut read: impl FnMut(&GatewayAddress, &[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let gateways = self.members.asked();
-        if let Some((name, reason)) = self.members.not_found() {
+        // The look-up has told the log already.
+        if let Some((name, reason)) = self.members.not_found()
+            && (patience.absent == Absent::Fail || gateways.is_empty())
+        {
             return Err(Error::Unreachable { gateway: name.into(), reason });
         }
         let frame = Head::new(command, 0).frame(ext, b"")?;

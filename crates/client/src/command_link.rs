@@ -293,7 +293,8 @@ impl CommandLink {
         self.log("left out", &self.failure_reason());
     }
 
-    fn log(&self, event: &str, reason: &str) {
+    /// Leaves a line about this gateway in the log.
+    pub(crate) fn log(&self, event: &str, reason: &str) {
         self.background.log.line(format_args!("tcp://{} {event}: {reason}", self.address));
     }
 

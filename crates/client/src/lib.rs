@@ -32,7 +32,7 @@ pub use queries::Fields;
 pub use runtime::Process;
 pub use secret::Secret;
 pub use send_queue::Counters;
-pub use settings::{Patience, Settings};
+pub use settings::{Absent, Patience, Settings};
 
 /// The README of the crate below: its examples are tested here, so that they stay true.
 #[cfg(doctest)]

@@ -14,7 +14,7 @@ use crate::error::{Error, ReplyError, reason};
 use crate::gateway::Gateway;
 use crate::query_connection::{Fault, QueryConnection};
 use crate::query_pool::QueryCounters;
-use crate::settings::Patience;
+use crate::settings::{Absent, Patience};
 
 /// A question to one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ struct Asked<'a> {
 }
 
 /// Asks, and passes each reply's payload to `read`, in the order of the questions, once all are there. Where one cannot be
-/// answered nothing is read, and the error says which.
+/// answered nothing is read, and the error says which; unless `patience` is to leave absent gateways out.
 ///
 /// # Errors
 /// The first fault, in the order of the questions; or that of `read`, as [`Error::BadReply`].
@@ -42,11 +42,12 @@ pub(crate) fn ask(
     patience: Patience,
     mut read: impl FnMut(&Arc<Gateway>, &[u8]) -> Result<(), ReplyError>,
 ) -> Result<(), Error> {
-    see_commands(questions, command, patience)?;
+    let mut missing = Missing::new(patience.absent);
+    see_commands(questions, command, patience, &mut missing)?;
     let start = Instant::now();
     let mut asked: Vec<Asked<'_>> = Vec::with_capacity(questions.len());
     let mut opening = false;
-    for question in questions {
+    for question in questions.iter().filter(|question| !missing.has(question.gateway)) {
         let pool = &question.gateway.queries;
         QueryCounters::count(&pool.counters.asked);
         let (connection, reused) = match pool.take(start) {
@@ -80,11 +81,18 @@ pub(crate) fn ask(
             let [mut again] = again;
             received = receive(&mut again, Instant::now() + patience.reply, patience);
         }
-        let mut connection = received.map_err(|fault| error(gateway, command, fault, patience))?;
+        let mut connection = match received {
+            Ok(connection) => connection,
+            Err(fault) => {
+                missing.add(gateway, error(gateway, command, fault, patience))?;
+                continue;
+            }
+        };
         let (serial, reply) = (connection.serial, connection.take_reply());
         gateway.queries.put(connection);
         answered.push((gateway, serial, reply));
     }
+    missing.settle(answered.iter().map(|(gateway, ..)| *gateway))?;
     // No connection is held from here on: where PHP's memory runs out while a reply is read, the engine jumps out of the
     // call, and what the call holds is never dropped.
     for (gateway, serial, reply) in answered {
@@ -139,7 +147,12 @@ fn receive(asked: &mut Asked<'_>, deadline: Instant, patience: Patience) -> Resu
 
 /// Waits until the gateways have processed the commands that this process has issued before: a question travels on
 /// another connection. Costs nothing where none are outstanding, and one round trip where some are.
-fn see_commands(questions: &[Question<'_>], command: Command, patience: Patience) -> Result<(), Error> {
+fn see_commands(
+    questions: &[Question<'_>],
+    command: Command,
+    patience: Patience,
+    missing: &mut Missing,
+) -> Result<(), Error> {
     if !questions.iter().any(|question| question.gateway.link.outstanding()) {
         return Ok(());
     }
@@ -153,16 +166,75 @@ fn see_commands(questions: &[Question<'_>], command: Command, patience: Patience
     }
     let deadline = Instant::now() + patience.reply;
     for (gateway, issued) in barriers {
-        if !gateway.link.wait_barrier(issued, deadline)? {
-            QueryCounters::count(&gateway.queries.counters.timed_out);
-            return Err(Error::TimedOut {
-                gateway: Arc::clone(&gateway.address.text),
-                command,
-                after: patience.reply,
-            });
+        match gateway.link.wait_barrier(issued, deadline) {
+            Ok(true) => {}
+            Ok(false) => {
+                QueryCounters::count(&gateway.queries.counters.timed_out);
+                let (name, after) = (Arc::clone(&gateway.address.text), patience.reply);
+                missing.add(gateway, Error::TimedOut { gateway: name, command, after })?;
+            }
+            Err(error) => missing.add(gateway, error)?,
         }
     }
     Ok(())
+}
+
+/// The gateways without an answer, where the question can do without them.
+struct Missing {
+    absent: Absent,
+    errors: Vec<(Arc<Gateway>, Error)>,
+}
+
+impl Missing {
+    fn new(absent: Absent) -> Self {
+        Self { absent, errors: Vec::new() }
+    }
+
+    /// Leaves a gateway out.
+    ///
+    /// # Errors
+    /// Its error, where the question cannot do without it.
+    fn add(&mut self, gateway: &Arc<Gateway>, error: Error) -> Result<(), Error> {
+        match (self.absent, error) {
+            // These are there, and wrong.
+            (_, error @ (Error::BadReply { .. } | Error::ReplyTooLong { .. })) => Err(error),
+            (Absent::Fail, error) => Err(error),
+            (Absent::LeaveOut, error) => {
+                self.errors.push((Arc::clone(gateway), error));
+                Ok(())
+            }
+        }
+    }
+
+    fn has(&self, gateway: &Arc<Gateway>) -> bool {
+        self.errors.iter().any(|(missing, _)| Arc::ptr_eq(missing, gateway))
+    }
+
+    /// Tells the log who is missing and who is back: each once, however many questions follow.
+    ///
+    /// # Errors
+    /// The first error where nobody has answered.
+    fn settle<'a>(self, answered: impl ExactSizeIterator<Item = &'a Arc<Gateway>>) -> Result<(), Error> {
+        if self.absent == Absent::Fail {
+            return Ok(());
+        }
+        if answered.len() == 0
+            && let Some((_, error)) = self.errors.first()
+        {
+            return Err(error.clone());
+        }
+        for gateway in answered {
+            if gateway.queries.is_absent(false) {
+                gateway.link.log("answers again", "its clients are in the answers from now on");
+            }
+        }
+        for (gateway, error) in self.errors {
+            if !gateway.queries.is_absent(true) {
+                gateway.link.log("left out of answers", &format!("{error} (gatewayworker.partial_results)"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn error(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {

@@ -4,7 +4,7 @@
 //! is never used again: the late answer would be taken for that of the next question.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::address::GatewayAddress;
@@ -23,6 +23,7 @@ pub(crate) struct QueryPool {
     pub(crate) max_reply: usize,
     idle: Mutex<Vec<QueryConnection>>,
     pub(crate) counters: QueryCounters,
+    absent: AtomicBool,
 }
 
 /// What a pool has done so far.
@@ -44,7 +45,15 @@ impl QueryCounters {
 impl QueryPool {
     pub(crate) fn new(address: GatewayAddress, secret: &Secret, max_reply: usize) -> Self {
         let (idle, counters) = (Mutex::default(), QueryCounters::default());
-        Self { address, auth: secret.auth_frame(), max_reply, idle, counters }
+        let absent = AtomicBool::new(false);
+        Self { address, auth: secret.auth_frame(), max_reply, idle, counters, absent }
+    }
+
+    /// Notes whether the gateway is absent from answers; whether it was so far.
+    pub(crate) fn is_absent(&self, now: bool) -> bool {
+        // A load is cheaper than a swap, and the usual case.
+        let before = self.absent.load(Ordering::Relaxed);
+        if before == now { before } else { self.absent.swap(now, Ordering::Relaxed) }
     }
 
     /// A connection that was used before, is young enough, and on which nothing has come since its last answer.

@@ -244,12 +244,12 @@ impl Register {
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
         let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
         let patience = (self.background.connect_timeout() / share).max(SHORTEST_TURN);
-        let mut absent = {
+        let mut unlisted = {
             let mut state = lock(&self.state);
             // Who asks afresh wants the list as it is.
             let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
-            Absent::new(if afresh { Vec::new() } else { state.followed.clone() })
+            Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() })
         };
         let connect = async {
             let socket = Socket::connect_async(target).await?;
@@ -271,7 +271,7 @@ impl Register {
         loop {
             tokio::select! {
                 line = next_line(&mut lines, &socket) => match line {
-                    Ok(Some(line)) => match self.line(&line, &mut absent) {
+                    Ok(Some(line)) => match self.line(&line, &mut unlisted) {
                         Ok(true) => listed = true,
                         Ok(false) => {}
                         Err(error) => {
@@ -290,7 +290,7 @@ impl Register {
                 () = &mut late, if !listed => {
                     return Error::RegisterSilent { registers: self.name(index), after: patience };
                 }
-                () = absent.grace_over() => self.follow(absent.give_up()),
+                () = unlisted.grace_over() => self.follow(unlisted.give_up()),
                 _ = ping.tick() => {
                     if let Err(error) = socket.get_ref().send_now(register::PING) {
                         return self.unreachable(index, reason(&error));
@@ -312,11 +312,11 @@ impl Register {
     }
 
     /// Takes over a line; whether it was a list.
-    fn line(&self, line: &[u8], absent: &mut Absent) -> Result<bool, LineError> {
+    fn line(&self, line: &[u8], unlisted: &mut Unlisted) -> Result<bool, LineError> {
         let Some(addresses) = register::addresses(line)? else {
             return Ok(false);
         };
-        self.follow(absent.add_to(addresses));
+        self.follow(unlisted.add_to(addresses));
         let mut state = lock(&self.state);
         state.lists += 1;
         state.list_at = Some(Instant::now());
@@ -329,7 +329,7 @@ impl Register {
 
 /// The gateways that were known before a subscription was lost, and which its successor's lists may lack for [`GRACE`].
 #[derive(Debug)]
-struct Absent {
+struct Unlisted {
     known: Vec<String>,
     /// The last list as the register gave it.
     listed: Vec<String>,
@@ -337,7 +337,7 @@ struct Absent {
     until: Option<tokio::time::Instant>,
 }
 
-impl Absent {
+impl Unlisted {
     fn new(known: Vec<String>) -> Self {
         Self { known, listed: Vec::new(), until: None }
     }
@@ -353,7 +353,7 @@ impl Absent {
         self.known.iter().cloned().chain(added).collect()
     }
 
-    /// Ready once the gateways that are still absent have had their time; never where there are none to wait for.
+    /// Ready once the gateways that are still unlisted have had their time; never where there are none to wait for.
     async fn grace_over(&self) {
         match self.until {
             Some(until) if !self.known.is_empty() => tokio::time::sleep_until(until).await,

@@ -21,17 +21,30 @@ impl Default for Settings {
     }
 }
 
-/// How long one call may wait.
+/// How long one call may wait, and for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For a register or a gateway to be connected (`Gateway::$connectTimeout`).
     pub connect: Duration,
     /// For a gateway's reply (the original's 5 seconds).
     pub reply: Duration,
+    /// What a question to all gateways does about those that are absent.
+    pub absent: Absent,
+}
+
+/// What becomes of a question to all gateways when some of them are absent: cannot be reached, reject the secret key, close
+/// the connection or do not answer in time. Where all are absent, or one answers nonsense, it always fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Absent {
+    /// The question fails: what its answer would lack is not known.
+    #[default]
+    Fail,
+    /// The answer is that of the others. The log tells who is absent from then on, and who is back.
+    LeaveOut,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(3), reply: Duration::from_secs(5) }
+        Self { connect: Duration::from_secs(3), reply: Duration::from_secs(5), absent: Absent::Fail }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use support::proxy::{Flow, Proxy, Way};
 use support::*;
 
-const IMPATIENT: Patience = Patience { connect: SAFETY_NET, reply: Duration::from_millis(150) };
+const IMPATIENT: Patience = Patience { reply: Duration::from_millis(150), ..PATIENT };
 
 /// A reply as it is on the wire.
 fn reply(payload: &str) -> Vec<u8> {

@@ -257,7 +257,6 @@ fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_ar
 }
 
 #[test]
-#[ignore = "open: Cluster::settle_refused answers that the gateway has left the cluster"]
 fn a_gateway_that_leaves_while_a_fan_out_waits_for_its_queue_is_no_error() {
     let (leaving, staying) = (Peer::listen(), Peer::listen());
     let (cluster, register) = client_of("leaves while full", &[&leaving, &staying]);

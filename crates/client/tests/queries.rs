@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_client::{Absent, Cluster, Error, Message, Patience};
 use gatewayworker_devgateway::{Config, Devgateway};
 use support::*;
 
@@ -22,7 +22,7 @@ fn count<'s>(
     scope.spawn(move || cluster.client_count(b"", patience))
 }
 
-const IMPATIENT: Patience = Patience { connect: SAFETY_NET, reply: Duration::from_millis(100) };
+const IMPATIENT: Patience = Patience { reply: Duration::from_millis(100), ..PATIENT };
 
 /// Runs a scripted answer to the one question; the error.
 fn error_of(user: &'static str, patience: Patience, answer: impl FnOnce(Conn)) -> (Error, Peer) {
@@ -321,7 +321,7 @@ fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
     let hanging = Hanging::new();
     let cluster = worker("hangs", &[]);
     cluster.follow(&[&hanging.address]);
-    let patience = Patience { connect: Duration::from_millis(100), reply: SAFETY_NET };
+    let patience = Patience { connect: Duration::from_millis(100), ..PATIENT };
     let error = cluster.client_count(b"", patience).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -342,6 +342,78 @@ fn an_answer_without_one_of_the_gateways_is_no_answer() {
         let error = asking.join().unwrap().unwrap_err();
         assert_eq!(error.to_string(), format!("can not connect to tcp://{dead} Connection refused"));
     });
+}
+
+#[test]
+fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is_missing_and_who_is_back() {
+    let [alive, silent, closing] = [(); 3].map(|()| Peer::listen());
+    let dead = dead_address();
+    let cluster = worker("left out", &[]);
+    let addresses = [&*alive.address, &silent.address, &closing.address, &dead];
+    let missing = &addresses[1..];
+    cluster.follow(&addresses);
+    let leave_out = Patience { absent: Absent::LeaveOut, ..IMPATIENT };
+    std::thread::scope(|scope| {
+        let mut conn = None;
+        for round in 1..=3 {
+            let asking = count(scope, &cluster, leave_out);
+            let alive = conn.get_or_insert_with(|| alive.accept());
+            alive.expect(Command::GetClientCountByGroup);
+            alive.reply(&format!("i:{round};"));
+            let mut unanswered = silent.accept();
+            unanswered.expect(Command::GetClientCountByGroup);
+            drop(closing.accept());
+            assert_eq!(asking.join().unwrap().unwrap(), round);
+            for address in missing {
+                let lines = log_lines(address);
+                assert!(lines.len() == 1 && lines[0].contains(" left out of answers: "), "{lines:?}");
+            }
+        }
+        // One of them is back.
+        let asking = count(scope, &cluster, leave_out);
+        let alive = conn.as_mut().unwrap();
+        alive.expect(Command::GetClientCountByGroup);
+        alive.reply("i:1;");
+        let mut back = silent.accept();
+        back.expect(Command::GetClientCountByGroup);
+        back.reply("i:10;");
+        drop(closing.accept());
+        assert_eq!(asking.join().unwrap().unwrap(), 11);
+        let lines = log_lines(&silent.address);
+        assert!(lines.len() == 2 && lines[1].contains(" answers again: "), "{lines:?}");
+        assert_eq!(log_lines(&dead).len(), 1);
+    });
+}
+
+#[test]
+fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
+    let (alive, dead) = (Peer::listen(), dead_address());
+    let cluster = worker("left out with commands", &[]);
+    cluster.follow(&[&alive.address, &dead]);
+    cluster.send_to_all(Message::text(b"waits"), PATIENT).unwrap();
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, Patience { absent: Absent::LeaveOut, ..PATIENT });
+        let mut link = alive.accept();
+        link.expect(Command::SendToAll);
+        link.pass_barrier();
+        let mut question = alive.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:2;");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+    });
+}
+
+#[test]
+fn with_absent_gateways_left_out_nobodys_answer_and_nonsense_are_errors_still() {
+    let leave_out = Patience { absent: Absent::LeaveOut, ..PATIENT };
+    let dead = [dead_address(), dead_address()];
+    let cluster = worker("nobody", &[]);
+    cluster.follow(&dead);
+    let error = cluster.client_count(b"", leave_out).unwrap_err();
+    assert!(matches!(&error, Error::Unreachable { gateway, .. } if **gateway == *dead[0]), "{error}");
+
+    let (error, _peer) = error_of("nonsense", leave_out, |mut conn| conn.reply("s:1:\"x\";"));
+    assert!(matches!(error, Error::BadReply { .. }), "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Error, Message, Patience, Process};
+use gatewayworker_client::{Error, Message, Process};
 use support::*;
 
 /// One test at a time: they all end the same background.
@@ -122,7 +122,7 @@ fn a_question_without_a_background_thread_to_wait_for_is_still_answered() {
     let cluster = worker("no background", &[&peer]);
     Process::shutdown(SAFETY_NET);
     std::thread::scope(|scope| {
-        let patience = Patience { connect: SAFETY_NET, reply: SAFETY_NET };
+        let patience = PATIENT;
         let asking = scope.spawn(move || cluster.client_count(b"", patience));
         let mut question = peer.accept();
         question.expect(Command::GetClientCountByGroup);
