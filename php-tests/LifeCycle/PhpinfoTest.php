@@ -90,7 +90,7 @@ final class PhpinfoTest extends LifeCycleTestCase
         }
         self::assertSame(['not connected'], $rows['register <b title="x">&amp;\' % %s']);
         self::assertCount(4, preg_grep('~^register ~', array_keys($rows)), 'a line for each register');
-        self::assertCount(9, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
+        self::assertCount(10, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
     }
 
     /**
