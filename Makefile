@@ -30,8 +30,8 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean setup-build \
-	setup-test setup-browser compile test-rust test-php test-board test-php84 audit
+.PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean \
+	setup-build setup-test setup-browser compile test-rust test-php test-board test-php84 audit fuzz
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -88,6 +88,8 @@ test-rust: ## run the tests of the core and of the development gateway
 lint: ## check the format of the Rust code, clippy, and the syntax of all PHP files
 	$(SECTION) "lint"
 	$(CARGO) fmt --all --check
+	@# The fuzz targets are no part of the workspace.
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(BUILD_ENV) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@# One file at a time: PHP before 8.3 looks at the first one only.
 	$(PHP_FILES) -print0 | xargs -0 -n 1 $(PHP) -n -l >/dev/null
@@ -128,6 +130,10 @@ soak: build ## call at random from 8 processes while faults are injected, then c
 	$(SECTION) "soak"
 	$(CARGO) build --locked --release -p gatewayworker-soak
 	$(PHP) soak/run.php --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED))
+
+fuzz: ## run the fuzz targets with a nightly Rust, FUZZ_MINUTES=20 each; FUZZ_TARGET=reply for one of them
+	$(SECTION) "fuzz"
+	FUZZ_MINUTES=$(or $(FUZZ_MINUTES),20) scripts/fuzz.sh run $(FUZZ_TARGET)
 
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"

@@ -28,8 +28,8 @@ impl Unserializer {
     /// The value of serialized bytes.
     ///
     /// # Errors
-    /// Where they are not serialized PHP data; and where an object's own code threw, see
-    /// [`object::exception_pending`].
+    /// Where they are not serialized PHP data, or data that PHP's unserializer refuses; and where an object's own code
+    /// threw, see [`object::exception_pending`].
     pub fn read(&mut self, bytes: &[u8]) -> Result<Zval, ReplyError> {
         let mut reader = Reader::new(bytes);
         match self.plain(&mut reader) {
@@ -50,6 +50,11 @@ impl Unserializer {
         let value = serializer::unserialize(bytes);
         if object::exception_pending() {
             return Err(ReplyError::Shape("an object in it threw an exception"));
+        }
+        // A false among them is plain, and was built above. This one stands for a case that an enum does not have, a
+        // reference to nothing and the like; the engine has warned of it.
+        if value.is_false() {
+            return Err(ReplyError::Shape("PHP's unserializer refuses an object or a reference in it"));
         }
         Ok(value)
     }

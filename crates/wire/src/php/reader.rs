@@ -1,8 +1,8 @@
 //! A pull reader over untrusted PHP-serialized bytes.
 //!
-//! It borrows from the input and allocates nothing, whatever lengths the input claims; it bounds the depth of
-//! nesting and answers every malformed input with a [`ReadError`]. What only PHP's engine can rebuild (objects,
-//! enums, references) is handed out as its raw bytes, [`Token::Engine`].
+//! It borrows from the input and allocates nothing, whatever lengths the input claims (but a number for each level of a
+//! value that it passes over); it bounds the depth of nesting and answers every malformed input with a [`ReadError`].
+//! What only PHP's engine can rebuild (objects, enums, references) is handed out as its raw bytes, [`Token::Engine`].
 
 /// How deep arrays may nest. PHP's own `unserialize_max_depth` is 4096; no list of a gateway nests deeper than 4,
 /// and what nests deeper is a session, which goes to the engine as raw bytes.
@@ -127,10 +127,7 @@ impl<'a> Reader<'a> {
                 self.expect(b';', "';'")?;
                 Token::Scalar(Scalar::Null)
             }
-            b'b' => match self.colon_int(b';')? {
-                value @ (0 | 1) => Token::Scalar(Scalar::Bool(value == 1)),
-                _ => return Err(ReadError::Number { at: start }),
-            },
+            b'b' => Token::Scalar(Scalar::Bool(self.flag()?)),
             b'd' => Token::Scalar(Scalar::Float(self.float()?)),
             b'O' | b'C' | b'E' | b'r' | b'R' => {
                 self.at = start;
@@ -402,6 +399,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads `:0;` or `:1;`.
+    fn flag(&mut self) -> Result<bool> {
+        self.expect(b':', "':'")?;
+        let flag = match self.byte()? {
+            b'0' => false,
+            b'1' => true,
+            _ => return Err(ReadError::Unexpected { at: self.at - 1, wanted: "0 or 1" }),
+        };
+        self.expect(b';', "';'")?;
+        Ok(flag)
+    }
+
     /// Reads `:FLOAT;`.
     fn float(&mut self) -> Result<f64> {
         self.expect(b':', "':'")?;
@@ -489,6 +498,8 @@ mod tests {
             b"i:9223372036854775808;",
             b"i:1",
             b"b:2;",
+            b"b:-0;",
+            b"b:01;",
             b"d:;",
             b"d:x;",
             b"d:infinity;",

@@ -71,8 +71,7 @@ pub fn integer_key(bytes: &[u8]) -> Option<i64> {
         [b'0'] if bytes.len() == 1 => Some(0),
         [b'0', ..] => None,
         _ if digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) => None,
-        // PHP leaves the smallest integer a string.
-        _ => std::str::from_utf8(bytes).ok()?.parse().ok().filter(|value| *value != i64::MIN),
+        _ => std::str::from_utf8(bytes).ok()?.parse().ok(),
     }
 }
 
@@ -225,7 +224,9 @@ mod tests {
             ("-3", Some(-3)),
             ("9223372036854775807", Some(i64::MAX)),
             ("9223372036854775808", None),
-            ("-9223372036854775808", None),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("-9223372036854775809", None),
+            ("18446744073709551617", None),
             ("007", None),
             ("-0", None),
             ("", None),
