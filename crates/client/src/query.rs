@@ -5,8 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
 
@@ -15,6 +14,10 @@ use crate::gateway::Gateway;
 use crate::query_connection::{Fault, QueryConnection};
 use crate::query_pool::QueryCounters;
 use crate::settings::Patience;
+
+/// In a question to several gateways answers are read one after the other. Where one was read later than this and had not
+/// been waited for, nobody has seen how long it took: it may have come long before, while an earlier one was waited for.
+const UNSEEN_FROM: Duration = Duration::from_millis(1);
 
 /// A question to one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +69,9 @@ pub(crate) fn ask(
     }
     // A reply has its time from when the question was sent, which is now, give or take the sending itself; connecting
     // had its own.
-    let deadline = if opening { Instant::now() } else { start } + patience.reply;
+    let sent = if opening { Instant::now() } else { start };
+    let deadline = sent + patience.reply;
+    let mut last = sent;
     let mut answered = Vec::with_capacity(asked.len());
     for mut question in asked {
         let Question { gateway, frame } = question.question;
@@ -81,6 +86,12 @@ pub(crate) fn ask(
             received = receive(&mut again, Instant::now() + patience.reply, patience);
         }
         let mut connection = received.map_err(|fault| error(gateway, command, fault, patience))?;
+        let read_at = Instant::now();
+        let took = read_at - if question.reused { start } else { sent };
+        let waited = read_at - std::mem::replace(&mut last, read_at);
+        if took < UNSEEN_FROM || waited * 2 >= took {
+            gateway.queries.latency.record(took);
+        }
         let (serial, reply) = (connection.serial, connection.take_reply());
         gateway.queries.put(connection);
         answered.push((gateway, serial, reply));
@@ -92,11 +103,13 @@ pub(crate) fn ask(
         gateway.queries.settle(serial, reply, result.is_ok());
         if let Err(wrong) = result {
             QueryCounters::count(&gateway.queries.counters.failed);
-            return Err(Error::BadReply {
+            let error = Error::BadReply {
                 gateway: Arc::clone(&gateway.address.text),
                 command,
                 reason: wrong.to_string(),
-            });
+            };
+            gateway.queries.last_error.set(error.to_string());
+            return Err(error);
         }
     }
     Ok(())
@@ -153,21 +166,30 @@ fn see_commands(questions: &[Question<'_>], command: Command, patience: Patience
     }
     let deadline = Instant::now() + patience.reply;
     for (gateway, issued) in barriers {
-        if !gateway.link.wait_barrier(issued, deadline)? {
-            QueryCounters::count(&gateway.queries.counters.timed_out);
-            return Err(Error::TimedOut {
-                gateway: Arc::clone(&gateway.address.text),
-                command,
-                after: patience.reply,
-            });
-        }
+        let error = match gateway.link.wait_barrier(issued, deadline) {
+            Ok(true) => continue,
+            Ok(false) => {
+                QueryCounters::count(&gateway.queries.counters.timed_out);
+                let gateway = Arc::clone(&gateway.address.text);
+                Error::TimedOut { gateway, command, after: patience.reply }
+            }
+            Err(error) => error,
+        };
+        gateway.queries.last_error.set(error.to_string());
+        return Err(error);
     }
     Ok(())
 }
 
 fn error(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
+    QueryCounters::count(&gateway.queries.counters.failed);
+    let error = error_of(gateway, command, fault, patience);
+    gateway.queries.last_error.set(error.to_string());
+    error
+}
+
+fn error_of(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
     let counters = &gateway.queries.counters;
-    counters.failed.fetch_add(1, Ordering::Relaxed);
     let max = gateway.queries.max_reply;
     let gateway = Arc::clone(&gateway.address.text);
     match fault {

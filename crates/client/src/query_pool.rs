@@ -3,12 +3,14 @@
 //! Replies have no request id, so a connection carries one question at a time, and one that did not get its answer
 //! is never used again: the late answer would be taken for that of the next question.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::address::GatewayAddress;
 use crate::fork::lock;
+use crate::last_error::LastError;
+use crate::latency::Latency;
 use crate::query_connection::{Fault, QueryConnection, Reply};
 use crate::secret::Secret;
 
@@ -22,7 +24,11 @@ pub(crate) struct QueryPool {
     pub(crate) auth: Vec<u8>,
     pub(crate) max_reply: usize,
     idle: Mutex<Vec<QueryConnection>>,
+    /// One reference for each open connection, and this one.
+    open: Arc<()>,
     pub(crate) counters: QueryCounters,
+    pub(crate) latency: Latency,
+    pub(crate) last_error: LastError,
 }
 
 /// What a pool has done so far.
@@ -43,8 +49,16 @@ impl QueryCounters {
 
 impl QueryPool {
     pub(crate) fn new(address: GatewayAddress, secret: &Secret, max_reply: usize) -> Self {
-        let (idle, counters) = (Mutex::default(), QueryCounters::default());
-        Self { address, auth: secret.auth_frame(), max_reply, idle, counters }
+        Self {
+            address,
+            auth: secret.auth_frame(),
+            max_reply,
+            idle: Mutex::default(),
+            open: Arc::default(),
+            counters: QueryCounters::default(),
+            latency: Latency::default(),
+            last_error: LastError::default(),
+        }
     }
 
     /// A connection that was used before, is young enough, and on which nothing has come since its last answer.
@@ -61,7 +75,7 @@ impl QueryPool {
     /// Starts a new connection.
     pub(crate) fn open(&self) -> Result<QueryConnection, Fault> {
         QueryCounters::count(&self.counters.opened);
-        QueryConnection::start(&self.address)
+        QueryConnection::start(&self.address, Arc::clone(&self.open))
     }
 
     /// Takes back a connection whose question was answered.
@@ -83,6 +97,11 @@ impl QueryPool {
         } else {
             drop(idle.remove(place));
         }
+    }
+
+    /// How many connections there are: those that wait for a question, and those that carry one.
+    pub(crate) fn open_now(&self) -> usize {
+        Arc::strong_count(&self.open) - 1
     }
 
     /// How many connections wait for a question.
