@@ -28,6 +28,8 @@ impl Log {
     /// Leaves a line: `<subject> <event>: <reason>`. The subject is a gateway or register (`tcp://ip:port`) or the name of a
     /// setting, without spaces; the event is a few words.
     pub(crate) fn event(&self, subject: impl fmt::Display, event: &str, reason: impl fmt::Display) {
+        // Names of gateways come from a register: one with a space in it must not read as an event.
+        let subject = subject.to_string().replace(char::is_whitespace, "_");
         let mut lines = lock(&self.lines);
         if lines.kept.len() < KEPT {
             lines.kept.push_back(format!("{subject} {event}: {reason}"));
@@ -62,6 +64,13 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_spaces_is_one_word() {
+        let log = Log::default();
+        log.event("tcp://no name:1 lost: forged\n:2", "left out", "it has no address");
+        assert_eq!(log.take(), ["tcp://no_name:1_lost:_forged_:2 left out: it has no address"]);
+    }
 
     #[test]
     fn counts_what_it_does_not_keep() {

@@ -30,7 +30,13 @@ pub const MAX_REPLY: usize = 1 << 20;
 /// The state of this process, which all tests of a file may share: each has clusters of its own.
 pub fn process() -> &'static Process {
     let address_map = AddressMap::parse("10.77.0.1=127.0.0.1").unwrap();
-    Process::current(|| Settings { send_buffer: SEND_BUFFER, max_reply: MAX_REPLY, address_map, ..Settings::default() }).unwrap()
+    Process::current(|| Settings {
+        send_buffer: SEND_BUFFER,
+        max_reply: MAX_REPLY,
+        address_map,
+        ..Settings::default()
+    })
+    .unwrap()
 }
 
 /// A cluster in worker mode, of these gateways.
