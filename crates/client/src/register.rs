@@ -154,7 +154,11 @@ impl Register {
         state.targets = targets;
         if state.targets.iter().all(Option::is_none) {
             let reason = errors.into_iter().flatten().next_back().map(|error| reason(&error));
-            return Err(self.unreachable(self.registers.len().saturating_sub(1), reason.unwrap_or_default()));
+            let last = self.registers.len().saturating_sub(1);
+            let error = self.unreachable(last, reason.unwrap_or_default());
+            self.last_error.set(error.to_string());
+            state.error = Some(error.clone());
+            return Err(error);
         }
         let mut wanted = 0;
         if fresh && state.started {
@@ -201,9 +205,9 @@ impl Register {
         RegisterStatus {
             registers: self.registers.clone(),
             state: match &*state {
-                State { started: false, .. } => RegisterState::Unused,
                 State { online: true, .. } => RegisterState::Online,
                 State { error: Some(_), .. } => RegisterState::Failed,
+                State { started: false, .. } => RegisterState::Unused,
                 _ => RegisterState::Connecting,
             },
             connected: state.connected.and_then(|index| self.registers.get(index).cloned()),

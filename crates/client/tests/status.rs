@@ -158,6 +158,14 @@ fn the_state_of_a_subscription_is_told() {
 }
 
 #[test]
+fn a_register_without_an_address_has_failed() {
+    let cluster = client("no address", "", &["no port"]);
+    let error = cluster.discover(false, PATIENT).unwrap_err();
+    let register = cluster.status().register.unwrap();
+    assert_eq!((register.state, register.last_error), (RegisterState::Failed, Some(error.to_string())));
+}
+
+#[test]
 fn a_register_that_says_nothing_yet_is_being_connected() {
     let peer = Peer::listen();
     let cluster = client("silent", "", &[&peer.address]);
