@@ -34,8 +34,11 @@ final class LogFormatTest extends LifeCycleTestCase
         // On the list, and not there: what is sent to it is left over in the end.
         $this->cluster->gateway('stop_gateway', 1);
         $this->cluster->gateway('add_address', 1);
-        $this->awaitLine($script, "tcp://{$this->cluster->internal(1)} lost: ");
+        Clock::waitUntil(function () use ($script): bool {
+            return $this->order($script, 'status')['clusters'][0]['register']['lists'] >= 3;
+        }, 'for it to be gone and back');
         $this->order($script, 'send');
+        $this->awaitLine($script, "tcp://{$this->cluster->internal(1)} lost: Connection refused");
         $this->order($script, 'dead register');
         $script->writeLine('');
         self::assertSame(0, $script->wait());
