@@ -117,10 +117,14 @@ final class TopTest extends LifeCycleTestCase
 
     public function testAProcessThatIsSilentIsSaidToBe(): void
     {
-        $this->put(getmypid(), ['time' => microtime(true) - 30]);
+        if (!is_dir('/proc/1')) {
+            self::markTestSkipped('there is no /proc, so that a silent process cannot be told from a dead one');
+        }
+        // One that has certainly been there for longer than it is silent.
+        $this->put(1, ['time' => microtime(true) - 30]);
         [$code, $output] = $this->top(['--once', $this->directory()]);
         self::assertSame(0, $code);
-        self::assertMatchesRegularExpression('~^pid ' . getmypid() . ', .*, SILENT for 3\d s$~m', $output);
+        self::assertMatchesRegularExpression('~^pid 1, .*, SILENT for 3\d s$~m', $output);
     }
 
     public function testOtherFilesAreNamedWithTheReasonAndLeftAlone(): void
