@@ -25,7 +25,7 @@ BUILD_ENV = env -u PHP -u PHP_CONFIG \
 	$(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG="$$(command -v $(PHP_CONFIG))")
 SETUP = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" CARGO="$(CARGO)" scripts/setup.sh
 INSTALL = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" DESTDIR="$(DESTDIR)" scripts/install.sh
-PHP_FILES = find benches board examples php-tests soak stubs -name '*.php'
+PHP_FILES = find bin benches board examples php-tests soak stubs '(' -name '*.php' -o -path bin/gatewayworker-top ')'
 CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 

@@ -40,7 +40,10 @@ final class InstallTest extends GatewayTestCase
         $this->make('install');
         $library = $this->scratch . PHP_EXTENSION_DIR . '/gatewayworker.so';
         self::assertFileEquals(Implementation::sharedObject(), $library);
-        self::assertSame([], array_diff($this->files(), [$library], $this->iniFiles()), 'nothing else is installed');
+        $top = $this->scratch . PHP_BINDIR . '/gatewayworker-top';
+        self::assertFileEquals(Implementation::root() . '/bin/gatewayworker-top', $top);
+        self::assertTrue(is_executable($top));
+        self::assertSame([], array_diff($this->files(), [$library, $top], $this->iniFiles()), 'nothing else is installed');
         self::assertNotSame([], $this->iniFiles());
         foreach ($this->iniFiles() as $file) {
             self::assertLoads(dirname($library), dirname($file));

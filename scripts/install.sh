@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the extension for a PHP, and takes it away again: `install.sh install FILE`, `install.sh uninstall`.
 #
-# The file goes into PHP's folder of extensions, and an ini file that loads it to where each SAPI of that PHP finds it: in
+# The file goes into PHP's folder of extensions, gatewayworker-top beside the programs of that PHP, and an ini file that loads it to where each SAPI of that PHP finds it: in
 # the layout of Debian and Ubuntu next to the other modules, with a link for each SAPI; elsewhere into the folder that PHP
 # scans for ini files, which all SAPIs share. PHP and PHP_CONFIG name the programs to use instead of those in PATH. DESTDIR
 # is put before all paths, to make a package: the system itself is then only looked at.
@@ -13,6 +13,8 @@ PHP_CONFIG=${PHP_CONFIG:-php-config}
 DESTDIR=${DESTDIR:-}
 # How Debian orders ini files; nothing has to be loaded before this one.
 PRIORITY=20
+# Next to the folder of this script.
+TOP=$(dirname "$0")/../bin/gatewayworker-top
 
 fail() {
     printf 'install: %s\n' "$@" >&2
@@ -41,10 +43,11 @@ extension=gatewayworker
 END
 }
 
-# What of the folders and ini files there is: extensions, scanned, and for the layout of Debian base and mods.
+# What of the folders and ini files there is: extensions, programs, scanned, and for the layout of Debian base and mods.
 look() {
     has "$PHP" || fail "$PHP was not found: name PHP for the command line in PHP."
     extensions=$("$PHP" -n -r 'echo PHP_EXTENSION_DIR;')
+    programs=$("$PHP" -n -r 'echo PHP_BINDIR;')
     scanned=$("$PHP" -n -r 'echo PHP_CONFIG_FILE_SCAN_DIR;')
     single=$("$PHP" -n -r 'echo PHP_CONFIG_FILE_PATH;')
     if has "$PHP_CONFIG" && [ "$("$PHP_CONFIG" --extension-dir)" != "$extensions" ]; then
@@ -82,10 +85,10 @@ loaded_elsewhere() {
     return 1
 }
 
-# put FILE PLACE: beside it first, then over it: PHP processes that have the old file mapped go on with it.
+# put FILE PLACE MODE: beside it first, then over it: PHP processes that have the old file mapped go on with it.
 put() {
     mkdir -p "$DESTDIR${2%/*}" || fail "$DESTDIR${2%/*} cannot be made (sudo?)."
-    { cp "$1" "$DESTDIR$2.new" && chmod 644 "$DESTDIR$2.new" && mv -f "$DESTDIR$2.new" "$DESTDIR$2"; } \
+    { cp "$1" "$DESTDIR$2.new" && chmod "$3" "$DESTDIR$2.new" && mv -f "$DESTDIR$2.new" "$DESTDIR$2"; } \
         || fail "$DESTDIR$2 cannot be written (sudo?)."
     say "installed $DESTDIR$2"
 }
@@ -121,7 +124,8 @@ install() {
     # Before anything is changed: a file that this PHP cannot load stays out.
     "$PHP" -n -d extension="$(realpath "$1")" -r 'exit((int) !extension_loaded("gatewayworker"));' \
         || fail "$PHP does not load $1: build it with the headers of that PHP (PHP and PHP_CONFIG name the pair)."
-    put "$1" "$library"
+    put "$1" "$library" 644
+    put "$TOP" "$programs/gatewayworker-top" 755
     if [ -z "$ini_file" ]; then
         say "this PHP scans no folder for ini files: add the line extension=gatewayworker to $single/php.ini"
         return
@@ -134,7 +138,7 @@ install() {
     else
         text=$(mktemp)
         ini >"$text"
-        put "$text" "$ini_file"
+        put "$text" "$ini_file" 644
         rm -f "$text"
         [ -z "$mods" ] || enable_module
     fi
@@ -191,6 +195,8 @@ uninstall() {
         fi
         prune "${ini_file%/*}"
     fi
+    remove "$programs/gatewayworker-top"
+    prune "$programs"
     remove "$library"
     prune "$extensions"
     if [ -z "$DESTDIR" ] && file=$(loaded_elsewhere); then

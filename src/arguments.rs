@@ -12,10 +12,13 @@ use crate::engine::{PhpString, Zv, globals, serializer};
 /// No more than this of a bad value is shown in the log.
 const SHOWN: usize = 64;
 
+/// What a method does with an argument that it cannot use.
+pub const REFUSED: &str = "refused";
+
 /// A complaint: the original prints it to the output; here it goes to the error log, and the answer stays the original's.
 #[cold]
-pub fn complain(call: &Call<'_>, what: &str) {
-    globals::log(&format!("{}(): {what}", call.name()));
+pub fn complain(call: &Call<'_>, event: &str, reason: &str) {
+    globals::log(&format!("{}()", call.name()), event, reason);
 }
 
 /// The client that an argument names: null and the current client's id mean the one in `Context`. `None`: it is no client
@@ -29,7 +32,7 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>, Failure
     if value.is_null() {
         let current = Context::of(call).and_then(|context| context.current());
         if current.is_none() {
-            complain(call, "there is no current client outside of a callback, pass a client id");
+            complain(call, REFUSED, "there is no current client outside of a callback, pass a client id");
         }
         return Ok(current);
     }
@@ -66,7 +69,11 @@ fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<Clie
             Err(Failure::Exception(format!("client_id {text} is invalid")))
         }
         Err(reason) => {
-            complain(call, &format!("client_id \"{}\" is invalid: {reason}", shown(text.as_bytes())));
+            complain(
+                call,
+                REFUSED,
+                &format!("client_id \"{}\" is invalid: {reason}", shown(text.as_bytes())),
+            );
             Ok(None)
         }
     }

@@ -58,7 +58,7 @@ pub unsafe fn enter(frame: *mut ExecuteData, returned: *mut Zval, method: Method
 pub fn tell_background_log() {
     if let Some(process) = Process::existing() {
         for line in process.log().take() {
-            globals::log(&line);
+            globals::log_line(&line);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What phpinfo() shows, and the sentences about what was left undone.
+//! What phpinfo() and `Gateway::status()` show, and the line about what was left undone.
 
 use std::time::Duration;
 
@@ -6,35 +6,26 @@ use ext_php_rs::ffi::display_ini_entries;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ModuleEntry;
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
-use gatewayworker_client::Process;
 use gatewayworker_client::runtime::Undelivered;
+use gatewayworker_client::status::{GatewayStatus, ProcessStatus, RegisterStatus};
 use serde_json::Value;
 
-use crate::engine::{ArrayBuilder, PhpString};
+use crate::engine::{ArrayBuilder, PhpString, globals};
 
 /// The section of phpinfo().
 pub fn show(module: *mut ModuleEntry) {
     info_table_start!();
     info_table_row!("gatewayworker", "GatewayWorker\\Lib\\Gateway, native");
-    info_table_row!("version", env!("CARGO_PKG_VERSION"));
-    info_table_row!("background", if Process::existing().is_some() { "running" } else { "not started" });
-    for cluster in Process::existing().map(Process::clusters).unwrap_or_default() {
-        let status = cluster.status();
-        if let Some(register) = &status.register {
-            let connected = register.connected.as_deref().unwrap_or("not connected");
-            info_table_row!(row(&format!("register {}", register.registers.join(", "))), row(connected));
+    let status = ProcessStatus::now();
+    info_table_row!("version", status.version);
+    info_table_row!("background", if status.threads > 0 { "running" } else { "not started" });
+    info_table_row!("process", format!("pid {}, threads of this extension: {}", status.pid, status.threads));
+    for cluster in &status.clusters {
+        if let Some(register) = &cluster.register {
+            show_register(register);
         }
-        for gateway in &status.gateways {
-            let text = format!(
-                "{:?}, {} accepted, {} written, {} queued, {} dropped, {} questions",
-                gateway.link,
-                gateway.commands.accepted,
-                gateway.commands.written,
-                gateway.commands.queued,
-                gateway.commands.dropped,
-                gateway.queries
-            );
-            info_table_row!(row(&format!("gateway {}", gateway.address)), row(&text));
+        for gateway in &cluster.gateways {
+            show_gateway(gateway);
         }
     }
     info_table_end!();
@@ -42,32 +33,70 @@ pub fn show(module: *mut ModuleEntry) {
     unsafe { display_ini_entries(module) };
 }
 
+fn show_register(register: &RegisterStatus) {
+    let names = register.registers.join(", ");
+    let connected = register.connected.as_deref().unwrap_or("not connected");
+    info_table_row!(row(&format!("register {names}")), row(connected));
+    let age = register.list_age.map_or_else(String::new, |age| format!(", the last one {age:.1} s ago"));
+    let list = format!("{}, {} lists{age}", register.state, register.lists);
+    info_table_row!(row(&format!("list of register {names}")), row(&list));
+    show_error(&format!("list of register {names}"), &register.last_error, register.last_error_age);
+}
+
+fn show_gateway(gateway: &GatewayStatus) {
+    let GatewayStatus { address, commands, .. } = gateway;
+    let text = format!(
+        "{}, {} accepted, {} written, {} queued ({} bytes), {} dropped, {} refused, {} reconnects",
+        gateway.link,
+        commands.accepted,
+        commands.written,
+        commands.queued,
+        commands.queued_bytes,
+        commands.dropped,
+        commands.refused,
+        gateway.reconnects
+    );
+    info_table_row!(row(&format!("gateway {address}")), row(&text));
+    show_error(&format!("gateway {address}"), &gateway.last_error, gateway.last_error_age);
+    let latency = match (gateway.latency_p50, gateway.latency_p99) {
+        (Some(p50), Some(p99)) => format!(", latency p50 {p50} us, p99 {p99} us"),
+        _ => String::new(),
+    };
+    let text = format!(
+        "{} asked, {} failed, {} timed out{latency}, {} connections open, {} idle",
+        gateway.queries,
+        gateway.queries_failed,
+        gateway.queries_timed_out,
+        gateway.queries_open,
+        gateway.queries_idle
+    );
+    info_table_row!(row(&format!("questions to {address}")), row(&text));
+    show_error(&format!("questions to {address}"), &gateway.query_error, gateway.query_error_age);
+}
+
+fn show_error(of: &str, error: &Option<String>, age: Option<f64>) {
+    if let (Some(error), Some(age)) = (error, age) {
+        info_table_row!(row(&format!("{of}, last error")), row(&format!("{error} ({age:.1} s ago)")));
+    }
+}
+
 /// A text that came from outside, as the engine's C strings can hold it.
 fn row(text: &str) -> String {
     text.replace('\0', "\\0")
 }
 
-/// The line about frames that could not be delivered before the process ended.
-pub fn undelivered(left: &Undelivered, waited: Duration) -> String {
+/// The line in the log about frames that could not be delivered before the process ended.
+pub fn log_undelivered(left: &Undelivered, waited: Duration) {
     let Undelivered { gateway, frames, reason } = left;
     let reason = if reason.is_empty() { "it takes frames too slowly" } else { reason };
-    format!(
-        "tcp://{gateway} undelivered: {frames} frames were still queued after {waited:?} (gatewayworker.flush_timeout): {reason}"
-    )
+    let reason =
+        format!("{frames} frames were still queued after {waited:?} (gatewayworker.flush_timeout): {reason}");
+    globals::log(&format!("tcp://{gateway}"), "undelivered", &reason);
 }
 
 /// What `Gateway::status()` answers.
 pub fn status_array() -> Zval {
-    let process = Process::existing();
-    let clusters: Vec<_> =
-        process.map(Process::clusters).unwrap_or_default().iter().map(|c| c.status()).collect();
-    let status = serde_json::json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "threads": i32::from(process.is_some()),
-        "clusters": clusters,
-    });
-    to_zval(&status)
+    to_zval(&serde_json::to_value(ProcessStatus::now()).expect("it has nothing that JSON cannot hold"))
 }
 
 fn to_zval(value: &Value) -> Zval {

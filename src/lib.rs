@@ -47,10 +47,10 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
         let end = Process::shutdown(flush);
         engine::globals::prepare_log_at_end();
         for line in end.log {
-            engine::globals::log(&line);
+            engine::globals::log_line(&line);
         }
         for left in end.undelivered {
-            engine::globals::log(&info::undelivered(&left, flush));
+            info::log_undelivered(&left, flush);
         }
         settings::unregister(module);
     })

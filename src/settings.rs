@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int, c_void};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ext_php_rs::ffi::{
@@ -23,6 +24,7 @@ struct Values {
     register_address: String,
     secret_key: String,
     address_map: AddressMap,
+    status_path: Option<PathBuf>,
 }
 
 thread_local! {
@@ -38,6 +40,7 @@ thread_local! {
             register_address: String::new(),
             secret_key: String::new(),
             address_map: AddressMap::EMPTY,
+            status_path: None,
         })
     };
 }
@@ -56,7 +59,7 @@ struct Setting {
     set: fn(&mut Values, &str) -> Result<(), &'static str>,
 }
 
-static SETTINGS: [Setting; 10] = [
+static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.enable",
         default: c"1",
@@ -151,6 +154,20 @@ static SETTINGS: [Setting; 10] = [
             Ok(())
         },
     },
+    Setting {
+        name: c"gatewayworker.status_path",
+        default: c"",
+        changeable: false,
+        set: |values, text| {
+            values.status_path = match text {
+                "" => None,
+                // A process may change its working directory at any time.
+                text if text.starts_with('/') => Some(PathBuf::from(text)),
+                _ => return Err("the absolute path of a directory is due"),
+            };
+            Ok(())
+        },
+    },
 ];
 
 fn flag(text: &str) -> Result<bool, &'static str> {
@@ -210,7 +227,7 @@ unsafe extern "C" fn modified(
         Ok(Ok(())) => 0,
         Ok(Err(due)) => {
             // Not the value: it may be a secret that was put into the wrong line.
-            crate::engine::globals::log(&format!("{} is not set: {due}", setting.name.to_string_lossy()));
+            crate::engine::globals::log(&setting.name.to_string_lossy(), "is not set", due);
             -1
         }
         Err(_) => -1,
@@ -305,5 +322,6 @@ pub fn core() -> Settings {
         send_buffer: values.send_buffer,
         max_reply: values.max_reply,
         address_map: values.address_map.clone(),
+        status_path: values.status_path.clone(),
     })
 }

@@ -963,7 +963,9 @@ class Gateway
     /**
      * Shows the state of this process: clusters, gateways, connections and counters. The secret key is not in it.
      * `accepted` is always `written + queued + dropped`; the others count as their names say, since the gateway was
-     * first used.
+     * first used. Ages are in seconds; `last_error` (of the link) and `query_error` stay when all is well again. Latencies
+     * are microseconds from a question to its answer, within 3.2 %, of the `latency_count` answers that were timed: in
+     * questions to several gateways those are not that came while another one was waited for.
      *
      * @return array{
      *     version: string,
@@ -975,10 +977,12 @@ class Gateway
      *         secret: bool,
      *         register: array{
      *             registers: list<string>,
+     *             state: 'unused'|'connecting'|'online'|'failed',
      *             connected: string|null,
      *             lists: int,
      *             list_age: float|null,
-     *             last_error: string|null
+     *             last_error: string|null,
+     *             last_error_age: float|null
      *         }|null,
      *         gateways: list<array{
      *             address: string,
@@ -999,7 +1003,16 @@ class Gateway
      *             queries: int,
      *             queries_failed: int,
      *             queries_timed_out: int,
-     *             queries_retried: int
+     *             queries_retried: int,
+     *             reconnects: int,
+     *             last_error: string|null,
+     *             last_error_age: float|null,
+     *             queries_open: int,
+     *             query_error: string|null,
+     *             query_error_age: float|null,
+     *             latency_count: int,
+     *             latency_p50: int|null,
+     *             latency_p99: int|null
      *         }>
      *     }>
      * }

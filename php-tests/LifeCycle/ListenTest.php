@@ -18,7 +18,10 @@ final class ListenTest extends LifeCycleTestCase
         }
         $this->startCluster(2, self::SECRET);
         $config = ['client' => $this->text(1)->clientId(), 'secret' => self::SECRET];
-        $report = $this->resultOf('listen', $config, ['gatewayworker.gateway_client' => '1']);
+        $report = $this->resultOf('listen', $config, [
+            'gatewayworker.gateway_client' => '1',
+            'gatewayworker.status_path' => $this->directory(),
+        ]);
         self::assertSame(['tcp'], $report['proof'], 'a listening socket is found where there is one');
         self::assertGreaterThanOrEqual(4, $report['sockets'], 'there are connections');
         self::assertSame([], $report['listening']);

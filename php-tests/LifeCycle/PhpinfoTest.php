@@ -90,7 +90,23 @@ final class PhpinfoTest extends LifeCycleTestCase
         }
         self::assertSame(['not connected'], $rows['register <b title="x">&amp;\' % %s']);
         self::assertCount(4, preg_grep('~^register ~', array_keys($rows)), 'a line for each register');
-        self::assertCount(10, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
+        self::assertMatchesRegularExpression(
+            '~^online, 1 lists, the last one \d+\.\d s ago$~',
+            $rows["list of register {$this->cluster->register()}"][0]
+        );
+        self::assertCount(4, preg_grep('~^list of register .*(?<!, last error)$~', array_keys($rows)), 'and for its list');
+        foreach ($this->cluster->internalAddresses() as $address) {
+            self::assertMatchesRegularExpression(
+                '~^1 asked, 0 failed, 0 timed out, (latency p50 \d+ us, p99 \d+ us, )?1 connections open, 1 idle$~',
+                $rows["questions to $address"][0]
+            );
+        }
+        self::assertMatchesRegularExpression('~^pid \d+, threads of this extension: 1$~', $rows['process'][0]);
+        self::assertMatchesRegularExpression(
+            '~^Can not connect to tcp://.* \(\d+\.\d s ago\)$~',
+            $rows['list of register <b title="x">&amp;\' % %s, last error'][0]
+        );
+        self::assertCount(11, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
     }
 
     /**

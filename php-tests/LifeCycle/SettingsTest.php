@@ -26,6 +26,7 @@ final class SettingsTest extends LifeCycleTestCase
         'register_address' => '127.0.0.1:1236',
         'secret_key' => '',
         'send_buffer' => '10240000',
+        'status_path' => '',
     ];
 
     /** Not for the eyes of anybody. */
@@ -58,6 +59,7 @@ final class SettingsTest extends LifeCycleTestCase
             ['register_address', 'elsewhere:1'],
             ['secret_key', 'x'],
             ['address_map', '10.0.0.1=127.0.0.1'],
+            ['status_path', '/tmp'],
         ]]);
         self::assertSame([
             ['5', '1.5'],
@@ -70,9 +72,10 @@ final class SettingsTest extends LifeCycleTestCase
             [false, '127.0.0.1:1236'],
             [false, ''],
             [false, ''],
+            [false, ''],
         ], $report['set']);
         self::assertSame(
-            ['5', '5', '0', '1', '0', '10240000', '256M', '127.0.0.1:1236', '', ''],
+            ['5', '5', '0', '1', '0', '10240000', '256M', '127.0.0.1:1236', '', '', ''],
             $report['restored'],
             'ini_restore'
         );
@@ -94,6 +97,7 @@ final class SettingsTest extends LifeCycleTestCase
                 'send_buffer' => ['much', '0', '-1', '', '9999999999', '5G', '1.5M', 'M'],
                 'max_reply' => ['much', '0', '-1', '', '9999999999', '5G', '1.5M', 'M'],
                 'register_address' => [''],
+                'status_path' => ['run/gatewayworker', '.'],
                 'address_map' => ['10.0.0.1', '10.0.0.1=', '=10.0.0.1', 'name=10.0.0.1', '10.0.0.1=10.0.0.2=10.0.0.3',
                     '10.0.0.1:x=10.0.0.2', '10.0.0.1=10.0.0.2:99999'],
             ] as $name => $values

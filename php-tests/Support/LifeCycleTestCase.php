@@ -38,7 +38,9 @@ abstract class LifeCycleTestCase extends ClusterTestCase
             $cluster->stop();
         }
         if ($this->directory !== null) {
-            array_map('unlink', (array) glob("{$this->directory}/*"));
+            foreach (array_diff((array) scandir($this->directory), ['.', '..']) as $name) {
+                unlink("{$this->directory}/$name");
+            }
             rmdir($this->directory);
         }
     }

@@ -9,9 +9,23 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 const NOTICE: i32 = 5;
 
 /// Writes a line to PHP's error log (the `error_log` setting, else the SAPI's: standard error for the CLI). Raises no
-/// warning and prints nothing to the output.
-pub fn log(line: &str) {
-    let text = format!("gatewayworker: {line}").replace('\0', "\\0");
+/// warning and prints nothing to the output. A line reads `<subject> <event>: <reason>`; the subject is what it is about, as
+/// one word: a gateway or register (`tcp://ip:port`), a setting, or a method.
+pub fn log(subject: &str, event: &str, reason: &str) {
+    log_line(&format!("{subject} {event}: {reason}"));
+}
+
+/// As [`log`], for a line that the core has made.
+pub fn log_line(line: &str) {
+    // Names and reasons may come from outside. They must not end the line, nor speak to a terminal.
+    let mut text = String::from("gatewayworker: ");
+    for char in line.chars() {
+        if char.is_control() {
+            text.extend(char.escape_default());
+        } else {
+            text.push(char);
+        }
+    }
     if let Ok(text) = CString::new(text) {
         // SAFETY: a live C string, which the engine copies.
         unsafe { php_log_err_with_severity(text.as_ptr(), NOTICE) };

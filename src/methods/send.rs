@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use gatewayworker_client::wire::ClientId;
 
-use crate::arguments::{self, Body, complain};
+use crate::arguments::{self, Body, REFUSED, complain};
 use crate::call::{Call, Failure, Family};
 use crate::context::Context;
 use crate::engine::Zv;
@@ -24,7 +24,7 @@ pub fn to_client(call: &mut Call<'_>) -> Result {
 pub fn to_current_client(call: &mut Call<'_>) -> Result {
     let client = Context::of(call).and_then(|context| context.current());
     if client.is_none() {
-        complain(call, "there is no current client outside of a callback");
+        complain(call, REFUSED, "there is no current client outside of a callback");
     }
     to(call, client, 0, Some(1))
 }
@@ -47,7 +47,7 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
     let only = call.arg_or_null(1);
     let any_excluded = call.arg_or_null(2).truthy();
     if only.truthy() && !only.is_array() {
-        complain(call, "$client_id_array is not an array");
+        complain(call, REFUSED, "$client_id_array is not an array");
         return Ok(());
     }
     if only.is_array() && !only.truthy() {

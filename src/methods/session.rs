@@ -86,13 +86,13 @@ pub fn all(call: &mut Call<'_>) -> Result {
 
 /// `getAllClientInfo($group = ''): array`: deprecated in the original too
 pub fn all_deprecated(call: &mut Call<'_>) -> Result {
-    complain(call, "deprecated, use getAllClientSessions()");
+    complain(call, "is deprecated", "use getAllClientSessions()");
     delegated(call).unwrap_or_else(|| all(call))
 }
 
 /// `getClientInfoByGroup($group): array`: deprecated in the original too
 pub fn of_group_deprecated(call: &mut Call<'_>) -> Result {
-    complain(call, "deprecated, use getClientSessionsByGroup()");
+    complain(call, "is deprecated", "use getClientSessionsByGroup()");
     delegated(call).unwrap_or_else(|| all(call))
 }
 
@@ -151,7 +151,11 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
         Ok(())
     })?;
     if broken > 0 {
-        complain(call, &format!("{broken} sessions are not serialized data and are given as false"));
+        complain(
+            call,
+            "left out",
+            &format!("{broken} sessions are not serialized data and are given as false"),
+        );
     }
     *call.answer = all.into_zval();
     Ok(())

@@ -4,10 +4,10 @@
 use gatewayworker_client::Process;
 use gatewayworker_client::wire::{ClientId, Command};
 
-use crate::arguments::{self, complain};
+use crate::arguments::{self, REFUSED, complain};
 use crate::call::{Call, Failure};
 use crate::engine::names::names;
-use crate::engine::{PhpString, Zv, globals};
+use crate::engine::{PhpString, Zv};
 use crate::info;
 use crate::target::{Target, seconds};
 
@@ -79,7 +79,7 @@ pub fn ungroup(call: &mut Call<'_>) -> Result {
 pub fn is_valid_group(call: &Call<'_>) -> bool {
     let valid = call.arg_or_null(0).truthy();
     if !valid {
-        complain(call, "the group is empty (null, '', 0, '0', false or [])");
+        complain(call, REFUSED, "the group is empty (null, '', 0, '0', false or [])");
     }
     valid
 }
@@ -107,7 +107,7 @@ pub fn flush(call: &mut Call<'_>) -> Result {
     let timeout = seconds(timeout);
     let left = Process::existing().map(|process| process.flush(timeout)).unwrap_or_default();
     for left in &left {
-        globals::log(&info::undelivered(left, timeout));
+        info::log_undelivered(left, timeout);
     }
     call.answer.set_bool(left.is_empty());
     Ok(())

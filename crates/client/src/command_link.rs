@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
@@ -14,6 +14,7 @@ use tokio::time::{interval_at, sleep, sleep_until, timeout};
 
 use crate::address::GatewayAddress;
 use crate::error::{Error, reason};
+use crate::last_error::LastError;
 use crate::runtime::Background;
 use crate::secret::Secret;
 use crate::send_queue::{BARRIER, Batch, Counters, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
@@ -63,7 +64,9 @@ pub(crate) struct CommandLink {
     tenure: Notify,
     /// Mirrors the queue's phase.
     online: AtomicBool,
-    was_online: AtomicBool,
+    /// How often the connection was made.
+    connects: AtomicU64,
+    last_error: LastError,
 }
 
 /// An attempt to connect, see [`CommandLink::prepare`].
@@ -87,7 +90,8 @@ impl CommandLink {
             nudge: Notify::new(),
             tenure: Notify::new(),
             online: AtomicBool::new(false),
-            was_online: AtomicBool::new(false),
+            connects: AtomicU64::new(0),
+            last_error: LastError::default(),
         })
     }
 
@@ -118,9 +122,19 @@ impl CommandLink {
         self.queue.trouble()
     }
 
+    /// How often the connection was made again after it had ended.
+    pub(crate) fn reconnects(&self) -> u64 {
+        self.connects.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// What went wrong last, and how many seconds ago.
+    pub(crate) fn last_error(&self) -> (Option<String>, Option<f64>) {
+        self.last_error.get()
+    }
+
     /// Whether it has ever been there.
     pub(crate) fn was_online(&self) -> bool {
-        self.was_online.load(Ordering::Relaxed)
+        self.connects.load(Ordering::Relaxed) > 0
     }
 
     /// Queues a frame; [`CommandLink::wake`] has to follow where `wake` becomes true.
@@ -281,21 +295,21 @@ impl CommandLink {
     pub(crate) fn refuse(&self) {
         if self.queue.refuse() {
             let limit = self.background.settings.send_buffer;
-            self.log(
-                "refuses frames",
-                &format!("its queue of {limit} bytes is full (gatewayworker.send_buffer)"),
-            );
+            let reason = format!("its queue of {limit} bytes is full (gatewayworker.send_buffer)");
+            self.log("refuses frames", &reason);
+            self.last_error.set(reason);
         }
     }
 
     /// A message to some clients did not go to those of this gateway.
     pub(crate) fn log_unreachable(&self) {
-        self.log("left out", &self.failure_reason());
+        let reason = self.failure_reason();
+        self.log("left out", if reason.is_empty() { "it is not connected" } else { &reason });
     }
 
     /// Leaves a line about this gateway in the log.
     pub(crate) fn log(&self, event: &str, reason: &str) {
-        self.background.log.line(format_args!("tcp://{} {event}: {reason}", self.address));
+        self.background.log.event(format_args!("tcp://{}", self.address), event, reason);
     }
 
     /// The life of the link; until the gateway has left the cluster and what waited for it is sent or given up.
@@ -330,7 +344,7 @@ impl CommandLink {
                     let since = Instant::now();
                     self.queue.online(Arc::clone(&stream));
                     self.online.store(true, Ordering::Relaxed);
-                    self.was_online.store(true, Ordering::Relaxed);
+                    self.connects.fetch_add(1, Ordering::Relaxed);
                     self.background.events.notify();
                     let mut replies = Replies::default();
                     let end = self.serve(&stream, batch, &mut replies, &mut drain).await;
@@ -342,6 +356,7 @@ impl CommandLink {
             let failure = Failure { reason: end.reason, rejected: end.rejected, at: Instant::now() };
             if !drain.is_over(&self.queue) {
                 pause.failed(self, &failure);
+                self.last_error.set(failure.reason.clone());
             }
             let long_away = pause.is_long_away();
             let pause = pause.next(&failure);
@@ -512,6 +527,18 @@ pub enum LinkState {
     Failed(String),
     /// The gateway has left the cluster.
     Retired,
+}
+
+impl std::fmt::Display for LinkState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unused => f.write_str("unused"),
+            Self::Connecting => f.write_str("connecting"),
+            Self::Online => f.write_str("online"),
+            Self::Failed(reason) => write!(f, "failed ({reason})"),
+            Self::Retired => f.write_str("retired"),
+        }
+    }
 }
 
 /// How a connection, or the attempt to make one, ended.

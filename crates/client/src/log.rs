@@ -25,11 +25,14 @@ struct Lines {
 }
 
 impl Log {
-    /// Leaves a line: `<gateway> <event>: <reason>`.
-    pub(crate) fn line(&self, line: impl fmt::Display) {
+    /// Leaves a line: `<subject> <event>: <reason>`. The subject is a gateway or register (`tcp://ip:port`) or the name of a
+    /// setting, without spaces; the event is a few words.
+    pub(crate) fn event(&self, subject: impl fmt::Display, event: &str, reason: impl fmt::Display) {
+        // Names of gateways come from a register: one with a space in it must not read as an event.
+        let subject = subject.to_string().replace(char::is_whitespace, "_");
         let mut lines = lock(&self.lines);
         if lines.kept.len() < KEPT {
-            lines.kept.push_back(line.to_string());
+            lines.kept.push_back(format!("{subject} {event}: {reason}"));
         } else {
             lines.dropped += 1;
         }
@@ -51,7 +54,7 @@ impl Log {
         self.waiting.store(false, Ordering::Release);
         let mut taken: Vec<String> = lines.kept.drain(..).collect();
         if lines.dropped > 0 {
-            taken.push(format!("{} more events were not kept", lines.dropped));
+            taken.push(format!("log full: {} more events were not kept", lines.dropped));
             lines.dropped = 0;
         }
         taken
@@ -63,15 +66,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_with_spaces_is_one_word() {
+        let log = Log::default();
+        log.event("tcp://no name:1 lost: forged\n:2", "left out", "it has no address");
+        assert_eq!(log.take(), ["tcp://no_name:1_lost:_forged_:2 left out: it has no address"]);
+    }
+
+    #[test]
     fn counts_what_it_does_not_keep() {
         let log = Log::default();
         assert!(log.take().is_empty());
         for n in 0..KEPT + 3 {
-            log.line(n);
+            log.event("tcp://127.0.0.1:1", "lost", n);
         }
         let lines = log.take();
         assert_eq!(lines.len(), KEPT + 1);
-        assert_eq!(lines[KEPT], "3 more events were not kept");
+        assert_eq!(lines[0], "tcp://127.0.0.1:1 lost: 0");
+        assert_eq!(lines[KEPT], "log full: 3 more events were not kept");
         assert!(log.take().is_empty());
     }
 }

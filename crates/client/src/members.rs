@@ -250,7 +250,7 @@ impl Members {
 
     fn look_up(&self, name: &str) -> Result<GatewayAddress, String> {
         GatewayAddress::resolve(name, &self.background.settings.address_map).map_err(|error| {
-            self.background.log.line(format_args!("tcp://{name} left out: {error}"));
+            self.background.log.event(format_args!("tcp://{name}"), "left out", &error);
             error.to_string()
         })
     }

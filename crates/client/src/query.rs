@@ -5,8 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
 
@@ -15,6 +14,10 @@ use crate::gateway::Gateway;
 use crate::query_connection::{Fault, QueryConnection};
 use crate::query_pool::QueryCounters;
 use crate::settings::{Absent, Patience};
+
+/// In a question to several gateways answers are read one after the other. Where one was read later than this and had not
+/// been waited for, nobody has seen how long it took: it may have come long before, while an earlier one was waited for.
+const UNSEEN_FROM: Duration = Duration::from_millis(1);
 
 /// A question to one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +70,9 @@ pub(crate) fn ask(
     }
     // A reply has its time from when the question was sent, which is now, give or take the sending itself; connecting
     // had its own.
-    let deadline = if opening { Instant::now() } else { start } + patience.reply;
+    let sent = if opening { Instant::now() } else { start };
+    let deadline = sent + patience.reply;
+    let mut last = sent;
     let mut answered = Vec::with_capacity(asked.len());
     for mut question in asked {
         let Question { gateway, frame } = question.question;
@@ -88,6 +93,12 @@ pub(crate) fn ask(
                 continue;
             }
         };
+        let read_at = Instant::now();
+        let took = read_at - if question.reused { start } else { sent };
+        let waited = read_at - std::mem::replace(&mut last, read_at);
+        if took < UNSEEN_FROM || waited * 2 >= took {
+            gateway.queries.latency.record(took);
+        }
         let (serial, reply) = (connection.serial, connection.take_reply());
         gateway.queries.put(connection);
         answered.push((gateway, serial, reply));
@@ -100,11 +111,13 @@ pub(crate) fn ask(
         gateway.queries.settle(serial, reply, result.is_ok());
         if let Err(wrong) = result {
             QueryCounters::count(&gateway.queries.counters.failed);
-            return Err(Error::BadReply {
+            let error = Error::BadReply {
                 gateway: Arc::clone(&gateway.address.text),
                 command,
                 reason: wrong.to_string(),
-            });
+            };
+            gateway.queries.last_error.set(error.to_string());
+            return Err(error);
         }
     }
     Ok(())
@@ -166,15 +179,17 @@ fn see_commands(
     }
     let deadline = Instant::now() + patience.reply;
     for (gateway, issued) in barriers {
-        match gateway.link.wait_barrier(issued, deadline) {
-            Ok(true) => {}
+        let error = match gateway.link.wait_barrier(issued, deadline) {
+            Ok(true) => continue,
             Ok(false) => {
                 QueryCounters::count(&gateway.queries.counters.timed_out);
-                let (name, after) = (Arc::clone(&gateway.address.text), patience.reply);
-                missing.add(gateway, Error::TimedOut { gateway: name, command, after })?;
+                let gateway = Arc::clone(&gateway.address.text);
+                Error::TimedOut { gateway, command, after: patience.reply }
             }
-            Err(error) => missing.add(gateway, error)?,
-        }
+            Err(error) => error,
+        };
+        gateway.queries.last_error.set(error.to_string());
+        missing.add(gateway, error)?;
     }
     Ok(())
 }
@@ -238,8 +253,14 @@ impl Missing {
 }
 
 fn error(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
+    QueryCounters::count(&gateway.queries.counters.failed);
+    let error = error_of(gateway, command, fault, patience);
+    gateway.queries.last_error.set(error.to_string());
+    error
+}
+
+fn error_of(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
     let counters = &gateway.queries.counters;
-    counters.failed.fetch_add(1, Ordering::Relaxed);
     let max = gateway.queries.max_reply;
     let gateway = Arc::clone(&gateway.address.text);
     match fault {

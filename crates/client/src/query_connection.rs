@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -61,15 +62,17 @@ pub(crate) struct QueryConnection {
     recv_timeout: Duration,
     /// The reply: its length in 4 bytes, then the payload.
     buffer: Vec<u8>,
+    /// Held as long as the connection is open: the pool counts them.
+    _open: Arc<()>,
 }
 
 impl QueryConnection {
-    /// Starts to connect.
-    pub(crate) fn start(address: &GatewayAddress) -> Result<Self, Fault> {
+    /// Starts to connect. `open` is held until the connection is closed.
+    pub(crate) fn start(address: &GatewayAddress, open: Arc<()>) -> Result<Self, Fault> {
         let socket = Socket::connect(address.reach).map_err(Fault::Unreachable)?;
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let (since, recv_timeout) = (Instant::now(), Duration::ZERO);
-        Ok(Self { serial, socket, since, recv_timeout, buffer: Vec::new() })
+        Ok(Self { serial, socket, since, recv_timeout, buffer: Vec::new(), _open: open })
     }
 
     /// Whether it is to be used no more.

@@ -3,12 +3,14 @@
 //! Replies have no request id, so a connection carries one question at a time, and one that did not get its answer
 //! is never used again: the late answer would be taken for that of the next question.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::address::GatewayAddress;
 use crate::fork::lock;
+use crate::last_error::LastError;
+use crate::latency::Latency;
 use crate::query_connection::{Fault, QueryConnection, Reply};
 use crate::secret::Secret;
 
@@ -22,8 +24,12 @@ pub(crate) struct QueryPool {
     pub(crate) auth: Vec<u8>,
     pub(crate) max_reply: usize,
     idle: Mutex<Vec<QueryConnection>>,
+    /// One reference for each open connection, and this one.
+    open: Arc<()>,
     pub(crate) counters: QueryCounters,
     absent: AtomicBool,
+    pub(crate) latency: Latency,
+    pub(crate) last_error: LastError,
 }
 
 /// What a pool has done so far.
@@ -44,9 +50,17 @@ impl QueryCounters {
 
 impl QueryPool {
     pub(crate) fn new(address: GatewayAddress, secret: &Secret, max_reply: usize) -> Self {
-        let (idle, counters) = (Mutex::default(), QueryCounters::default());
-        let absent = AtomicBool::new(false);
-        Self { address, auth: secret.auth_frame(), max_reply, idle, counters, absent }
+        Self {
+            address,
+            auth: secret.auth_frame(),
+            max_reply,
+            idle: Mutex::default(),
+            open: Arc::default(),
+            counters: QueryCounters::default(),
+            latency: Latency::default(),
+            last_error: LastError::default(),
+            absent: AtomicBool::new(false),
+        }
     }
 
     /// Notes whether the gateway is absent from answers; whether it was so far.
@@ -70,7 +84,7 @@ impl QueryPool {
     /// Starts a new connection.
     pub(crate) fn open(&self) -> Result<QueryConnection, Fault> {
         QueryCounters::count(&self.counters.opened);
-        QueryConnection::start(&self.address)
+        QueryConnection::start(&self.address, Arc::clone(&self.open))
     }
 
     /// Takes back a connection whose question was answered.
@@ -92,6 +106,11 @@ impl QueryPool {
         } else {
             drop(idle.remove(place));
         }
+    }
+
+    /// How many connections there are: those that wait for a question, and those that carry one.
+    pub(crate) fn open_now(&self) -> usize {
+        Arc::strong_count(&self.open) - 1
     }
 
     /// How many connections wait for a question.

@@ -16,6 +16,7 @@ use tokio::time::{interval_at, sleep, timeout};
 use crate::address;
 use crate::error::{Error, reason};
 use crate::fork::lock;
+use crate::last_error::LastError;
 use crate::members::Members;
 use crate::runtime::Background;
 use crate::secret::Secret;
@@ -40,6 +41,7 @@ pub(crate) struct Register {
     members: Arc<Members>,
     background: Arc<Background>,
     state: Mutex<State>,
+    last_error: LastError,
     changed: Condvar,
     nudge: Notify,
 }
@@ -56,6 +58,8 @@ struct State {
     failed_rounds: u64,
     error: Option<Error>,
     connected: Option<usize>,
+    /// The one that is connected has sent its list.
+    online: bool,
     /// The list that the gateways were taken from last.
     followed: Vec<String>,
     /// The number of `refresh` calls, and the one that the current connection was made for.
@@ -68,14 +72,43 @@ struct State {
 pub struct RegisterStatus {
     /// The registers, in the order in which they are tried.
     pub registers: Vec<String>,
+    /// What the subscription is doing.
+    pub state: RegisterState,
     /// The one that is connected.
     pub connected: Option<String>,
     /// How many lists have come.
     pub lists: u64,
     /// How old the last one is, in seconds.
     pub list_age: Option<f64>,
-    /// What went wrong last.
+    /// What went wrong last, also where all is well since.
     pub last_error: Option<String>,
+    /// How long ago that was, in seconds.
+    pub last_error_age: Option<f64>,
+}
+
+/// What a subscription is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegisterState {
+    /// Nobody has needed it yet.
+    Unused,
+    /// Being connected, or waiting for the list.
+    Connecting,
+    /// Connected, and the list has come.
+    Online,
+    /// No register could be reached, or the connection was lost. It is tried again; the last list is kept.
+    Failed,
+}
+
+impl std::fmt::Display for RegisterState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unused => "unused",
+            Self::Connecting => "connecting",
+            Self::Online => "online",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 impl std::fmt::Debug for Background {
@@ -92,7 +125,8 @@ impl Register {
         background: Arc<Background>,
     ) -> Arc<Self> {
         let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
-        Arc::new(Self { registers, secret, members, background, state, changed, nudge })
+        let last_error = LastError::default();
+        Arc::new(Self { registers, secret, members, background, state, last_error, changed, nudge })
     }
 
     /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
@@ -120,7 +154,11 @@ impl Register {
         state.targets = targets;
         if state.targets.iter().all(Option::is_none) {
             let reason = errors.into_iter().flatten().next_back().map(|error| reason(&error));
-            return Err(self.unreachable(self.registers.len().saturating_sub(1), reason.unwrap_or_default()));
+            let last = self.registers.len().saturating_sub(1);
+            let error = self.unreachable(last, reason.unwrap_or_default());
+            self.last_error.set(error.to_string());
+            state.error = Some(error.clone());
+            return Err(error);
         }
         let mut wanted = 0;
         if fresh && state.started {
@@ -162,13 +200,21 @@ impl Register {
     }
 
     pub(crate) fn status(&self) -> RegisterStatus {
+        let (last_error, last_error_age) = self.last_error.get();
         let state = lock(&self.state);
         RegisterStatus {
             registers: self.registers.clone(),
+            state: match &*state {
+                State { online: true, .. } => RegisterState::Online,
+                State { error: Some(_), .. } => RegisterState::Failed,
+                State { started: false, .. } => RegisterState::Unused,
+                _ => RegisterState::Connecting,
+            },
             connected: state.connected.and_then(|index| self.registers.get(index).cloned()),
             lists: state.lists,
             list_age: state.list_at.map(|at| at.elapsed().as_secs_f64()),
-            last_error: state.error.as_ref().map(ToString::to_string),
+            last_error,
+            last_error_age,
         }
     }
 
@@ -194,6 +240,7 @@ impl Register {
                 let error = self.subscribe(index, target).await;
                 let mut state = lock(&self.state);
                 state.connected = None;
+                state.online = false;
                 listed = state.lists > lists;
                 let refreshed = state.wanted > state.serving;
                 drop(state);
@@ -201,18 +248,20 @@ impl Register {
                     break;
                 }
                 if logged.as_ref() != Some(&error.to_string()) {
-                    self.background.log.line(format_args!(
-                        "tcp://{} register lost: {}{}",
-                        self.name(index),
-                        // The name stands there already.
-                        match &error {
-                            Error::RegisterUnreachable { reason, .. } => reason.clone(),
-                            other => other.to_string(),
-                        },
-                        if listed { "; the last list of gateways is kept" } else { "" }
-                    ));
+                    // The name stands there already.
+                    let reason = match &error {
+                        Error::RegisterUnreachable { reason, .. } => reason.clone(),
+                        other => other.to_string(),
+                    };
+                    let kept = if listed { "; the last list of gateways is kept" } else { "" };
+                    self.background.log.event(
+                        format_args!("tcp://{}", self.name(index)),
+                        "register lost",
+                        format_args!("{reason}{kept}"),
+                    );
                     logged = Some(error.to_string());
                 }
+                self.last_error.set(error.to_string());
                 lock(&self.state).error = Some(error);
                 if listed {
                     break;
@@ -320,6 +369,7 @@ impl Register {
         let mut state = lock(&self.state);
         state.lists += 1;
         state.list_at = Some(Instant::now());
+        state.online = true;
         state.error = None;
         drop(state);
         self.changed.notify_all();

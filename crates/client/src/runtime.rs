@@ -19,6 +19,7 @@ use crate::command_link::CommandLink;
 use crate::error::Error;
 use crate::fork::{self, lock};
 use crate::log::Log;
+use crate::publish;
 use crate::settings::{Patience, Settings};
 
 /// Enough for the deepest of our futures, and little enough not to show in a process's memory.
@@ -128,6 +129,9 @@ impl Process {
             thread: Mutex::new(Some(thread)),
         }));
         CURRENT.store(process, Ordering::Release);
+        if let Some(directory) = process.background.settings.status_path.clone() {
+            process.background.handle.spawn(publish::run(process, directory));
+        }
         Ok(process)
     }
 
@@ -189,6 +193,9 @@ impl Process {
         if let Some(thread) = lock(&process.thread).take() {
             // A panic of the thread has been reported where it happened; there is nobody left to tell.
             let _ = thread.join();
+        }
+        if let Some(directory) = &process.background.settings.status_path {
+            publish::remove(directory);
         }
         Shutdown { undelivered, log: process.log().take() }
     }

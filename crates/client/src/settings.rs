@@ -1,5 +1,6 @@
 //! Limits and times of the whole process.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::AddressMap;
@@ -13,11 +14,18 @@ pub struct Settings {
     pub max_reply: usize,
     /// Advertised → reachable addresses.
     pub address_map: AddressMap,
+    /// The directory in which this process publishes its status, if it does: see [`crate::status`].
+    pub status_path: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { send_buffer: 10_240_000, max_reply: 256 << 20, address_map: AddressMap::default() }
+        Self {
+            send_buffer: 10_240_000,
+            max_reply: 256 << 20,
+            address_map: AddressMap::default(),
+            status_path: None,
+        }
     }
 }
 

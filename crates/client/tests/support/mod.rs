@@ -32,7 +32,13 @@ pub const MAX_REPLY: usize = 1 << 20;
 /// The state of this process, which all tests of a file may share: each has clusters of its own.
 pub fn process() -> &'static Process {
     let address_map = AddressMap::parse("10.77.0.1=127.0.0.1").unwrap();
-    Process::current(|| Settings { send_buffer: SEND_BUFFER, max_reply: MAX_REPLY, address_map }).unwrap()
+    Process::current(|| Settings {
+        send_buffer: SEND_BUFFER,
+        max_reply: MAX_REPLY,
+        address_map,
+        ..Settings::default()
+    })
+    .unwrap()
 }
 
 /// A cluster in worker mode, of these gateways.
@@ -115,12 +121,26 @@ pub fn listed(cluster: &Cluster) -> Vec<String> {
     cluster.status().gateways.into_iter().map(|gateway| gateway.address).collect()
 }
 
+/// Whether a line of the log has the one format that there is: a subject of one word, an event of a few, a reason.
+fn is_log_line(line: &str) -> bool {
+    let Some((subject, rest)) = line.split_once(' ') else { return false };
+    let Some((event, reason)) = rest.split_once(": ") else { return false };
+    let is_event =
+        event.split(' ').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()));
+    let subjects = ["tcp://", "gatewayworker.", "log"];
+    is_event && subjects.iter().any(|start| subject.starts_with(start)) && !reason.trim().is_empty()
+}
+
 /// The lines of the log so far that contain this. Each test asks for those of its own addresses: there is one log for all
 /// tests of a file.
 pub fn log_lines(of: &str) -> Vec<String> {
     static TAKEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    taken.extend(process().log().take());
+    let new = process().log().take();
+    for line in &new {
+        assert!(is_log_line(line), "`<subject> <event>: <reason>` is due, not {line:?}");
+    }
+    taken.extend(new);
     taken.iter().filter(|line| line.contains(of)).cloned().collect()
 }
 

@@ -1,0 +1,26 @@
+//! What went wrong last, and when: kept when all is well again, for whoever looks at it later.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::fork::lock;
+
+/// The last error of something; none at first.
+#[derive(Debug, Default)]
+pub(crate) struct LastError(Mutex<Option<(String, Instant)>>);
+
+impl LastError {
+    /// It has happened now.
+    #[cold]
+    pub(crate) fn set(&self, text: String) {
+        *lock(&self.0) = Some((text, Instant::now()));
+    }
+
+    /// The error, and how many seconds ago it was.
+    pub(crate) fn get(&self) -> (Option<String>, Option<f64>) {
+        match &*lock(&self.0) {
+            Some((text, at)) => (Some(text.clone()), Some(at.elapsed().as_secs_f64())),
+            None => (None, None),
+        }
+    }
+}
