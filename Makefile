@@ -30,7 +30,7 @@ CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean setup-build \
+.PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak endurance valgrind asan clean setup-build \
 	setup-test setup-browser compile test-rust test-php test-board test-php84 audit
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
@@ -128,6 +128,11 @@ soak: build ## call at random from 8 processes while faults are injected, then c
 	$(SECTION) "soak"
 	$(CARGO) build --locked --release -p gatewayworker-soak
 	$(PHP) soak/run.php --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED))
+
+endurance: build ## call each method CALLS=1000000 times and fork FORKS=1000 processes, then look for what has grown
+	$(SECTION) "endurance"
+	@$(PHP) soak/endurance/run.php --calls=$(or $(CALLS),1000000) --forks=$(or $(FORKS),1000) --json=$(CARGO_TARGET_DIR)/endurance.json
+	@echo "The figures are in $(CARGO_TARGET_DIR)/endurance.json"
 
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"
