@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use ext_php_rs::ffi::display_ini_entries;
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ModuleEntry;
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 use gatewayworker_client::Process;
 use gatewayworker_client::runtime::Undelivered;
@@ -13,7 +11,7 @@ use serde_json::Value;
 use crate::engine::{ArrayBuilder, PhpString};
 
 /// The section of phpinfo().
-pub fn show(module: *mut ModuleEntry) {
+pub fn show() {
     info_table_start!();
     info_table_row!("gatewayworker", "GatewayWorker\\Lib\\Gateway, native");
     info_table_row!("version", env!("CARGO_PKG_VERSION"));
@@ -38,8 +36,6 @@ pub fn show(module: *mut ModuleEntry) {
         }
     }
     info_table_end!();
-    // SAFETY: the engine passed this entry to our info function.
-    unsafe { display_ini_entries(module) };
 }
 
 /// A text that came from outside, as the engine's C strings can hold it.

@@ -3,6 +3,8 @@
 //! It is found again by [`Process::current`], whose static pointer is compared with the fork generation: a child
 //! leaks its parent's process state and starts its own.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
