@@ -129,6 +129,18 @@ soak: build ## call at random from 8 processes while faults are injected, then c
 	$(CARGO) build --locked --release -p gatewayworker-soak
 	$(PHP) soak/run.php --minutes=$(or $(MINUTES),30) $(if $(SEED),--seed=$(SEED))
 
+valgrind: ## run the PHP tests under valgrind, with every PHP that they start: no wrong access, no leak (PHPUNIT_FLAGS)
+	@$(SETUP) valgrind
+	$(CARGO) build --locked --release -p gatewayworker-devgateway
+	$(SECTION) "valgrind"
+	$(BUILD_ENV) PHPUNIT="$(PHPUNIT)" CARGO="$(CARGO)" scripts/valgrind.sh $(PHPUNIT_FLAGS)
+
+asan: ## run the PHP and the Rust tests under AddressSanitizer, the Rust tests under ThreadSanitizer too (PHPUNIT_FLAGS)
+	@$(SETUP) asan
+	$(CARGO) build --locked --release -p gatewayworker-devgateway
+	$(SECTION) "sanitizers"
+	$(BUILD_ENV) PHPUNIT="$(PHPUNIT)" scripts/asan.sh $(PHPUNIT_FLAGS)
+
 endurance: build ## call each method CALLS=1000000 times and fork FORKS=1000 processes, then look for what has grown
 	$(SECTION) "endurance"
 	@$(PHP) soak/endurance/run.php --calls=$(or $(CALLS),1000000) --forks=$(or $(FORKS),1000) --json=$(CARGO_TARGET_DIR)/endurance.json

@@ -28,7 +28,8 @@ const STACK: usize = 512 << 10;
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 /// The state that was ended. It is never freed: other threads may still look at it. A pointer to it is kept for those who look
-/// for memory that nobody knows any more.
+/// for memory that nobody knows any more; without the attribute the compiler would see that it is never read.
+#[used]
 static ENDED: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 /// Held while a process state is made or ended.
 static STARTING: Mutex<()> = Mutex::new(());
