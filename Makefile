@@ -31,7 +31,8 @@ SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean \
-	setup-build setup-test setup-browser compile test-rust test-php test-board test-php84 audit fuzz
+	setup-build setup-test setup-browser compile test-rust test-php test-board test-php84 audit fuzz endurance valgrind \
+	asan
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -134,6 +135,23 @@ soak: build ## call at random from 8 processes while faults are injected, then c
 fuzz: ## run the fuzz targets with a nightly Rust, FUZZ_MINUTES=20 each; FUZZ_TARGET=reply for one of them
 	$(SECTION) "fuzz"
 	FUZZ_MINUTES=$(or $(FUZZ_MINUTES),20) scripts/fuzz.sh run $(FUZZ_TARGET)
+
+valgrind: ## run the PHP tests under valgrind, with every PHP that they start: no wrong access, no leak (PHPUNIT_FLAGS)
+	@$(SETUP) valgrind
+	$(CARGO) build --locked --release -p gatewayworker-devgateway
+	$(SECTION) "valgrind"
+	$(BUILD_ENV) PHPUNIT="$(PHPUNIT)" CARGO="$(CARGO)" scripts/valgrind.sh $(PHPUNIT_FLAGS)
+
+asan: ## run the PHP and the Rust tests under AddressSanitizer, the Rust tests under ThreadSanitizer too (PHPUNIT_FLAGS)
+	@$(SETUP) asan
+	$(CARGO) build --locked --release -p gatewayworker-devgateway
+	$(SECTION) "sanitizers"
+	$(BUILD_ENV) PHPUNIT="$(PHPUNIT)" scripts/asan.sh $(PHPUNIT_FLAGS)
+
+endurance: build ## call each method CALLS=1000000 times and fork FORKS=1000 processes, then look for what has grown
+	$(SECTION) "endurance"
+	@$(PHP) soak/endurance/run.php --calls=$(or $(CALLS),1000000) --forks=$(or $(FORKS),1000) --json=$(CARGO_TARGET_DIR)/endurance.json
+	@echo "The figures are in $(CARGO_TARGET_DIR)/endurance.json"
 
 test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 (needs root)
 	$(SECTION) "PHP 8.4"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds the extension with AddressSanitizer and runs the PHP tests with it that work in one process; then the Rust tests
-# of the wire format and of the client with AddressSanitizer, and with ThreadSanitizer where the sources of the standard
-# library are there (rustup +nightly component add rust-src).
+# Builds the extension with AddressSanitizer and runs the PHP tests with it: PHPUnit, and every PHP and php-fpm that the
+# tests start or fork. Then the Rust tests of the wire format and of the client with AddressSanitizer, and with ThreadSanitizer
+# where the sources of the standard library are there (rustup +nightly component add rust-src).
 #
 #   scripts/asan.sh [options of PHPUnit]
 #
-# Needs a nightly toolchain and the C compiler with its libasan. Ends with an error at the first report of a sanitizer.
+# Needs a nightly toolchain and the C compiler with its libasan. Ends with an error where a sanitizer finds a wrong access
+# anywhere, or memory that the extension has asked for and that nobody knows any more; not where PHP itself leaves some behind.
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
@@ -47,21 +48,30 @@ cc -shared -fPIC -O1 -o "$work/dlopen.so" "$work/dlopen.c"
 
 echo "==> the PHP tests"
 # The memory of a request comes from malloc(), so that the sanitizer sees it too. PCRE's compiled patterns are not code
-# that it knows. The tests about processes start other programs, which its library slows down beyond their patience; and a
-# test client that reads a message of many megabytes piece by piece copies them all with each piece.
-tests='/^GatewayWorker\\Tests\\\w+Test::(?!testAHuge)/'
+# that it knows.
+# shellcheck source=scripts/memory-tests.sh
+. scripts/memory-tests.sh
 export GATEWAYWORKER_SO="$target/address/$triple/debug/libgatewayworker.so"
 code=0
 env LD_PRELOAD="$work/dlopen.so $libasan" USE_ZEND_ALLOC=0 \
-    LSAN_OPTIONS="suppressions=$project/scripts/lsan.supp:print_suppressions=0" \
+    LSAN_OPTIONS="suppressions=$project/scripts/lsan.supp:print_suppressions=0:exitcode=0" \
     ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=1:fast_unwind_on_malloc=0:log_path=$work/report:log_exe_name=1" \
     "$php" -d pcre.jit=0 -d extension="$GATEWAYWORKER_SO" "$phpunit" \
-    --filter "$tests" "$@" || code=$?
-# gatewayd runs with the library as well, but is not built for it: what it says about itself means nothing.
+    --filter "$memory_tests" "$@" || code=$?
+# Other programs (gatewayd, shells) run with the library as well, but are not built for it: what it says about them means
+# nothing. Leaks stand in paragraphs; a frame of the extension is one in a Rust file.
 shopt -s nullglob
 reports=("$work"/report.php*)
-if [ ${#reports[@]} -gt 0 ]; then
-    cat "${reports[@]}" >&2
+ours=
+for report in "${reports[@]}"; do
+    if grep -q "ERROR: AddressSanitizer" "$report"; then
+        ours+=$(cat "$report")
+    else
+        ours+=$(awk -v RS= '/ leak of / && /\.rs:[0-9]/ { print $0 "\n" }' "$report")
+    fi
+done
+if [ -n "$ours" ]; then
+    echo "$ours" >&2
     fail "AddressSanitizer has found something (the tests themselves ended with $code)."
 fi
 [ "$code" -eq 0 ] || fail "the PHP tests ended with $code."

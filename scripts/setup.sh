@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure that everything is there for a job: `setup.sh build`, `setup.sh test` (what `build` needs, and more),
-# `setup.sh browser` (a Chromium for the test of the board, and nothing else).
+# `setup.sh valgrind` and `setup.sh asan` (what `test` needs, and more), `setup.sh browser` (a Chromium for the test of the
+# board, and nothing else).
 #
 # On Debian and Ubuntu it installs what is missing, through apt-get; elsewhere it says what to install. It says nothing
 # where all is there. PHP, PHP_CONFIG, PHPUNIT and CARGO name the programs to use instead of those in PATH.
@@ -9,8 +10,9 @@ set -eu
 
 job=${1:-test}
 case $job in
-    build | test | browser) ;;
-    *) echo "usage: $0 [build|test|browser]" >&2; exit 2 ;;
+    build | browser) tests=no ;;
+    test | valgrind | asan) tests=yes ;;
+    *) echo "usage: $0 [build|test|valgrind|asan|browser]" >&2; exit 2 ;;
 esac
 
 PHP=${PHP:-php}
@@ -44,6 +46,11 @@ check_rust() {
     if ! at_least "$version" "$RUST_NEEDED"; then
         fail "cargo $version is too old, $RUST_NEEDED or newer is needed: run 'rustup update stable'."
     fi
+    if [ "$job" = asan ]; then
+        # Options that have not come to the stable compiler.
+        "$CARGO" +nightly --version >/dev/null 2>&1 \
+            || fail "a nightly toolchain is missing: run 'rustup toolchain install nightly --component rust-src'."
+    fi
     if [ "$job" = test ]; then
         "$CARGO" fmt --version >/dev/null 2>&1 && "$CARGO" clippy --version >/dev/null 2>&1 \
             || fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'."
@@ -62,6 +69,11 @@ has_libclang() {
         fi
     done
     return 1
+}
+
+# The compiler says the whole path of a library that it has, and the mere name of one that it has not.
+has_libasan() {
+    has cc && [ -e "$(cc -print-file-name=libasan.so)" ]
 }
 
 has_php_extensions() {
@@ -127,7 +139,13 @@ look() {
     has clang || missing clang "clang"
     has_libclang || missing libclang-dev "libclang, to read the PHP headers (LIBCLANG_PATH may say where it is)"
     has make || missing make "make"
-    if [ "$job" = test ]; then
+    if [ "$job" = valgrind ]; then
+        has valgrind || missing valgrind "valgrind"
+    fi
+    if [ "$job" = asan ]; then
+        has_libasan || missing gcc "a C compiler with AddressSanitizer (libasan)"
+    fi
+    if [ "$tests" = yes ]; then
         has_phpunit || missing phpunit "PHPUnit 9.6, 10 or 11 (or vendor/bin/phpunit)"
         if has "$PHP"; then
             has_php_extensions dom xml xmlwriter || missing php-xml "the PHP extensions dom, xml and xmlwriter"

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Runs the PHP tests that work in one process under valgrind's memcheck, with the extension in the profile `profiling`.
-# Children (gatewayd, PHP) are not looked into.
+# Runs the PHP tests under valgrind's memcheck, with the extension in the profile `profiling`: PHPUnit, and every PHP and
+# php-fpm that the tests start or fork. Other programs (gatewayd, shells, the browser) are not looked into.
 #
 #   scripts/valgrind.sh [options of PHPUnit]
 #
-# Ends with an error where memcheck finds a wrong access, or memory that nobody knows any more. "Possibly lost" is not
-# asked for: that is what memcheck calls everything behind a hash table of Rust, which points into the middle of its memory.
+# Ends with an error where memcheck finds a wrong access anywhere, or memory that the extension has asked for and that nobody
+# knows any more. What PHP itself leaves behind, which a php-fpm that is killed does with all its tables, is not told of.
+# "Possibly lost" is not asked for: that is what memcheck calls everything behind a hash table of Rust, which points into the
+# middle of its memory.
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,7 +26,7 @@ command -v valgrind >/dev/null || fail "valgrind is not installed."
 [ -x "$GATEWAYD" ] || fail "gatewayd is not built; \`make valgrind\` does it."
 
 echo "==> the extension, with symbols"
-# Crate by crate: functions keep the names by which scripts/valgrind.supp tells where memory comes from.
+# Crate by crate: functions keep the names that scripts/valgrind.supp and the reports tell of.
 CARGO_PROFILE_PROFILING_LTO=off CARGO_PROFILE_PROFILING_CODEGEN_UNITS=16 \
     ${CARGO:-cargo} build --locked --quiet --profile profiling --target-dir "$target/memcheck" -p gatewayworker
 export GATEWAYWORKER_SO="$target/memcheck/profiling/libgatewayworker.so"
@@ -34,17 +36,28 @@ trap 'rm -rf "$work"' EXIT
 
 echo "==> the PHP tests, which take some minutes"
 # The memory of a request comes from malloc(), so that memcheck sees each piece of it. PCRE's compiled patterns read beyond
-# the end of strings on purpose. A test client that reads a message of many megabytes piece by piece copies them all with
-# each piece, which takes hours.
+# the end of strings on purpose.
+# shellcheck source=scripts/memory-tests.sh
+. scripts/memory-tests.sh
 code=0
-env USE_ZEND_ALLOC=0 valgrind --quiet --tool=memcheck --trace-children=no --num-callers=60 \
-    --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99 \
+env USE_ZEND_ALLOC=0 valgrind --quiet --tool=memcheck --num-callers=60 \
+    --trace-children=yes --trace-children-skip="$other_programs" \
+    --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
     --suppressions=scripts/valgrind.supp --log-file="$work/memcheck.%p" \
     "$php" -d pcre.jit=0 -d extension="$GATEWAYWORKER_SO" "$phpunit" \
-    --filter '/^GatewayWorker\\Tests\\\w+Test::(?!testAHuge)/' "$@" || code=$?
-cat "$work"/memcheck.* >&2
-if [ -n "$(cat "$work"/memcheck.*)" ] || [ "$code" -eq 99 ]; then
+    --filter "$memory_tests" "$@" || code=$?
+processes=$(find "$work" -name 'memcheck.*' | wc -l)
+[ "$processes" -gt 0 ] || fail "no process has run under memcheck."
+# The reports stand in paragraphs; a frame of the extension is one in a Rust file.
+ours=$(awk '
+    function tell() { if (report != "" && (report !~ /are definitely lost/ || report ~ /\.rs:[0-9]/)) print FILENAME "\n" report }
+    FNR == 1 { tell(); report = "" }
+    { line = $0; sub(/^==[0-9]+== ?/, "", line); if (line == "") { tell(); report = "" } else report = report line "\n" }
+    END { tell() }
+' "$work"/memcheck.*)
+if [ -n "$ours" ]; then
+    echo "$ours" >&2
     fail "memcheck has found something (the tests themselves ended with $code)."
 fi
 [ "$code" -eq 0 ] || fail "the PHP tests ended with $code."
-echo "==> memcheck has found nothing"
+echo "==> memcheck has found nothing in $processes processes"

@@ -3,6 +3,8 @@
 //! `ext-php-rs`'s own class attributes are not used: they declare return types (which makes a subclass that overrides a
 //! method a fatal error), add a constructor, and cannot give an untyped parameter the default `false`.
 
+#![allow(unsafe_code)]
+
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::zeroed;
 use std::ptr;
@@ -16,6 +18,7 @@ use ext_php_rs::ffi::{
 use ext_php_rs::types::Zval;
 
 use crate::engine::PhpString;
+use crate::engine::object::Class;
 use crate::settings;
 use crate::surface::{ClassSpec, Default, MethodSpec, Param, Type};
 
@@ -64,6 +67,16 @@ pub fn register(spec: &'static ClassSpec) {
             );
         }
         std::mem::forget(value);
+    }
+}
+
+/// Registers a class that adds nothing to its parent but a name. Only while the module starts.
+pub fn register_exception(name: &'static str, parent: Class) -> *mut zend_class_entry {
+    // SAFETY: a zeroed class with a name is what INIT_CLASS_ENTRY makes; the engine copies it. The parent is a live class.
+    unsafe {
+        let mut entry: zend_class_entry = zeroed();
+        entry.name = PhpString::permanent(name).as_ptr();
+        zend_register_internal_class_ex(&raw mut entry, parent.as_ptr())
     }
 }
 

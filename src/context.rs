@@ -10,7 +10,7 @@ use gatewayworker_client::wire::ClientId;
 use crate::call::{Call, Family};
 use crate::engine::PhpString;
 use crate::engine::names::names;
-use crate::engine::object::Class;
+use crate::engine::object::{Class, StaticSlot};
 
 thread_local! {
     /// The class that was found last, and for whom.
@@ -46,30 +46,29 @@ impl Context {
         }
     }
 
+    /// A static property; its value is read at once by the callers below, none of which runs PHP code meanwhile.
     #[inline]
-    fn get(&self, name: &PhpString) -> Option<&Zval> {
-        // SAFETY: read at once by the callers below, none of which runs PHP code meanwhile.
-        unsafe { self.0.static_property(name) }
+    fn slot(&self, name: &PhpString) -> Option<StaticSlot> {
+        self.0.static_slot(name)
     }
 
     /// Whether this is the id of the current client (`===`).
     #[inline]
     pub fn is_current(&self, id: &Zval) -> bool {
-        match (self.get(&names().client_id).and_then(Zval::zend_str), id.zend_str()) {
-            (Some(current), Some(id)) => current.as_bytes() == id.as_bytes(),
-            _ => false,
-        }
+        id.zend_str().is_some_and(|id| self.is_current_bytes(id.as_bytes()))
     }
 
     /// Whether these are the bytes of the current client's id.
+    #[inline]
     pub fn is_current_bytes(&self, id: &[u8]) -> bool {
-        self.get(&names().client_id).and_then(Zval::zend_str).is_some_and(|current| current.as_bytes() == id)
+        let slot = self.slot(&names().client_id);
+        slot.as_ref().and_then(|slot| slot.get().zend_str()).is_some_and(|current| current.as_bytes() == id)
     }
 
     /// The current client, by the numbers that the gateway's event carried; `None` outside of a callback.
     #[inline]
     pub fn current(&self) -> Option<ClientId> {
-        let number = |name| self.get(name).and_then(Zval::long);
+        let number = |name| self.slot(name).and_then(|slot| slot.get().long());
         Some(ClientId {
             ip: u32::try_from(number(&names().local_ip)?).ok()?,
             port: u16::try_from(number(&names().local_port)?).ok()?,

@@ -3,10 +3,10 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ext_php_rs::ffi::{zend_ce_exception, zend_class_entry, zend_register_internal_class_ex};
+use ext_php_rs::ffi::zend_class_entry;
 use gatewayworker_client::Error;
 
-use crate::engine::PhpString;
+use crate::class;
 use crate::engine::object::{self, Class};
 
 /// A class of exceptions, by what the caller can do about it.
@@ -40,18 +40,17 @@ static CLASSES: [AtomicPtr<zend_class_entry>; 6] = [const { AtomicPtr::new(ptr::
 
 /// Registers the classes. Only while the module starts.
 pub fn register() {
-    for (index, name) in NAMES.into_iter().enumerate() {
-        // SAFETY: a zeroed class with a name is what INIT_CLASS_ENTRY makes; the engine copies it. The parent is the
-        // engine's, or the first of ours.
-        let class = unsafe {
-            let mut entry: zend_class_entry = std::mem::zeroed();
-            entry.name = PhpString::permanent(name).as_ptr();
-            let base = CLASSES[0].load(Ordering::Relaxed);
-            let parent = if index == 0 { zend_ce_exception } else { base };
-            zend_register_internal_class_ex(&raw mut entry, parent)
-        };
-        CLASSES[index].store(class, Ordering::Relaxed);
+    let mut parent = Class::exception();
+    for (place, name) in CLASSES.iter().zip(NAMES) {
+        let class = parent.map_or(ptr::null_mut(), |parent| class::register_exception(name, parent));
+        place.store(class, Ordering::Relaxed);
+        // The first one is the base of the others.
+        parent = registered(Kind::Gateway);
     }
+}
+
+fn registered(kind: Kind) -> Option<Class> {
+    Class::new(CLASSES[kind as usize].load(Ordering::Relaxed))
 }
 
 /// Throws what became of an operation.
@@ -67,7 +66,7 @@ pub fn throw(error: &Error) {
         Error::QueueFull { .. } => Kind::QueueFull,
         Error::FrameTooLong(_) | Error::Runtime(_) => Kind::Gateway,
     };
-    if let Some(class) = Class::new(CLASSES[kind as usize].load(Ordering::Relaxed)) {
+    if let Some(class) = registered(kind) {
         object::throw(class, &error.to_string(), 0);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use ext_php_rs::ffi::display_ini_entries;
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ModuleEntry;
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 use gatewayworker_client::runtime::Undelivered;
 use gatewayworker_client::status::{GatewayStatus, ProcessStatus, RegisterStatus};
@@ -13,7 +11,7 @@ use serde_json::Value;
 use crate::engine::{ArrayBuilder, PhpString, globals};
 
 /// The section of phpinfo().
-pub fn show(module: *mut ModuleEntry) {
+pub fn show() {
     info_table_start!();
     info_table_row!("gatewayworker", "GatewayWorker\\Lib\\Gateway, native");
     let status = ProcessStatus::now();
@@ -29,8 +27,6 @@ pub fn show(module: *mut ModuleEntry) {
         }
     }
     info_table_end!();
-    // SAFETY: the engine passed this entry to our info function.
-    unsafe { display_ini_entries(module) };
 }
 
 fn show_register(register: &RegisterStatus) {

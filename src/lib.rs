@@ -81,7 +81,14 @@ fn forget() {
 }
 
 extern "C" fn show_info(module: *mut ModuleEntry) {
-    guarded(|| info::show(module));
+    guarded(|| {
+        info::show();
+        // SAFETY: this is our info function, and the engine has passed the module to it.
+        #[allow(unsafe_code)]
+        unsafe {
+            engine::ini::show_all(module);
+        }
+    });
 }
 
 /// A panic must not cross into the engine. 0 is the engine's success, -1 its failure.

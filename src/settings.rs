@@ -1,15 +1,13 @@
 //! The settings `gatewayworker.*` of php.ini: validated when they are set, kept for the calls to read at no cost.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::CStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ext_php_rs::ffi::{
-    PHP_INI_ALL, PHP_INI_SYSTEM, zend_ini_entry, zend_ini_entry_def, zend_register_ini_entries, zend_string,
-    zend_unregister_ini_entries,
-};
 use gatewayworker_client::{Absent, AddressMap, Settings};
+
+use crate::engine::{globals, ini};
 
 /// The values. Per thread, as the settings of a thread-safe PHP are.
 #[derive(Clone, Debug)]
@@ -202,72 +200,46 @@ fn bytes(text: &str, least: usize) -> Result<usize, &'static str> {
         .ok_or("a number of bytes from 1K to below 4G is due")
 }
 
-/// Takes over a setting; a value that does not fit is refused, with a line in the log that says what would.
-unsafe extern "C" fn modified(
-    _entry: *mut zend_ini_entry,
-    value: *mut zend_string,
-    setting: *mut c_void,
-    _unused: *mut c_void,
-    _unused_too: *mut c_void,
-    _stage: c_int,
-) -> c_int {
-    // SAFETY: the engine passes what was registered: a pointer to a static.
-    let setting = unsafe { &*setting.cast::<Setting>() };
-    let text = if value.is_null() {
-        String::new()
-    } else {
-        // SAFETY: a live string of the engine.
-        unsafe {
-            let bytes = std::slice::from_raw_parts((&raw const (*value).val).cast::<u8>(), (*value).len);
-            String::from_utf8_lossy(bytes).into_owned()
-        }
-    };
-    let result = std::panic::catch_unwind(|| VALUES.with_borrow_mut(|values| (setting.set)(values, &text)));
-    match result {
-        Ok(Ok(())) => 0,
-        Ok(Err(due)) => {
-            // Not the value: it may be a secret that was put into the wrong line.
-            crate::engine::globals::log(&setting.name.to_string_lossy(), "is not set", due);
-            -1
-        }
-        Err(_) => -1,
+impl ini::Setting for Setting {
+    fn name(&self) -> &'static CStr {
+        self.name
     }
-}
 
-/// Shows a secret as set or not set, in phpinfo and in `php --ini`-like listings.
-unsafe extern "C" fn show_secret(_entry: *mut zend_ini_entry, _kind: c_int) {
-    let text = if secret_key().is_empty() { "not set" } else { "set, not shown" };
-    // A failure to write would be one of the output itself.
-    let _ = ext_php_rs::zend::output_write(text.as_bytes());
+    fn default(&self) -> &'static CStr {
+        self.default
+    }
+
+    fn is_changeable(&self) -> bool {
+        self.changeable
+    }
+
+    /// Takes over a value; one that does not fit is refused, with a line in the log that says what would.
+    fn set(&self, text: &str) -> bool {
+        match VALUES.with_borrow_mut(|values| (self.set)(values, text)) {
+            Ok(()) => true,
+            Err(due) => {
+                // Not the value: it may be a secret that was put into the wrong line.
+                globals::log(&self.name.to_string_lossy(), "is not set", due);
+                false
+            }
+        }
+    }
+
+    /// A secret is shown as set or not set.
+    fn shown(&self) -> Option<&'static str> {
+        let text = || if secret_key().is_empty() { "not set" } else { "set, not shown" };
+        (self.name == c"gatewayworker.secret_key").then(text)
+    }
 }
 
 /// Registers the settings. Only while the module starts.
 pub fn register(module: i32) {
-    let mut entries: Vec<zend_ini_entry_def> = SETTINGS
-        .iter()
-        .map(|setting| zend_ini_entry_def {
-            name: setting.name.as_ptr(),
-            on_modify: Some(modified),
-            mh_arg1: std::ptr::from_ref(setting).cast_mut().cast(),
-            mh_arg2: std::ptr::null_mut(),
-            mh_arg3: std::ptr::null_mut(),
-            value: setting.default.as_ptr(),
-            displayer: (setting.name == c"gatewayworker.secret_key").then_some(show_secret as _),
-            value_length: setting.default.count_bytes() as u32,
-            name_length: setting.name.count_bytes() as u16,
-            modifiable: if setting.changeable { PHP_INI_ALL } else { PHP_INI_SYSTEM } as u8,
-        })
-        .collect();
-    // SAFETY: zeros are the mark of the end.
-    entries.push(unsafe { std::mem::zeroed() });
-    // SAFETY: the table is leaked: later PHP versions keep pointers into it.
-    unsafe { zend_register_ini_entries(Vec::leak(entries).as_ptr(), module) };
+    ini::register(&SETTINGS, module);
 }
 
 /// Takes the settings away. Only while the module ends.
 pub fn unregister(module: i32) {
-    // SAFETY: a module takes away its own settings.
-    unsafe { zend_unregister_ini_entries(module) };
+    ini::unregister(module);
 }
 
 fn get<T>(with: impl FnOnce(&Values) -> T) -> T {

@@ -5,7 +5,8 @@
 
 use std::ffi::CStr;
 
-use crate::call::{Handler, handler};
+use crate::call::handler;
+use crate::engine::frame::Handler;
 use crate::methods::{ask, kick, send, session, tend};
 
 /// A class.

@@ -2,6 +2,7 @@
 //! `Gateway::$registerAddress` between calls talks to several clusters.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ impl From {
     #[inline]
     fn is_same(&self, worker: Option<&Worker>, register: &Zval) -> bool {
         match (self, worker) {
-            (Self::Registers(last), None) => is_same(last, register),
+            (Self::Registers(last), None) => last.is_very_same(register),
             (Self::Worker(last), Some(worker)) => *last == worker.number(),
             _ => false,
         }
@@ -56,18 +57,25 @@ impl From {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    /// Not dropped at the end of the thread: the engine's memory, which the values are in, has gone by then. What PHP code has
+    /// left here behind the end of the last request (see [`abandon`]) goes with that memory.
+    static LAST: RefCell<ManuallyDrop<Option<Last>>> = const { RefCell::new(ManuallyDrop::new(None)) };
+}
+
+/// Puts a decision in the place of the last one, which is answered. The cell is free again when that is dropped.
+fn replace(new: Option<Last>) -> Option<Last> {
+    ManuallyDrop::into_inner(LAST.replace(ManuallyDrop::new(new)))
 }
 
 /// Lets go of what belongs to the request.
 pub fn forget() {
-    LAST.with_borrow_mut(|last| *last = None);
+    drop(replace(None));
 }
 
 /// At the start of a request: what PHP code has left here after the end of the last one (a session handler that runs after
 /// us, say) points into memory that is gone. It must not be released, only forgotten.
 pub fn abandon() {
-    if let Some(Last { from, secret, cluster, .. }) = LAST.take() {
+    if let Some(Last { from, secret, cluster, .. }) = replace(None) {
         drop(cluster);
         std::mem::forget((from, secret));
     }
@@ -172,11 +180,11 @@ fn cluster(
     register: &Zval,
     secret: &Zval,
 ) -> Result<Arc<Cluster>, Failure> {
-    let known = LAST.with_borrow(|last| match last {
+    let known = LAST.with_borrow(|last| match &**last {
         Some(last)
             if last.family == family
                 && last.generation == fork::generation()
-                && is_same(&last.secret, secret)
+                && last.secret.is_very_same(secret)
                 && last.from.is_same(worker, register) =>
         {
             Some(Arc::clone(&last.cluster))
@@ -222,8 +230,7 @@ fn find(
         secret,
         cluster: Arc::clone(&cluster),
     };
-    let old = LAST.replace(Some(last));
-    drop(old);
+    drop(replace(Some(last)));
     Ok(cluster)
 }
 
@@ -260,14 +267,4 @@ fn connect_timeout(value: &Zval) -> Duration {
 pub fn seconds(value: f64) -> Duration {
     // A comparison with NaN is false.
     if value > 0.0 { Duration::from_secs_f64(value.min(86_400.0)) } else { Duration::ZERO }
-}
-
-/// Whether both are the very same value, without looking into strings and arrays.
-#[inline]
-fn is_same(a: &Zval, b: &Zval) -> bool {
-    // SAFETY: the type is always set, and says which member of the union is.
-    unsafe {
-        a.u1.v.type_ == b.u1.v.type_
-            && (a.is_null() || ((a.is_string() || a.is_array()) && a.value.ptr == b.value.ptr))
-    }
 }

@@ -55,6 +55,18 @@ final class EndOfProcessTest extends LifeCycleTestCase
         $this->sendAndEnd($how, $code, [$this->text(0), $this->text(1)], 2000);
     }
 
+    public function testPhpCodeBehindTheEndOfTheRequestDoesNoHarm(): void
+    {
+        if (!extension_loaded('session')) {
+            self::markTestSkipped('the extension session is needed');
+        }
+        $this->startCluster();
+        $client = $this->text(1);
+        $ini = ['session.use_cookies' => '0', 'session.cache_limiter' => '', 'session.save_handler' => 'files'];
+        self::assertSame(1, $this->resultOf('after-request', ['client' => $client->clientId()], $ini));
+        $this->assertDelivered(['script' => 3, 'handler' => 3], $client);
+    }
+
     public function testTenThousandMessagesAndExitInTheNextStatement(): void
     {
         $this->startCluster();

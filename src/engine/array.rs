@@ -1,5 +1,7 @@
 //! PHP arrays: built in one pass, and read.
 
+#![allow(unsafe_code)]
+
 use std::mem::ManuallyDrop;
 
 use ext_php_rs::boxed::ZBox;

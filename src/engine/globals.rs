@@ -1,5 +1,7 @@
 //! `$_SESSION` and the error log.
 
+#![allow(unsafe_code)]
+
 use std::ffi::CString;
 
 use ext_php_rs::ffi::{ext_php_rs_executor_globals, php_log_err_with_severity, virtual_cwd_activate};

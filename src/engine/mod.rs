@@ -1,5 +1,5 @@
-//! PHP's engine as the rest of the binding uses it: all `unsafe` of the binding is in this folder and in
-//! [`crate::class`] (the tables that the engine reads).
+//! PHP's engine as the rest of the binding uses it: all `unsafe` of the binding is in this folder, in [`crate::class`] (the
+//! tables that the engine reads), and in the line by which it finds the module. The lint `unsafe_code` holds the rest to that.
 //!
 //! | file | what of the engine |
 //! | --- | --- |
@@ -11,9 +11,13 @@
 //! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |
 //! | [`unserializer`] | serialized values of a gateway, without the engine where they are plain |
 //! | [`globals`] | `$_SESSION`, the error log |
+//! | [`frame`] | the frame of a running method, and how it is entered |
+//! | [`ini`] | settings of php.ini |
 
 pub mod array;
+pub mod frame;
 pub mod globals;
+pub mod ini;
 pub mod names;
 pub mod object;
 pub mod serializer;

@@ -1,5 +1,7 @@
 //! The names of properties and classes as permanent strings: looked up by pointer, allocated once per process.
 
+#![allow(unsafe_code)]
+
 use once_cell::sync::OnceCell;
 
 use super::PhpString;

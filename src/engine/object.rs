@@ -1,12 +1,15 @@
 //! Classes, properties, method calls, exceptions.
 
+#![allow(unsafe_code)]
+
 use std::ffi::CString;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::ffi::{
-    ext_php_rs_executor_globals, object_init_ex, zend_class_entry, zend_interrupt_function,
-    zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
+    ext_php_rs_executor_globals, object_init_ex, zend_ce_argument_count_error, zend_ce_exception,
+    zend_ce_type_error, zend_class_entry, zend_interrupt_function, zend_lookup_class_ex,
+    zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
     zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendObject, Zval};
@@ -37,6 +40,12 @@ impl Class {
         self.0.as_ptr()
     }
 
+    /// The engine's class `Exception`.
+    pub fn exception() -> Option<Self> {
+        // SAFETY: the engine has set it before modules start, and never changes it.
+        Self::new(unsafe { zend_ce_exception })
+    }
+
     /// The class of this name, if it is loaded; nothing is autoloaded.
     #[inline]
     pub fn loaded(name: &PhpString) -> Option<Self> {
@@ -54,18 +63,6 @@ impl Class {
                 None => Self::new(frame.This.value.ce),
             }
         }
-    }
-
-    /// `static::$name`; `None` where there is no such property.
-    ///
-    /// # Safety
-    /// The value lives until PHP code runs, or the property is written.
-    #[inline]
-    pub unsafe fn static_property<'a>(self, name: &PhpString) -> Option<&'a Zval> {
-        // SAFETY: class and name are live; silent, so that nothing is thrown.
-        let value = unsafe { zend_read_static_property_ex(self.as_ptr(), name.as_ptr(), true) };
-        // SAFETY: null or a slot of the class.
-        unsafe { value.as_ref() }.map(Zval::dereference)
     }
 
     /// Where `static::$name` is; `None` where there is no such property.
@@ -145,7 +142,7 @@ pub fn throw(class: Class, message: &str, code: i64) {
             return;
         }
         let object = exception.value.obj;
-        let base = ext_php_rs::ffi::zend_ce_exception;
+        let base = zend_ce_exception;
         let text = PhpString::new(message.as_bytes()).into_zval();
         let name = PhpString::new(b"message");
         zend_update_property_ex(base, object, name.as_ptr(), std::ptr::from_ref(&text).cast_mut());
@@ -158,11 +155,27 @@ pub fn throw(class: Class, message: &str, code: i64) {
     std::mem::forget(exception);
 }
 
-/// Throws a `TypeError`, `ArgumentCountError` or other class of the engine itself.
-pub fn throw_engine(class: *mut zend_class_entry, message: &str) {
+/// A class of errors that the engine itself throws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineError {
+    /// `TypeError`
+    Type,
+    /// `ArgumentCountError`
+    ArgumentCount,
+}
+
+/// Throws an error of the engine.
+pub fn throw_engine(error: EngineError, message: &str) {
     if exception_pending() {
         return;
     }
+    // SAFETY: the engine has set both before modules start, and never changes them.
+    let class = unsafe {
+        match error {
+            EngineError::Type => zend_ce_type_error,
+            EngineError::ArgumentCount => zend_ce_argument_count_error,
+        }
+    };
     let text = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
     // SAFETY: a class of the engine and a live C string; "%s" keeps the text from being a format.
     unsafe { ext_php_rs::ffi::zend_throw_error(class, c"%s".as_ptr(), text.as_ptr()) };

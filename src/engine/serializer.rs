@@ -1,5 +1,7 @@
 //! `serialize`, `unserialize` and `json_encode` of the engine.
 
+#![allow(unsafe_code)]
+
 use std::ffi::{c_char, c_int};
 
 use ext_php_rs::ffi::{php_var_serialize, php_var_serialize_destroy, php_var_serialize_init, zend_string};
@@ -15,6 +17,9 @@ struct SmartString {
 }
 
 // Not in the headers that ext-php-rs reads.
+// SAFETY: as ext/json/php_json.h, ext/standard/php_var.h and ext/standard/php_array.h of PHP 8.1 to 8.4 declare them: a
+// smart_str is a pointer and a size_t, zend_long is i64 on the 64-bit platforms that are supported, and the second of them
+// answers nothing.
 unsafe extern "C" {
     fn php_json_encode_ex(to: *mut SmartString, value: *mut Zval, options: c_int, depth: i64) -> c_int;
     fn php_unserialize_with_options(

@@ -1,5 +1,7 @@
 //! PHP strings of any bytes, with their reference count.
 
+#![allow(unsafe_code)]
+
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 

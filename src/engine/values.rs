@@ -1,5 +1,7 @@
 //! Reading zvals the way PHP's own code does.
 
+#![allow(unsafe_code)]
+
 use ext_php_rs::ffi::{zend_zval_type_name, zval_get_double_func, zval_try_get_string_func};
 use ext_php_rs::types::Zval;
 
@@ -25,6 +27,8 @@ pub trait Zv {
     fn is_php_scalar(&self) -> bool;
     /// As error messages name the type.
     fn type_name(&self) -> String;
+    /// Whether both are null, or the very same string or array; without looking into them.
+    fn is_very_same(&self, other: &Zval) -> bool;
 }
 
 impl Zv for Zval {
@@ -84,5 +88,15 @@ impl Zv for Zval {
             if name.is_null() { c"mixed" } else { std::ffi::CStr::from_ptr(name) }
         };
         name.to_string_lossy().into_owned()
+    }
+
+    #[inline]
+    fn is_very_same(&self, other: &Zval) -> bool {
+        // SAFETY: the type is always set, and says which member of the union is.
+        unsafe {
+            self.u1.v.type_ == other.u1.v.type_
+                && (self.is_null()
+                    || ((self.is_string() || self.is_array()) && self.value.ptr == other.value.ptr))
+        }
     }
 }

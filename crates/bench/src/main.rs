@@ -10,6 +10,8 @@
 //! `{"register":"…","control":"…","gateways":["…"]}`. The control port takes lines: `wait N` answers when N bytes of
 //! commands have arrived since the last `reset`, with the CPU time and the arrival time of the last byte.
 
+#![allow(unsafe_code)]
+
 mod replies;
 
 use std::collections::HashMap;

@@ -8,6 +8,8 @@
 //! - the inherited descriptors are closed at once in the child, so that a connection ends when the parent ends.
 //!   They are only `close()`d: a `shutdown()` would end the parent's connections.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

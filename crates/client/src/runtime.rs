@@ -3,6 +3,8 @@
 //! It is found again by [`Process::current`], whose static pointer is compared with the fork generation: a child
 //! leaks its parent's process state and starts its own.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
@@ -26,6 +28,10 @@ use crate::settings::{Patience, Settings};
 const STACK: usize = 512 << 10;
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+/// The state that was ended. It is never freed: other threads may still look at it. A pointer to it is kept for those who look
+/// for memory that nobody knows any more; without the attribute the compiler would see that it is never read.
+#[used]
+static ENDED: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 /// Held while a process state is made or ended.
 static STARTING: Mutex<()> = Mutex::new(());
 
@@ -37,6 +43,8 @@ pub struct Process {
     clusters: Mutex<Vec<Arc<Cluster>>>,
     stop: Arc<Notify>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The state of the parent process, or null. Never looked into, only kept as [`ENDED`] is.
+    _inherited: AtomicPtr<Self>,
 }
 
 /// What links and subscriptions need of the background thread.
@@ -127,6 +135,7 @@ impl Process {
             clusters: Mutex::default(),
             stop,
             thread: Mutex::new(Some(thread)),
+            _inherited: AtomicPtr::new(CURRENT.load(Ordering::Acquire)),
         }));
         CURRENT.store(process, Ordering::Release);
         if let Some(directory) = process.background.settings.status_path.clone() {
@@ -188,7 +197,7 @@ impl Process {
             return Shutdown::default();
         };
         let undelivered = process.flush(flush_timeout);
-        CURRENT.store(std::ptr::null_mut(), Ordering::Release);
+        ENDED.store(CURRENT.swap(std::ptr::null_mut(), Ordering::AcqRel), Ordering::Release);
         process.stop.notify_one();
         if let Some(thread) = lock(&process.thread).take() {
             // A panic of the thread has been reported where it happened; there is nobody left to tell.

@@ -1,5 +1,7 @@
 //! A TCP socket that a fork does not leak, see [`crate::fork`].
 
+#![allow(unsafe_code)]
+
 use std::io::{self, IoSlice};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::net::SocketAddr;

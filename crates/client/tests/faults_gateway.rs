@@ -344,7 +344,8 @@ fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_
     cluster.follow(&addresses);
     gateways.stop(&cluster);
     // It is never waited for.
-    let patience = Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600) };
+    let patience =
+        Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600), ..PATIENT };
     let (mut number, mut refused, mut accepted) = (1, 0, Vec::new());
     while refused < 100 {
         number += 1;

@@ -1,6 +1,7 @@
 //! Connections whose peer has vanished without a word. The one test here that waits for the kernel to notice needs network
 //! namespaces (root, or the capabilities of it), which are a thread's own: nothing else of this machine is touched.
 
+#![allow(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 #![cfg(target_os = "linux")]
 

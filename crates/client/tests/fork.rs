@@ -1,5 +1,6 @@
 //! What a fork leaves to the child: nothing. A test binary of its own, since children copy all that is in the process.
 
+#![allow(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
 mod support;

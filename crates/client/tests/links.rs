@@ -150,7 +150,8 @@ fn in_worker_mode_a_full_queue_is_an_error_at_once_and_loses_nothing_that_was_ac
     let cluster = worker("full", &[&peer]);
     let body = vec![b'x'; 60_000];
     // It is never waited for.
-    let patience = Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600) };
+    let patience =
+        Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600), ..PATIENT };
     let mut accepted = 0;
     let error = loop {
         match cluster.send_to_client(peer.id(accepted + 1), Message::text(&body), patience) {

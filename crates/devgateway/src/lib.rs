@@ -35,6 +35,7 @@
 //! # Control protocol
 #![doc = ""]
 #![doc = include_str!("control.md")]
+#![forbid(unsafe_code)]
 
 pub mod cli;
 mod clients;

@@ -1,5 +1,7 @@
 //! `gatewayd`: see `--help`.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::mpsc;

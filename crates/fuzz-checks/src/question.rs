@@ -11,14 +11,15 @@ use gatewayworker_client::wire::client_id::ClientIdPrefix;
 use gatewayworker_client::wire::php::{Key, Scalar};
 use gatewayworker_client::wire::{ClientId, Command, Frame};
 use gatewayworker_client::{
-    Cluster, ClusterId, Discovery, Error, Fields, Patience, Process, Secret, Settings, reply,
+    Absent, Cluster, ClusterId, Discovery, Error, Fields, Patience, Process, Secret, Settings, reply,
 };
 
 use crate::memory::bounded;
 use crate::reply::{Same, Tree, int};
 
 /// Nothing here takes that long; it only ends a check that would hang.
-const PATIENCE: Patience = Patience { connect: Duration::from_secs(60), reply: Duration::from_secs(60) };
+const PATIENCE: Patience =
+    Patience { connect: Duration::from_secs(60), reply: Duration::from_secs(60), absent: Absent::Fail };
 const MAX_REPLY: usize = 1 << 20;
 /// What asking may take besides the reply, whatever length is announced: a buffer of two pieces of 64 KiB, while it grows.
 const ASKING: usize = 256 << 10;

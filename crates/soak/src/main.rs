@@ -4,6 +4,8 @@
 //! that arrives, and is the clients of the gateways. It talks in lines of JSON: the first line on standard input says
 //! what to relay, each further one is a request; every line is answered with one. It ends with its standard input.
 
+#![forbid(unsafe_code)]
+
 mod clients;
 mod ledger;
 mod relay;

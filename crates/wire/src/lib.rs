@@ -11,6 +11,8 @@
 //!
 //! The client and the development gateway are both built on this crate, so that there is one truth about every byte.
 
+#![forbid(unsafe_code)]
+
 pub mod client_id;
 pub mod command;
 pub mod frame;

@@ -1,5 +1,7 @@
 //! `gatewayd` as a process of its own, which can be killed and stopped.
 
+#![allow(unsafe_code)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
