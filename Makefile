@@ -85,10 +85,13 @@ test-rust: ## run the tests of the core and of the development gateway
 		$(CARGO) test --locked $(CORE); \
 	fi
 
-lint: ## check the format of the Rust code, clippy, and the syntax of all PHP files
+lint: ## check the format of the Rust code, clippy, its documentation, and the syntax of all PHP files
 	$(SECTION) "lint"
 	$(CARGO) fmt --all --check
 	$(BUILD_ENV) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked $(CORE) --no-deps
+	@# The extension has no public items.
+	$(BUILD_ENV) RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked -p gatewayworker --no-deps --document-private-items
 	@# One file at a time: PHP before 8.3 looks at the first one only.
 	$(PHP_FILES) -print0 | xargs -0 -n 1 $(PHP) -n -l >/dev/null
 
