@@ -2,7 +2,8 @@
 
 PHP ?= php
 PHP_CONFIG ?= php-config
-CARGO ?= cargo
+# Looked for when it is needed, as it may be installed first. rustup tells only new shells where it has put it.
+CARGO ?= $(firstword $(shell command -v cargo) $(wildcard $(HOME)/.cargo/bin/cargo) cargo)
 # Looked for when it is needed: `make test` may have to install it first.
 PHPUNIT ?= $(or $(firstword $(wildcard vendor/bin/phpunit vendor/bin/phpunit.phar)),$(shell command -v phpunit))
 # Options for PHPUnit, such as PHPUNIT_FLAGS='--filter SendTest'.
