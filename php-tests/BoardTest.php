@@ -288,7 +288,7 @@ final class BoardTest extends GatewayTestCase
         $page = $this->openPage();
         $this->openClients($page, 2);
         $this->nameClient($page, 1, 'bind', str_repeat('a-long-uid-', 3));
-        $page->chromium('Emulation.setDeviceMetricsOverride', self::size(360, 800));
+        $page->chromium('Emulation.setDeviceMetricsOverride', self::screen(360, 800));
         self::assertSame(360, $page->run('return document.documentElement.scrollWidth'), 'nothing is cut off');
         $page->chromium('Emulation.clearDeviceMetricsOverride', []);
         $nameless = 'return [...document.querySelectorAll("button, input, select, textarea")].filter((e) => '
@@ -590,7 +590,7 @@ final class BoardTest extends GatewayTestCase
     /**
      * @return array<string, mixed>
      */
-    private static function size(int $width, int $height): array
+    private static function screen(int $width, int $height): array
     {
         return ['width' => $width, 'height' => $height, 'deviceScaleFactor' => 1, 'mobile' => false];
     }
@@ -604,7 +604,7 @@ final class BoardTest extends GatewayTestCase
         if ($directory === false || $directory === '') {
             return;
         }
-        $page->chromium('Emulation.setDeviceMetricsOverride', self::size(1440, 1110));
+        $page->chromium('Emulation.setDeviceMetricsOverride', self::screen(1440, 1110));
         // Nothing is in the middle of a movement.
         $still = ['features' => [['name' => 'prefers-reduced-motion', 'value' => 'reduce']]];
         $page->chromium('Emulation.setEmulatedMedia', $still);
