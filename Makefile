@@ -2,7 +2,8 @@
 
 PHP ?= php
 PHP_CONFIG ?= php-config
-CARGO ?= cargo
+# Looked for when it is needed, as it may be installed first. rustup tells only new shells where it has put it.
+CARGO ?= $(firstword $(shell command -v cargo) $(wildcard $(HOME)/.cargo/bin/cargo) cargo)
 # Looked for when it is needed: `make test` may have to install it first.
 PHPUNIT ?= $(or $(firstword $(wildcard vendor/bin/phpunit vendor/bin/phpunit.phar)),$(shell command -v phpunit))
 # Options for PHPUnit, such as PHPUNIT_FLAGS='--filter SendTest'.
@@ -86,12 +87,15 @@ test-rust: ## run the tests of the core and of the development gateway
 		$(CARGO) test --locked $(CORE); \
 	fi
 
-lint: ## check the format of the Rust code, clippy, and the syntax of all PHP files
+lint: ## check the format of the Rust code, clippy, its documentation, and the syntax of all PHP files
 	$(SECTION) "lint"
 	$(CARGO) fmt --all --check
 	@# The fuzz targets are no part of the workspace.
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(BUILD_ENV) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked $(CORE) --no-deps
+	@# The extension has no public items.
+	$(BUILD_ENV) RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked -p gatewayworker --no-deps --document-private-items
 	@# One file at a time: PHP before 8.3 looks at the first one only.
 	$(PHP_FILES) -print0 | xargs -0 -n 1 $(PHP) -n -l >/dev/null
 

@@ -7,8 +7,13 @@ $(phplibdir)/gatewayworker.so: gatewayworker-cargo
 		echo "$(PHP_EXECUTABLE) does not load what was built: see above. Remove $(GATEWAYWORKER_TARGET), then make again." >&2; \
 		exit 1; }
 
+# `sudo make install` takes what was built before: root has no cargo of rustup's, or would fetch all crates once more.
 gatewayworker-cargo:
-	cd $(GATEWAYWORKER_SOURCE) && env $(GATEWAYWORKER_ENV) CARGO_TARGET_DIR=$(GATEWAYWORKER_TARGET) \
-		$(CARGO) build --release --locked -p gatewayworker
+	@if test -n "$$SUDO_USER" && test -f $(GATEWAYWORKER_LIBRARY); then \
+		echo "not built anew under sudo: $(GATEWAYWORKER_LIBRARY)"; \
+	else \
+		cd $(GATEWAYWORKER_SOURCE) && set -x && env $(GATEWAYWORKER_ENV) CARGO_TARGET_DIR=$(GATEWAYWORKER_TARGET) \
+			$(CARGO) build --release --locked -p gatewayworker; \
+	fi
 
 .PHONY: gatewayworker-cargo

@@ -106,13 +106,14 @@ if test "$PHP_GATEWAYWORKER" != "no"; then
     GATEWAYWORKER_ENV="$GATEWAYWORKER_ENV LIBCLANG_PATH='$LIBCLANG_PATH'"
   fi
 
-  dnl Where the C library is musl, Rust links it statically by itself, and there are no shared libraries then.
-  gatewayworker_rustc=`dirname "$CARGO"`/rustc
-  test -x "$gatewayworker_rustc" || gatewayworker_rustc=${RUSTC:-rustc}
-  case `cd "$GATEWAYWORKER_SOURCE" && "$gatewayworker_rustc" -vV | $SED -n 's/^host: //p'` in
-    *-musl*) RUSTFLAGS="$RUSTFLAGS -C target-feature=-crt-static" ;;
-  esac
+  dnl RUSTFLAGS takes the place of what .cargo/config.toml says, also of the option without which Rust makes no shared
+  dnl libraries where the C library is musl.
   if test -n "$RUSTFLAGS"; then
+    gatewayworker_rustc=`dirname "$CARGO"`/rustc
+    test -x "$gatewayworker_rustc" || gatewayworker_rustc=${RUSTC:-rustc}
+    case `cd "$GATEWAYWORKER_SOURCE" && "$gatewayworker_rustc" -vV | $SED -n 's/^host: //p'` in
+      *-musl*) RUSTFLAGS="$RUSTFLAGS -C target-feature=-crt-static" ;;
+    esac
     GATEWAYWORKER_ENV="$GATEWAYWORKER_ENV RUSTFLAGS='$RUSTFLAGS'"
   fi
 

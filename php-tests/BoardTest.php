@@ -72,11 +72,11 @@ final class BoardTest extends GatewayTestCase
         }
         self::assertFalse($page->sees('#no-clients'));
 
-        $this->name($page, 1, 'bind', 'alice');
-        $this->name($page, 2, 'bind', 'bob');
-        $this->name($page, 3, 'bind', 'alice');
-        $this->name($page, 1, 'join', 'team');
-        $this->name($page, 2, 'join', 'team');
+        $this->nameClient($page, 1, 'bind', 'alice');
+        $this->nameClient($page, 2, 'bind', 'bob');
+        $this->nameClient($page, 3, 'bind', 'alice');
+        $this->nameClient($page, 1, 'join', 'team');
+        $this->nameClient($page, 2, 'join', 'team');
 
         $this->send($page, 'all', null, 'Good morning, everyone');
         $this->send($page, 'uid', 'alice', 'For Alice, wherever she is');
@@ -287,8 +287,8 @@ final class BoardTest extends GatewayTestCase
     {
         $page = $this->openPage();
         $this->openClients($page, 2);
-        $this->name($page, 1, 'bind', str_repeat('a-long-uid-', 3));
-        $page->chromium('Emulation.setDeviceMetricsOverride', self::size(360, 800));
+        $this->nameClient($page, 1, 'bind', str_repeat('a-long-uid-', 3));
+        $page->chromium('Emulation.setDeviceMetricsOverride', self::screen(360, 800));
         self::assertSame(360, $page->run('return document.documentElement.scrollWidth'), 'nothing is cut off');
         $page->chromium('Emulation.clearDeviceMetricsOverride', []);
         $nameless = 'return [...document.querySelectorAll("button, input, select, textarea")].filter((e) => '
@@ -469,7 +469,7 @@ final class BoardTest extends GatewayTestCase
     /**
      * Gives a client a uid (`bind`) or a group (`join`), and waits until the gateways know it.
      */
-    private function name(WebDriver $page, int $number, string $what, string $name): void
+    private function nameClient(WebDriver $page, int $number, string $what, string $name): void
     {
         $page->type(self::pane($number, ".$what input"), $name);
         $page->click(self::pane($number, ".$what button"));
@@ -590,7 +590,7 @@ final class BoardTest extends GatewayTestCase
     /**
      * @return array<string, mixed>
      */
-    private static function size(int $width, int $height): array
+    private static function screen(int $width, int $height): array
     {
         return ['width' => $width, 'height' => $height, 'deviceScaleFactor' => 1, 'mobile' => false];
     }
@@ -604,7 +604,7 @@ final class BoardTest extends GatewayTestCase
         if ($directory === false || $directory === '') {
             return;
         }
-        $page->chromium('Emulation.setDeviceMetricsOverride', self::size(1440, 1110));
+        $page->chromium('Emulation.setDeviceMetricsOverride', self::screen(1440, 1110));
         // Nothing is in the middle of a movement.
         $still = ['features' => [['name' => 'prefers-reduced-motion', 'value' => 'reduce']]];
         $page->chromium('Emulation.setEmulatedMedia', $still);

@@ -18,6 +18,9 @@ final class StubTest extends GatewayTestCase
 {
     private const FILE = '/stubs/gatewayworker.stub.php';
 
+    /** A page of GatewayWorker's manual: that of the method, or the overview of the class. */
+    private const LINK = '~^\s*\*\s+@link https://www\.workerman\.net/doc/gateway-worker/[a-z0-9-]+\.html$~m';
+
     /** Loads the stub into a bare PHP and describes all classes in it. */
     private const DESCRIBE = <<<'PHP'
         require $argv[1];
@@ -84,6 +87,7 @@ final class StubTest extends GatewayTestCase
         self::assertSame(unserialize($php->stdout), $stub['methods']);
         foreach ($stub['docs'] as $method => $doc) {
             self::assertStringContainsString('@return', $doc, $method);
+            self::assertMatchesRegularExpression(self::LINK, $doc, $method);
         }
     }
 
@@ -117,6 +121,7 @@ final class StubTest extends GatewayTestCase
             foreach ($class['docs'] as $method => $doc) {
                 self::assertMatchesRegularExpression('/^\s*\*\s+[^@\s]/m', $doc, "$name::$method has a description");
                 self::assertStringContainsString('@return', $doc, "$name::$method");
+                self::assertMatchesRegularExpression(self::LINK, $doc, "$name::$method");
                 foreach ($class['methods'][$method] ?? [] as $parameter) {
                     self::assertMatchesRegularExpression(
                         '/@param\s+\S.*\$' . $parameter['name'] . '\b/',

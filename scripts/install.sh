@@ -104,7 +104,7 @@ sapis() {
 
 enable_module() {
     if [ -z "$DESTDIR" ] && has phpenmod; then
-        # Debian's own tool keeps account of it: a SAPI that is installed later gets the module as well.
+        # Debian's own tool keeps account of it.
         phpenmod -v "${base##*/}" gatewayworker
         for folder in $(sapis); do
             say "enabled for $folder"

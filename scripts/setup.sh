@@ -37,23 +37,57 @@ at_least() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort -t. -k1,1n -k2,2n | head -n 1)" = "$2" ] || [ "$1" = "$2" ]
 }
 
-# The Rust side is not apt's: the one of Debian is often too old.
+# The version that apt would install of a package; nothing where it knows none.
+candidate() {
+    LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9]*\.[0-9]*\).*/\1/p'
+}
+
+# Which of Debian's packages hold a Rust that is new enough. The first is that of the distribution, which is often too old;
+# the second one is kept up to date for browsers.
+find_rust() {
+    rust=
+    has apt-cache || return 0
+    for suffix in '' -web; do
+        if at_least "$(candidate "cargo$suffix")" "$RUST_NEEDED"; then
+            rust="cargo$suffix rustfmt$suffix rust$suffix-clippy"
+            return 0
+        fi
+    done
+}
+
+rustup_hint="install it with rustup, as https://rustup.rs says, then try again"
+
+# A Rust that is there is not meddled with: who has it has it from somewhere, most often from rustup.
 check_rust() {
     if ! has "$CARGO"; then
-        fail "cargo was not found. Rust $RUST_NEEDED or newer is needed; install it with rustup (see the web site of Rust)."
+        find_rust
+        if [ -z "$rust" ] && has apt-get; then
+            # A fresh system knows of no packages yet.
+            apt_get update -q >/dev/null 2>&1 </dev/null || true
+            find_rust
+        fi
+        [ -n "$rust" ] || fail "cargo was not found. Rust $RUST_NEEDED or newer is needed: $rustup_hint."
+        # shellcheck disable=SC2086
+        set -- $rust
+        [ "$job" = test ] || set -- "$1"
+        install "$*"
     fi
     version=$("$CARGO" --version | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/')
     if ! at_least "$version" "$RUST_NEEDED"; then
-        fail "cargo $version is too old, $RUST_NEEDED or newer is needed: run 'rustup update stable'."
+        fail "cargo $version is too old, $RUST_NEEDED or newer is needed." \
+            "With rustup, run 'rustup update stable'; else remove it and $rustup_hint."
     fi
     if [ "$job" = asan ]; then
         # Options that have not come to the stable compiler.
         "$CARGO" +nightly --version >/dev/null 2>&1 \
             || fail "a nightly toolchain is missing: run 'rustup toolchain install nightly --component rust-src'."
     fi
-    if [ "$job" = test ]; then
-        "$CARGO" fmt --version >/dev/null 2>&1 && "$CARGO" clippy --version >/dev/null 2>&1 \
-            || fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'."
+    if [ "$job" = test ] && ! { "$CARGO" fmt --version && "$CARGO" clippy --version; } >/dev/null 2>&1; then
+        find_rust
+        # Those of another Rust do not fit.
+        case $(command -v "$CARGO") in /usr/bin/*) ;; *) rust= ;; esac
+        [ -n "$rust" ] || fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'."
+        install "${rust#* }"
     fi
 }
 
@@ -160,24 +194,30 @@ look() {
     fi
 }
 
-install() {
-    apt="env DEBIAN_FRONTEND=noninteractive apt-get"
-    if [ "$(id -u)" -ne 0 ]; then
-        has sudo || fail "these packages are missing:$packages" \
-            "become root, or install sudo, then: apt-get install --no-install-recommends$packages"
-        apt="sudo $apt"
+# apt-get, by way of sudo where need be.
+apt_get() {
+    if [ "$(id -u)" -eq 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+    else
+        sudo env DEBIAN_FRONTEND=noninteractive apt-get "$@"
     fi
-    echo "setup: installing$packages"
+}
+
+install() {
+    [ "$(id -u)" -eq 0 ] || has sudo || fail "these packages are missing: $1" \
+        "become root, or install sudo, then: apt-get install --no-install-recommends $1"
+    echo "setup: installing $1"
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     # A list of packages that is missing or old is fetched once; apt-get says which package it does not find.
     # shellcheck disable=SC2086
-    if ! $apt install -y -q --no-install-recommends $packages >"$log" 2>&1 </dev/null; then
-        if ! { $apt update -q && $apt install -y -q --no-install-recommends $packages; } >"$log" 2>&1 </dev/null; then
+    if ! apt_get install -y -q --no-install-recommends $1 >"$log" 2>&1 </dev/null; then
+        if ! { apt_get update -q && apt_get install -y -q --no-install-recommends $1; } >"$log" 2>&1 </dev/null; then
             cat "$log" >&2
-            fail "apt-get could not install$packages; it said the above."
+            fail "apt-get could not install $1; it said the above."
         fi
     fi
+    rm -f "$log"
 }
 
 check_php() {
@@ -192,7 +232,7 @@ check_php() {
 look
 if [ -n "$packages" ]; then
     if has apt-get; then
-        install
+        install "${packages# }"
         look
         [ -z "$packages" ] || fail "still missing after the installation:$things"
     else

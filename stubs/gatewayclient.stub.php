@@ -5,6 +5,9 @@
  *
  * For editors and static analysers. It is never loaded where the extension is.
  *
+ * The links of the methods lead to their pages of GatewayWorker's manual, or to its overview of the class where a method has
+ * no page of its own, as those that the original does not have.
+ *
  * @link https://www.workerman.net/doc/gateway-worker/
  */
 
@@ -838,6 +841,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
      * @throws \GatewayWorker\Lib\BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getClientIdByUids($uids)
     {
@@ -854,6 +859,8 @@ class Gateway
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destroyClient($client_id)
     {
@@ -866,6 +873,8 @@ class Gateway
      * @param float $timeout How many seconds at most.
      *
      * @return bool False where something still waits.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function flush(float $timeout = 5.0): bool
     {
@@ -927,6 +936,8 @@ class Gateway
      *         }>
      *     }>
      * }
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function status(): array
     {

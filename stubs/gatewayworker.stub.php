@@ -5,6 +5,9 @@
  *
  * For editors and static analysers. It is never loaded where the extension is.
  *
+ * The links of the methods lead to their pages of GatewayWorker's manual, or to its overview of the class where a method has
+ * no page of its own, as those that the original does not have.
+ *
  * @link https://www.workerman.net/doc/gateway-worker/
  */
 
@@ -913,6 +916,8 @@ class Gateway
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
      * @throws BadReplyException A gateway answered with something else than the answer.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function getClientIdByUids($uids)
     {
@@ -928,6 +933,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destroyClient($client_id)
     {
@@ -943,6 +950,8 @@ class Gateway
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
      * @throws QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function destroyCurrentClient()
     {
@@ -955,6 +964,8 @@ class Gateway
      * @param float $timeout How many seconds at most.
      *
      * @return bool False where something still waits.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function flush(float $timeout = 5.0): bool
     {
@@ -1016,6 +1027,8 @@ class Gateway
      *         }>
      *     }>
      * }
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
      */
     public static function status(): array
     {

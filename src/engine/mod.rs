@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`values`] | zvals: reading arguments, truth, conversion to strings |
 //! | [`string`] | strings with their reference count |
-//! | [`array`] | building and reading arrays |
+//! | [`mod@array`] | building and reading arrays |
 //! | [`names`] | names of properties and classes, allocated once |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |
 //! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |

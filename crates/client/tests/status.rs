@@ -107,7 +107,7 @@ fn the_last_error_of_a_question_stays_with_its_age() {
     let cluster = worker("failed question", &[&peer]);
     let mut conn = first_question(&cluster, &peer);
     assert_eq!(status(&cluster, &peer.address)["query_error"], Json::Null);
-    let impatient = Patience { connect: SAFETY_NET, reply: Duration::from_millis(20) };
+    let impatient = Patience { reply: Duration::from_millis(20), ..PATIENT };
     let error = cluster.client_count(b"", impatient).unwrap_err().to_string();
     conn.expect(Command::GetClientCountByGroup);
     first_question(&cluster, &peer);
