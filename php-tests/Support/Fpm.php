@@ -72,7 +72,8 @@ final class Fpm
             if (!proc_get_status($this->process)['running']) {
                 throw new RuntimeException('php-fpm ends at once: ' . file_get_contents("$directory/out"));
             }
-            return file_exists("$directory/socket");
+            // The file is there before anybody listens.
+            return file_exists("$directory/socket") && @stream_socket_client("unix://$directory/socket") !== false;
         }, 'for php-fpm to listen');
     }
 
