@@ -377,7 +377,11 @@ final class ExamplesTest extends ClusterTestCase
         foreach ([$ann, $bob] as $client) {
             $this->assertHears(['type' => 'left', 'name' => 'eva'], $client);
             $this->tell($client, ['type' => 'who']);
-            $this->assertHears(['type' => 'present', 'room' => 'kitchen', 'names' => ['ann', 'bob']], $client);
+            // A worker that was told of the first window's end only now has seen the second one closed, too.
+            do {
+                $heard = json_decode((string) $client->receive(), true);
+            } while ($heard === ['type' => 'left', 'name' => 'eva']);
+            self::assertSame(['type' => 'present', 'room' => 'kitchen', 'names' => ['ann', 'bob']], $heard);
         }
     }
 
