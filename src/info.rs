@@ -9,11 +9,17 @@ use gatewayworker_client::status::{GatewayStatus, ProcessStatus, RegisterStatus}
 use serde_json::Value;
 
 use crate::engine::{ArrayBuilder, PhpString, globals};
+use crate::settings;
 
 /// The section of phpinfo().
 pub fn show() {
     info_table_start!();
-    info_table_row!("gatewayworker", "GatewayWorker\\Lib\\Gateway, native");
+    let classes = if settings::enabled() {
+        "GatewayWorker\\Lib\\Gateway, native"
+    } else {
+        "switched off (gatewayworker.enable)"
+    };
+    info_table_row!("gatewayworker", classes);
     let status = ProcessStatus::now();
     info_table_row!("version", status.version);
     info_table_row!("background", if status.threads > 0 { "running" } else { "not started" });

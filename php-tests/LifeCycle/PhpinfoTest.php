@@ -34,6 +34,14 @@ final class PhpinfoTest extends LifeCycleTestCase
         self::assertSame([], preg_grep('~^(register|gateway) ~', array_keys($rows)));
     }
 
+    public function testItSaysWhereTheClassesAreSwitchedOff(): void
+    {
+        foreach (['0' => 'switched off (gatewayworker.enable)', '1' => 'GatewayWorker\Lib\Gateway, native'] as $enable => $shown) {
+            $php = Php::run('phpinfo(INFO_MODULES);', [], ['gatewayworker.enable' => (string) $enable]);
+            self::assertSame([$shown], self::textRows($php->stdout)['gatewayworker']);
+        }
+    }
+
     public function testTheTextTellsTheStateOfRegisterAndGateways(): void
     {
         $this->startCluster();
