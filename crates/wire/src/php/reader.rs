@@ -117,6 +117,17 @@ impl<'a> Reader<'a> {
     /// Where the input is malformed at this place.
     #[inline]
     pub fn token(&mut self) -> Result<Token<'a>> {
+        if let Some(scalar) = self.short_scalar() {
+            return Ok(Token::Scalar(scalar));
+        }
+        match self.short_array() {
+            Some(len) => Ok(Token::Array(len)),
+            None => self.token_at_length(),
+        }
+    }
+
+    #[inline(never)]
+    fn token_at_length(&mut self) -> Result<Token<'a>> {
         let start = self.at;
         let kind = self.byte()?;
         Ok(match kind {
@@ -144,8 +155,16 @@ impl<'a> Reader<'a> {
     /// Where it is none.
     #[inline]
     pub fn scalar(&mut self) -> Result<Scalar<'a>> {
+        match self.short_scalar() {
+            Some(scalar) => Ok(scalar),
+            None => self.scalar_at_length(),
+        }
+    }
+
+    #[inline(never)]
+    fn scalar_at_length(&mut self) -> Result<Scalar<'a>> {
         let at = self.at;
-        match self.token()? {
+        match self.token_at_length()? {
             Token::Scalar(scalar) => Ok(scalar),
             _ => Err(ReadError::Unexpected { at, wanted: "a scalar" }),
         }
@@ -157,8 +176,16 @@ impl<'a> Reader<'a> {
     /// Where it is none.
     #[inline]
     pub fn array(&mut self) -> Result<usize> {
+        match self.short_array() {
+            Some(len) => Ok(len),
+            None => self.array_at_length(),
+        }
+    }
+
+    #[inline(never)]
+    fn array_at_length(&mut self) -> Result<usize> {
         let at = self.at;
-        match self.token()? {
+        match self.token_at_length()? {
             Token::Array(len) => Ok(len),
             _ => Err(ReadError::Unexpected { at, wanted: "an array" }),
         }
@@ -170,6 +197,23 @@ impl<'a> Reader<'a> {
     /// Where no key stands here.
     #[inline]
     pub fn key(&mut self) -> Result<Key<'a>> {
+        let (key, rest) = match self.rest() {
+            [b's', rest @ ..] => match short_string(rest) {
+                Some((text, rest)) => (Key::Str(text), rest),
+                None => return self.key_at_length(),
+            },
+            [b'i', b':', rest @ ..] => match short_number(rest, b';') {
+                Some((number, rest)) => (Key::Int(number), rest),
+                None => return self.key_at_length(),
+            },
+            _ => return self.key_at_length(),
+        };
+        self.go_to(rest);
+        Ok(key)
+    }
+
+    #[inline(never)]
+    fn key_at_length(&mut self) -> Result<Key<'a>> {
         let at = self.at;
         match self.byte()? {
             b'i' => Ok(Key::Int(self.colon_int(b';')?)),
@@ -194,20 +238,72 @@ impl<'a> Reader<'a> {
     /// something else stands here, and nothing has been read.
     #[inline]
     pub fn glance(&mut self, head: &[u8]) -> Option<(i64, Scalar<'a>)> {
-        let rest = self.bytes.get(self.at..)?.strip_prefix(b"i:")?;
-        let (key, rest) = short_number(rest, b';')?;
-        let rest = rest.strip_prefix(head)?;
-        let (value, rest) = match rest.strip_prefix(b"N;}") {
-            Some(rest) => (Scalar::Null, rest),
-            None => {
-                let (len, rest) = short_number(rest.strip_prefix(b"s:")?, b':')?;
-                let rest = rest.strip_prefix(b"\"")?;
-                let (text, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
-                (Scalar::Str(text), rest.strip_prefix(b"\";}")?)
+        let (key, rest) = short_number(self.rest().strip_prefix(b"i:")?, b';')?;
+        let (value, rest) = match rest.strip_prefix(head)? {
+            [b's', rest @ ..] => {
+                let (text, rest) = short_string(rest)?;
+                (Scalar::Str(text), rest)
             }
+            [b'N', b';', rest @ ..] => (Scalar::Null, rest),
+            _ => return None,
         };
-        self.at = self.bytes.len() - rest.len();
+        let rest = rest.strip_prefix(b"}")?;
+        self.go_to(rest);
         Some((key, value))
+    }
+
+    /// Reads exactly these bytes, if they stand here; otherwise nothing.
+    #[inline]
+    pub fn literal(&mut self, bytes: &[u8]) -> bool {
+        match self.rest().strip_prefix(bytes) {
+            Some(rest) => {
+                self.go_to(rest);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A scalar of the usual form: a string of less than 1,000 bytes, an integer of 0 to 18 digits, null, a bool. `None`:
+    /// nothing has been read, and what stands here has to be read at length, which also finds out what is wrong with it.
+    #[inline(always)]
+    fn short_scalar(&mut self) -> Option<Scalar<'a>> {
+        let (scalar, rest) = match self.rest() {
+            [b's', rest @ ..] => {
+                let (text, rest) = short_string(rest)?;
+                (Scalar::Str(text), rest)
+            }
+            [b'i', b':', rest @ ..] => {
+                let (number, rest) = short_number(rest, b';')?;
+                (Scalar::Int(number), rest)
+            }
+            [b'N', b';', rest @ ..] => (Scalar::Null, rest),
+            [b'b', b':', flag @ (b'0' | b'1'), b';', rest @ ..] => (Scalar::Bool(*flag == b'1'), rest),
+            _ => return None,
+        };
+        self.go_to(rest);
+        Some(scalar)
+    }
+
+    /// As [`Reader::short_scalar`], the start of an array.
+    #[inline(always)]
+    fn short_array(&mut self) -> Option<usize> {
+        let [b'a', b':', rest @ ..] = self.rest() else { return None };
+        let (claimed, rest) = short_number(rest, b':')?;
+        let rest = rest.strip_prefix(b"{")?;
+        let claimed = usize::try_from(claimed).ok()?;
+        if claimed > rest.len() / SHORTEST_ELEMENT || self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        self.go_to(rest);
+        Some(claimed)
+    }
+
+    /// Goes on with what is left of the input.
+    #[inline(always)]
+    fn go_to(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
     }
 
     /// Passes over one whole value; answers its bytes.
@@ -254,6 +350,7 @@ impl<'a> Reader<'a> {
 
     /// The bytes that have not been read yet.
     #[must_use]
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
@@ -329,6 +426,34 @@ impl<'a> Reader<'a> {
     /// Reads `:LENGTH:"BYTES"` and the byte behind it.
     #[inline]
     fn string(&mut self, behind: u8) -> Result<&'a [u8]> {
+        match self.short_string(behind) {
+            Some(bytes) => Ok(bytes),
+            None => self.any_string(behind),
+        }
+    }
+
+    /// What [`Reader::any_string`] reads, at a glance, where it is shorter than 100 bytes, as nearly all keys, ids and names
+    /// are. `None`: something else stands here, and nothing has been read.
+    #[inline]
+    fn short_string(&mut self, behind: u8) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at..)?;
+        let (len, start) = match *rest {
+            [b':', one @ b'0'..=b'9', b':', b'"', ..] => (usize::from(one - b'0'), 4),
+            [b':', ten @ b'0'..=b'9', one @ b'0'..=b'9', b':', b'"', ..] => {
+                (usize::from(ten - b'0') * 10 + usize::from(one - b'0'), 5)
+            }
+            _ => return None,
+        };
+        let end = start + len;
+        if *rest.get(end..end + 2)? != [b'"', behind] {
+            return None;
+        }
+        self.at += end + 2;
+        Some(&rest[start..end])
+    }
+
+    /// Reads `:LENGTH:"BYTES"` of any length and the byte behind it, or says what is wrong.
+    fn any_string(&mut self, behind: u8) -> Result<&'a [u8]> {
         self.expect(b':', "':'")?;
         let at = self.at;
         let len = self.length(b':')?;
@@ -366,6 +491,16 @@ impl<'a> Reader<'a> {
     /// Reads `:`, an integer and the byte behind it.
     #[inline]
     fn colon_int(&mut self, behind: u8) -> Result<i64> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if let Some((value, rest)) = rest.strip_prefix(b":").and_then(|rest| short_number(rest, behind)) {
+            self.at = self.bytes.len() - rest.len();
+            return Ok(value);
+        }
+        self.any_int(behind)
+    }
+
+    /// Reads `:`, an integer of any size and sign and the byte behind it, or says what is wrong.
+    fn any_int(&mut self, behind: u8) -> Result<i64> {
         self.expect(b':', "':'")?;
         let at = self.at;
         let negative = match self.bytes.get(at) {
@@ -448,18 +583,39 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Up to ten digits and the byte behind them.
-#[inline]
+/// Up to 18 digits, which is what an `i64` always has room for, and the byte behind them.
+#[inline(always)]
 fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     let mut value = 0i64;
-    for (index, byte) in bytes.iter().enumerate().take(11) {
-        match byte {
-            b'0'..=b'9' if index < 10 => value = value * 10 + i64::from(byte - b'0'),
-            byte if *byte == behind && index > 0 => return Some((value, &bytes[index + 1..])),
-            _ => return None,
+    for (index, byte) in bytes.iter().enumerate().take(19) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (*byte == behind && index > 0).then(|| (value, &bytes[index + 1..]));
         }
+        // Where this wraps, it was the 19th digit, and the value is not used.
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
     }
     None
+}
+
+/// `:LENGTH:"BYTES";` with a length of up to three digits.
+#[inline(always)]
+fn short_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    let (len, rest) = match bytes {
+        [b':', ones, b':', b'"', rest @ ..] if digit(*ones) < 10 => (digit(*ones), rest),
+        [b':', tens, ones, b':', b'"', rest @ ..] if digit(*tens) < 10 && digit(*ones) < 10 => {
+            (10 * digit(*tens) + digit(*ones), rest)
+        }
+        [b':', hundreds, tens, ones, b':', b'"', rest @ ..]
+            if digit(*hundreds) < 10 && digit(*tens) < 10 && digit(*ones) < 10 =>
+        {
+            (100 * digit(*hundreds) + 10 * digit(*tens) + digit(*ones), rest)
+        }
+        _ => return None,
+    };
+    let (text, rest) = rest.split_at_checked(len)?;
+    Some((text, rest.strip_prefix(b"\";")?))
 }
 
 #[cfg(test)]
@@ -558,7 +714,7 @@ mod tests {
             b"i:1;a:1:{s:3:\"uid\";s:9999999999:\"u1\";}",
             b"i:1;a:1:{s:3:\"uid\";i:5;}",
             b"i:1;a:2:{s:3:\"uid\";N;s:6:\"groups\";N;}",
-            b"i:12345678901;a:1:{s:3:\"uid\";N;}",
+            b"i:1234567890123456789;a:1:{s:3:\"uid\";N;}",
             b"i:-1;a:1:{s:3:\"uid\";N;}",
             b"i:;a:1:{s:3:\"uid\";N;}",
             b"s:1:\"1\";a:1:{s:3:\"uid\";N;}",
