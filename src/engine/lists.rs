@@ -16,6 +16,8 @@ use super::{ArrayBuilder, PhpString};
 
 /// How many lists are remembered.
 const PLACES: usize = 256;
+/// How many places are looked at.
+const NEXT: usize = 8;
 
 /// An array of arrays under construction, in the order in which their keys come first.
 pub struct Lists {
@@ -59,12 +61,16 @@ impl Lists {
     /// Sets `all[name][id] = id`. A decimal integer in the name is an integer key, as everywhere in PHP.
     #[inline]
     pub fn set_named(&mut self, name: &[u8], id: &Id) {
-        let place = place(name);
-        let list = match &self.known[place] {
-            Some(known) if known.name.as_bytes() == name => known.list,
-            _ => self.meet(name, place),
-        };
-        set(list, id);
+        let first = place(name);
+        // Where another name has the place, the next ones are for this one.
+        for place in first..first + NEXT {
+            match &self.known[place % PLACES] {
+                Some(known) if known.name.as_bytes() == name => return set(known.list, id),
+                Some(_) => {}
+                None => return set(self.meet(name, place % PLACES), id),
+            }
+        }
+        set(self.meet(name, first), id);
     }
 
     /// Sets `all[key][id] = id`.
@@ -116,8 +122,18 @@ fn set(list: *mut ZendHashTable, id: &Id) {
     }
 }
 
-/// Where the list of a name is remembered. Names that differ at their end, as numbered ones do, have different places.
+/// Where the list of a name is remembered: by its length and its last eight bytes, in which numbered names differ.
 #[inline]
 fn place(name: &[u8]) -> usize {
-    name.iter().fold(name.len(), |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte))) % PLACES
+    let end = match name.last_chunk::<8>() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            (Some(start), Some(end)) => {
+                u64::from(u32::from_le_bytes(*start)) << 32 | u64::from(u32::from_le_bytes(*end))
+            }
+            _ => name.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+        },
+    };
+    // Fibonacci hashing: the high bits of the product depend on all bits of the number.
+    ((end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % PLACES
 }

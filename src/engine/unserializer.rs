@@ -60,23 +60,32 @@ impl Unserializer {
         Ok(value)
     }
 
-    /// The next value; false where only the engine can build it. The recursion is bounded by the reader's depth.
+    /// The next value; false where only the engine can build it.
     fn plain(&mut self, reader: &mut Reader<'_>, to: &mut Zval) -> Result<bool, ReplyError> {
-        let len = match reader.token()? {
-            Token::Scalar(value) => {
-                *to = scalar(value);
-                return Ok(true);
-            }
+        match reader.token()? {
+            Token::Scalar(value) => *to = scalar(value),
             Token::Engine(_) => return Ok(false),
-            Token::Array(len) => len,
-        };
+            Token::Array(len) => return self.elements(reader, len, to),
+        }
+        Ok(true)
+    }
+
+    /// As [`Unserializer::plain`], an array of which the start was read. The recursion is bounded by the reader's depth.
+    fn elements(&mut self, reader: &mut Reader<'_>, len: usize, to: &mut Zval) -> Result<bool, ReplyError> {
         let mut array = ArrayBuilder::with_capacity(len);
         for _ in 0..len {
             let key = reader.key()?;
-            let mut value = Zval::new();
-            if !self.plain(reader, &mut value)? {
-                return Ok(false);
-            }
+            let value = match reader.token()? {
+                Token::Scalar(value) => scalar(value),
+                Token::Engine(_) => return Ok(false),
+                Token::Array(len) => {
+                    let mut value = Zval::new();
+                    if !self.elements(reader, len, &mut value)? {
+                        return Ok(false);
+                    }
+                    value
+                }
+            };
             match key {
                 Key::Int(key) => array.set_int(key, value),
                 Key::Str(key) => match integer_key(key) {

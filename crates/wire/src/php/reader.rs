@@ -95,6 +95,9 @@ pub enum ReadError {
 }
 
 /// A position in PHP-serialized bytes.
+///
+/// What is usual is read by functions that are inlined where they are used, wherever the compiler optimises. (Where it does not,
+/// they would only make the frames of recursive callers larger.)
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
@@ -115,7 +118,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where the input is malformed at this place.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn token(&mut self) -> Result<Token<'a>> {
         if let Some(scalar) = self.short_scalar() {
             return Ok(Token::Scalar(scalar));
@@ -153,7 +156,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where it is none.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn scalar(&mut self) -> Result<Scalar<'a>> {
         match self.short_scalar() {
             Some(scalar) => Ok(scalar),
@@ -174,7 +177,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where it is none.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn array(&mut self) -> Result<usize> {
         match self.short_array() {
             Some(len) => Ok(len),
@@ -195,18 +198,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where no key stands here.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn key(&mut self) -> Result<Key<'a>> {
-        let (key, rest) = match self.rest() {
-            [b's', rest @ ..] => match short_string(rest) {
+        let rest = self.rest();
+        let (key, rest) = match rest.first() {
+            Some(b's') => match short_string(rest) {
                 Some((text, rest)) => (Key::Str(text), rest),
                 None => return self.key_at_length(),
             },
-            [b'i', b':', rest @ ..] => match short_number(rest, b';') {
+            _ => match short_int(rest) {
                 Some((number, rest)) => (Key::Int(number), rest),
                 None => return self.key_at_length(),
             },
-            _ => return self.key_at_length(),
         };
         self.go_to(rest);
         Ok(key)
@@ -236,16 +239,13 @@ impl<'a> Reader<'a> {
     /// Reads an element whose key is an integer and whose value is an array of one string or null, at a glance: the rows of
     /// the longest lists are of this form. `head` is all of the inner array up to its value, `a:1:{s:3:"uid";`. `None`:
     /// something else stands here, and nothing has been read.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn glance(&mut self, head: &[u8]) -> Option<(i64, Scalar<'a>)> {
-        let (key, rest) = short_number(self.rest().strip_prefix(b"i:")?, b';')?;
-        let (value, rest) = match rest.strip_prefix(head)? {
-            [b's', rest @ ..] => {
-                let (text, rest) = short_string(rest)?;
-                (Scalar::Str(text), rest)
-            }
-            [b'N', b';', rest @ ..] => (Scalar::Null, rest),
-            _ => return None,
+        let (key, rest) = short_int(self.rest())?;
+        let rest = rest.strip_prefix(head)?;
+        let (value, rest) = match short_string(rest) {
+            Some((text, rest)) => (Scalar::Str(text), rest),
+            None => (Scalar::Null, rest.strip_prefix(b"N;")?),
         };
         let rest = rest.strip_prefix(b"}")?;
         self.go_to(rest);
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads exactly these bytes, if they stand here; otherwise nothing.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn literal(&mut self, bytes: &[u8]) -> bool {
         match self.rest().strip_prefix(bytes) {
             Some(rest) => {
@@ -264,22 +264,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A scalar of the usual form: a string of less than 1,000 bytes, an integer of 0 to 18 digits, null, a bool. `None`:
-    /// nothing has been read, and what stands here has to be read at length, which also finds out what is wrong with it.
+    /// A scalar of the usual form: a string of less than 1,000 bytes, an integer of up to 18 digits without a sign, a float of
+    /// up to 15 digits, null, a bool. `None`: nothing has been read, and what stands here has to be read at length, which also finds out what is wrong with it.
     #[inline(always)]
     fn short_scalar(&mut self) -> Option<Scalar<'a>> {
-        let (scalar, rest) = match self.rest() {
-            [b's', rest @ ..] => {
+        let rest = self.rest();
+        let (scalar, rest) = match rest.first()? {
+            b's' => {
                 let (text, rest) = short_string(rest)?;
                 (Scalar::Str(text), rest)
             }
-            [b'i', b':', rest @ ..] => {
-                let (number, rest) = short_number(rest, b';')?;
+            b'i' => {
+                let (number, rest) = short_int(rest)?;
                 (Scalar::Int(number), rest)
             }
-            [b'N', b';', rest @ ..] => (Scalar::Null, rest),
-            [b'b', b':', flag @ (b'0' | b'1'), b';', rest @ ..] => (Scalar::Bool(*flag == b'1'), rest),
-            _ => return None,
+            b'd' => {
+                let (number, rest) = short_float(rest)?;
+                (Scalar::Float(number), rest)
+            }
+            _ => match rest {
+                [b'N', b';', rest @ ..] => (Scalar::Null, rest),
+                [b'b', b':', flag @ (b'0' | b'1'), b';', rest @ ..] => (Scalar::Bool(*flag == b'1'), rest),
+                _ => return None,
+            },
         };
         self.go_to(rest);
         Some(scalar)
@@ -350,7 +357,7 @@ impl<'a> Reader<'a> {
 
     /// The bytes that have not been read yet.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
@@ -583,9 +590,47 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The first eight bytes as a number whose lowest byte is the first one. `None`: so near to the end of the input everything is
+/// read at length.
+#[inline(always)]
+fn word(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// `i:NUMBER;` with up to 18 digits.
+#[inline(always)]
+fn short_int(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    match bytes {
+        [b'i', b':', rest @ ..] => short_number(rest, b';'),
+        _ => None,
+    }
+}
+
 /// Up to 18 digits, which is what an `i64` always has room for, and the byte behind them.
 #[inline(always)]
 fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Eight bytes at once, of which the first few are digits: these become 0 to 9, and the highest bit of the first other byte is
+    // set. (Those behind it may be wrong: a sum may have carried into them.)
+    let digits = word(bytes)? ^ (0x30 * EACH);
+    let other = ((digits.wrapping_add(0x76 * EACH)) | digits) & (0x80 * EACH);
+    if other == 0 {
+        return longer_number(bytes, behind);
+    }
+    let len = other.trailing_zeros() / 8;
+    if len == 0 || bytes[len as usize] != behind {
+        return None;
+    }
+    // Digits to pairs, pairs to fours, fours to the number; the first digit is in the lowest byte that is left.
+    let number = digits << (64 - 8 * len);
+    let number = (number & (0x0f * EACH)).wrapping_mul(0xa01) >> 8;
+    let number = (number & 0x00ff_00ff_00ff_00ff).wrapping_mul(0x64_0001) >> 16;
+    let number = (number & 0x0000_ffff_0000_ffff).wrapping_mul(0x2710_0000_0001) >> 32;
+    Some((number as i64, &bytes[len as usize + 1..]))
+}
+
+/// As [`short_number`], digit by digit.
+fn longer_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     let mut value = 0i64;
     for (index, byte) in bytes.iter().enumerate().take(19) {
         let digit = byte.wrapping_sub(b'0');
@@ -598,23 +643,55 @@ fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     None
 }
 
-/// `:LENGTH:"BYTES";` with a length of up to three digits.
+/// `d:NUMBER;` with up to 15 digits, a point among them or not, and no exponent. The digits alone and the power of ten are exact
+/// as floats, so that their quotient is the float that is nearest to the number.
+#[inline(always)]
+fn short_float(bytes: &[u8]) -> Option<(f64, &[u8])> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let rest = bytes.strip_prefix(b"d:")?;
+    let (negative, rest) = match rest.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let (mut value, mut digits, mut point) = (0u64, 0usize, None);
+    for (index, byte) in rest.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' if digits < 15 => {
+                value = 10 * value + u64::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if point.is_none() && digits > 0 => point = Some(digits),
+            // At least one digit, and one behind a point.
+            b';' if digits > point.unwrap_or(0) => {
+                let number = value as f64 / POWERS[point.map_or(0, |whole| digits - whole)];
+                return Some((if negative { -number } else { number }, &rest[index + 1..]));
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// `s:LENGTH:"BYTES";` with a length of up to three digits. All of it up to the bytes is compared at once.
 #[inline(always)]
 fn short_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
-    let (len, rest) = match bytes {
-        [b':', ones, b':', b'"', rest @ ..] if digit(*ones) < 10 => (digit(*ones), rest),
-        [b':', tens, ones, b':', b'"', rest @ ..] if digit(*tens) < 10 && digit(*ones) < 10 => {
-            (10 * digit(*tens) + digit(*ones), rest)
-        }
-        [b':', hundreds, tens, ones, b':', b'"', rest @ ..]
-            if digit(*hundreds) < 10 && digit(*tens) < 10 && digit(*ones) < 10 =>
-        {
-            (100 * digit(*hundreds) + 10 * digit(*tens) + digit(*ones), rest)
-        }
-        _ => return None,
+    const ONE_DIGIT: u64 = u64::from_le_bytes(*b"s:\0:\"\0\0\0");
+    const TWO_DIGITS: u64 = u64::from_le_bytes(*b"s:\0\0:\"\0\0");
+    const THREE_DIGITS: u64 = u64::from_le_bytes(*b"s:\0\0\0:\"\0");
+    let word = word(bytes)?;
+    let digit = |place: u32| (word >> (8 * place) & 0xff).wrapping_sub(u64::from(b'0'));
+    let (len, start) = if word & 0x0000_00ff_ff00_ffff == ONE_DIGIT && digit(2) < 10 {
+        (digit(2), 5)
+    } else if word & 0x0000_ffff_0000_ffff == TWO_DIGITS && digit(2) < 10 && digit(3) < 10 {
+        (10 * digit(2) + digit(3), 6)
+    } else if word & 0x00ff_ff00_0000_ffff == THREE_DIGITS && digit(2) < 10 && digit(3) < 10 && digit(4) < 10
+    {
+        (100 * digit(2) + 10 * digit(3) + digit(4), 7)
+    } else {
+        return None;
     };
-    let (text, rest) = rest.split_at_checked(len)?;
+    let (text, rest) = bytes.get(start..)?.split_at_checked(len as usize)?;
     Some((text, rest.strip_prefix(b"\";")?))
 }
 
@@ -722,6 +799,72 @@ mod tests {
             let mut reader = Reader::new(other);
             assert_eq!(reader.glance(HEAD), None, "{:?}", String::from_utf8_lossy(other));
             assert_eq!(reader.position(), 0, "nothing has been read");
+        }
+    }
+
+    /// Every prefix of each text, and each text with every byte replaced by some others: whatever is read in one look is read the
+    /// same, and to the same place, byte by byte.
+    #[test]
+    fn reads_in_one_look_what_it_reads_byte_by_byte() {
+        let texts: [&[u8]; 20] = [
+            b"i:0;",
+            b"i:7;xxxxxxxx",
+            b"i:1234567;i:1;",
+            b"i:12345678;i:1;",
+            b"i:123456789012345678;i:1;",
+            b"i:1234567890123456789;i:1;",
+            b"i:-12;i:1;i:1;",
+            b"i:+12;i:1;i:1;",
+            b"s:0:\"\";i:1;i:1;",
+            b"s:3:\"a\";\";i:1;",
+            b"s:12:\"abcdefghijkl\";i:1;",
+            b"s:005:\"hello\";i:1;",
+            b"s:0005:\"hello\";i:1;",
+            b"d:0.5;i:1;",
+            b"d:-0;i:1;",
+            b"d:123456.789012345;i:1;",
+            b"d:1234567.8901234567;i:1;",
+            b"b:1;i:1;i:1;",
+            b"N;i:1;i:1;",
+            b"a:2:{i:0;N;i:1;N;}",
+        ];
+        let check = |text: &[u8]| {
+            let (mut one, mut other) = (Reader::new(text), Reader::new(text));
+            if let Some(scalar) = one.short_scalar() {
+                let same = Token::Scalar(scalar);
+                match (other.token_at_length(), same) {
+                    (Ok(Token::Scalar(Scalar::Float(read))), Token::Scalar(Scalar::Float(float))) => {
+                        assert_eq!(read.to_bits(), float.to_bits(), "{:?}", String::from_utf8_lossy(text));
+                    }
+                    (read, _) => assert_eq!(read, Ok(same), "{:?}", String::from_utf8_lossy(text)),
+                }
+            } else if let Some(len) = one.short_array() {
+                assert_eq!(other.token_at_length(), Ok(Token::Array(len)));
+            } else {
+                assert_eq!(one.position(), 0, "nothing has been read");
+                return;
+            }
+            assert_eq!((one.position(), one.depth), (other.position(), other.depth));
+            let (mut one, mut other) = (Reader::new(text), Reader::new(text));
+            assert_eq!(one.key(), other.key_at_length(), "{:?}", String::from_utf8_lossy(text));
+            assert_eq!(one.position(), other.position());
+        };
+        for text in texts {
+            assert!(
+                Reader::new(text).token().is_ok() || text.len() > 20,
+                "{:?}",
+                String::from_utf8_lossy(text)
+            );
+            for end in 0..=text.len() {
+                check(&text[..end]);
+            }
+            for place in 0..text.len() {
+                for byte in *b"09:/;.-\"\0\xffsid{9" {
+                    let mut other = text.to_vec();
+                    other[place] = byte;
+                    check(&other);
+                }
+            }
         }
     }
 
