@@ -121,7 +121,7 @@ fn to_zval(value: &Value) -> Zval {
         Value::Object(map) => {
             let mut array = ArrayBuilder::with_capacity(map.len());
             for (key, value) in map {
-                array.set(key.as_bytes(), to_zval(value));
+                array.set_key(key.as_bytes().into(), to_zval(value));
             }
             return array.into_zval();
         }

@@ -11,8 +11,8 @@
 
 declare(strict_types=1);
 
-/** Every method of the extension is entered through this function, see src/call.rs. */
-const ENTRY = 'ext_php_rs::zend::try_catch::run_handler';
+/** Every method of the extension is entered through this function. */
+const ENTRY = 'gatewayworker::engine::frame::enter';
 /** See calls.php. */
 const MARKER = 'getloadavg';
 const GATEWAYS = 4;

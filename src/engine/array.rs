@@ -52,12 +52,12 @@ impl ArrayBuilder {
         unsafe { zend_hash_update(&raw mut *self.array, key.as_ptr(), &raw mut *value) };
     }
 
-    /// Sets `array[key] = value` as PHP does: a decimal integer becomes an integer key.
+    /// Sets `array[key] = value`.
     #[inline]
-    pub fn set(&mut self, key: &[u8], value: Zval) {
-        match integer_key(key) {
-            Some(key) => self.set_int(key, value),
-            None => self.set_str(&PhpString::new(key), value),
+    pub fn set_key(&mut self, key: Key<'_>, value: Zval) {
+        match key {
+            Key::Int(key) => self.set_int(key, value),
+            Key::Str(key) => self.set_str(&PhpString::new(key), value),
         }
     }
 
@@ -68,8 +68,10 @@ impl ArrayBuilder {
         match integer_key(text) {
             Some(key) => self.set_int(key, string.into_zval()),
             None => {
-                let value = string.clone().into_zval();
-                self.set_str(&string, value);
+                let key = string.as_ptr();
+                let mut value = ManuallyDrop::new(string.into_zval());
+                // SAFETY: as in push(); the array adds its own reference to the key, which is live: the value holds it.
+                unsafe { zend_hash_update(&raw mut *self.array, key, &raw mut *value) };
             }
         }
     }
@@ -116,26 +118,6 @@ impl ArrayBuilder {
         if self.hash {
             // SAFETY: the array is ours and live, and a hash since it was made; a hash stays one.
             unsafe { zend_hash_extend(&raw mut *self.array, wanted, false) };
-        }
-    }
-
-    /// Sets `list[key] = value` in a zval that holds an array of ours.
-    #[inline]
-    pub fn set_int_in(list: &mut Zval, key: i64, value: Zval) {
-        if let Some(array) = list.array_mut() {
-            let mut value = ManuallyDrop::new(value);
-            // SAFETY: array_mut() has separated the array; it takes over the value.
-            unsafe { zend_hash_index_update(std::ptr::from_mut(array), key as u64, &raw mut *value) };
-        }
-    }
-
-    /// Sets `list[key] = value` in a zval that holds an array of ours, for a key that is no integer.
-    #[inline]
-    pub fn set_str_in(list: &mut Zval, key: &PhpString, value: Zval) {
-        if let Some(array) = list.array_mut() {
-            let mut value = ManuallyDrop::new(value);
-            // SAFETY: as in set_int_in(); the array adds its own reference to the key.
-            unsafe { zend_hash_update(std::ptr::from_mut(array), key.as_ptr(), &raw mut *value) };
         }
     }
 

@@ -6,6 +6,7 @@
 //! | [`values`] | zvals: reading arguments, truth, conversion to strings |
 //! | [`string`] | strings with their reference count |
 //! | [`mod@array`] | building and reading arrays |
+//! | [`lists`] | lists by key in one array |
 //! | [`names`] | names of properties and classes, allocated once |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |
 //! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |
@@ -18,6 +19,7 @@ pub mod array;
 pub mod frame;
 pub mod globals;
 pub mod ini;
+pub mod lists;
 pub mod names;
 pub mod object;
 pub mod serializer;

@@ -119,7 +119,15 @@ impl Clone for PhpString {
 impl Drop for PhpString {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: this value owns one reference, which ends here.
-        unsafe { ext_php_rs_zend_string_release(self.0.as_ptr()) };
+        // SAFETY: this value owns one reference, which ends here. It is only counted down where others are left; the last
+        // one, and strings that are not counted, are the engine's business.
+        unsafe {
+            let gc = &mut (*self.0.as_ptr()).gc;
+            if gc.refcount > 1 && gc.u.type_info & INTERNED == 0 {
+                gc.refcount -= 1;
+            } else {
+                ext_php_rs_zend_string_release(self.0.as_ptr());
+            }
+        }
     }
 }

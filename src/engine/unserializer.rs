@@ -32,12 +32,13 @@ impl Unserializer {
     /// threw, see [`object::exception_pending`].
     pub fn read(&mut self, bytes: &[u8]) -> Result<Zval, ReplyError> {
         let mut reader = Reader::new(bytes);
-        match self.plain(&mut reader) {
-            Ok(Some(value)) => {
+        let mut value = Zval::new();
+        match self.plain(&mut reader, &mut value) {
+            Ok(true) => {
                 reader.finish()?;
                 return Ok(value);
             }
-            Ok(None) => {
+            Ok(false) => {
                 // Malformed data is found here, so that the engine has nothing to warn about.
                 let mut reader = Reader::new(bytes);
                 reader.skip()?;
@@ -59,28 +60,43 @@ impl Unserializer {
         Ok(value)
     }
 
-    /// The next value; `None` where only the engine can build it. The recursion is bounded by the reader's depth.
-    fn plain(&mut self, reader: &mut Reader<'_>) -> Result<Option<Zval>, ReplyError> {
-        Ok(Some(match reader.token()? {
-            Token::Scalar(value) => scalar(value),
-            Token::Engine(_) => return Ok(None),
-            Token::Array(len) => {
-                let mut array = ArrayBuilder::with_capacity(len);
-                for _ in 0..len {
-                    let key = reader.key()?;
-                    let Some(value) = self.plain(reader)? else { return Ok(None) };
-                    match key {
-                        Key::Int(key) => array.set_int(key, value),
-                        Key::Str(key) => match integer_key(key) {
-                            Some(key) => array.set_int(key, value),
-                            None => array.set_str(self.key(key), value),
-                        },
+    /// The next value; false where only the engine can build it.
+    fn plain(&mut self, reader: &mut Reader<'_>, to: &mut Zval) -> Result<bool, ReplyError> {
+        match reader.token()? {
+            Token::Scalar(value) => *to = scalar(value),
+            Token::Engine(_) => return Ok(false),
+            Token::Array(len) => return self.elements(reader, len, to),
+        }
+        Ok(true)
+    }
+
+    /// As [`Unserializer::plain`], an array of which the start was read. The recursion is bounded by the reader's depth.
+    fn elements(&mut self, reader: &mut Reader<'_>, len: usize, to: &mut Zval) -> Result<bool, ReplyError> {
+        let mut array = ArrayBuilder::with_capacity(len);
+        for _ in 0..len {
+            let key = reader.key()?;
+            let value = match reader.token()? {
+                Token::Scalar(value) => scalar(value),
+                Token::Engine(_) => return Ok(false),
+                Token::Array(len) => {
+                    let mut value = Zval::new();
+                    if !self.elements(reader, len, &mut value)? {
+                        return Ok(false);
                     }
+                    value
                 }
-                reader.end()?;
-                array.into_zval()
+            };
+            match key {
+                Key::Int(key) => array.set_int(key, value),
+                Key::Str(key) => match integer_key(key) {
+                    Some(key) => array.set_int(key, value),
+                    None => array.set_str(self.key(key), value),
+                },
             }
-        }))
+        }
+        reader.end()?;
+        *to = array.into_zval();
+        Ok(true)
     }
 
     /// A key's string, the same one as the last time unless another took its place.

@@ -7,6 +7,7 @@ use gatewayworker_client::{Fields, ReplyError, reply};
 use crate::arguments;
 use crate::call::{Call, Failure};
 use crate::engine::array::{Key as ArrayKey, entries};
+use crate::engine::lists::{Id, Lists};
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, PhpString, Zv};
 use crate::methods::overridden;
@@ -54,7 +55,7 @@ pub fn is_uids_online(call: &mut Call<'_>) -> Result {
     let mut online = ArrayBuilder::with_capacity(lists.len());
     for (uid, list) in entries(lists) {
         let value = scalar(Scalar::Int(i64::from(list.dereference().truthy())));
-        set_key(&mut online, uid, value);
+        online.set_key(uid, value);
     }
     *call.answer = online.into_zval();
     Ok(())
@@ -102,7 +103,7 @@ fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
     target.cluster.clients_of_uids(&uids.json, target.patience, |uid, client| {
         let key = key_of(uid);
         if lists.get_mut(key).is_none() {
-            set_key(&mut lists, key, ArrayBuilder::with_capacity(0).into_zval());
+            lists.set_key(key, ArrayBuilder::with_capacity(0).into_zval());
         }
         if let (Some(id), Some(list)) = (client, lists.get_mut(key)) {
             ArrayBuilder::push_to(list, PhpString::new(&id).into_zval());
@@ -124,7 +125,7 @@ pub fn batch_client_id_count_by_group(call: &mut Call<'_>) -> Result {
         let key = key_of(group);
         let before = counts.get_mut(key).and_then(|value| value.long()).unwrap_or(0);
         let sum = scalar(Scalar::Int(before.saturating_add(count)));
-        set_key(&mut counts, key, sum);
+        counts.set_key(key, sum);
     })?;
     *call.answer = counts.into_zval();
     Ok(())
@@ -302,7 +303,7 @@ pub fn all_group_id_list(call: &mut Call<'_>) -> Result {
             }
         };
         if list.get_mut(key).is_none() {
-            set_key(&mut list, key, scalar(id));
+            list.set_key(key, scalar(id));
         }
     })?;
     wrong?;
@@ -312,7 +313,7 @@ pub fn all_group_id_list(call: &mut Call<'_>) -> Result {
 
 /// `getAllGroupUidList(): array`, group ⇒ (uid ⇒ uid)
 pub fn all_group_uid_list(call: &mut Call<'_>) -> Result {
-    *call.answer = group_uid_list(call)?.finish();
+    *call.answer = group_uid_list(call)?.into_zval();
     Ok(())
 }
 
@@ -320,13 +321,13 @@ pub fn all_group_uid_list(call: &mut Call<'_>) -> Result {
 pub fn all_group_uid_count(call: &mut Call<'_>) -> Result {
     *call.answer = match overridden(call, "getAllGroupUidList", &[])? {
         Some(answer) => counts_of(&answer),
-        None => group_uid_list(call)?.counts(),
+        None => counts_of(&group_uid_list(call)?.into_zval()),
     };
     Ok(())
 }
 
-fn group_uid_list(call: &Call<'_>) -> Result<Grouped> {
-    let mut grouped = Grouped::new();
+fn group_uid_list(call: &Call<'_>) -> Result<Lists> {
+    let mut grouped = Lists::new();
     select(call, Fields::UidAndGroups, false, |_, payload| {
         reply::selected(payload, |_, uid, groups| {
             let id = match uid {
@@ -335,7 +336,7 @@ fn group_uid_list(call: &Call<'_>) -> Result<Grouped> {
                 Scalar::Int(number) => Id::Int(number, scalar(uid)),
                 _ => return Err(ReplyError::Shape("a uid is neither an int nor a string")),
             };
-            groups.each(|group| grouped.set(group, &id))
+            groups.each(|group| set_grouped(&mut grouped, group, &id))
         })
     })?;
     Ok(grouped)
@@ -343,7 +344,7 @@ fn group_uid_list(call: &Call<'_>) -> Result<Grouped> {
 
 /// `getAllGroupClientIdList(): array`, group ⇒ (client_id ⇒ client_id)
 pub fn all_group_client_id_list(call: &mut Call<'_>) -> Result {
-    *call.answer = group_client_id_list(call)?.finish();
+    *call.answer = group_client_id_list(call)?.into_zval();
     Ok(())
 }
 
@@ -351,86 +352,42 @@ pub fn all_group_client_id_list(call: &mut Call<'_>) -> Result {
 pub fn all_group_client_id_count(call: &mut Call<'_>) -> Result {
     *call.answer = match overridden(call, "getAllGroupClientIdList", &[])? {
         Some(answer) => counts_of(&answer),
-        None => group_client_id_list(call)?.counts(),
+        None => counts_of(&group_client_id_list(call)?.into_zval()),
     };
     Ok(())
 }
 
-fn group_client_id_list(call: &Call<'_>) -> Result<Grouped> {
-    let mut grouped = Grouped::new();
+fn group_client_id_list(call: &Call<'_>) -> Result<Lists> {
+    let mut grouped = Lists::new();
     select(call, Fields::Groups, false, |prefix, payload| {
         reply::selected(payload, |connection, _, groups| {
             let id = Id::text(&prefix.with(connection));
-            groups.each(|group| grouped.set(group, &id))
+            groups.each(|group| set_grouped(&mut grouped, group, &id))
         })
     })?;
     Ok(grouped)
 }
 
-/// Lists by group, in the order in which the groups come first.
-struct Grouped(ArrayBuilder);
-
-impl Grouped {
-    fn new() -> Self {
-        Self(ArrayBuilder::with_capacity(32))
-    }
-
-    /// Sets `all[group][id] = id`. A group is keyed as PHP keys it: 5 and '5' are the same.
-    #[inline]
-    fn set(&mut self, group: Scalar<'_>, id: &Id) {
-        let key = match group {
-            Scalar::Str(name) => ArrayKey::from(name),
-            Scalar::Int(number) => ArrayKey::Int(number),
-            // What PHP's array keys make of the other scalars.
-            Scalar::Null => ArrayKey::Str(b""),
-            Scalar::Bool(flag) => ArrayKey::Int(i64::from(flag)),
-            Scalar::Float(number) => ArrayKey::Int(number as i64),
-        };
-        if self.0.get_mut(key).is_none() {
-            set_key(&mut self.0, key, ArrayBuilder::with_capacity(8).into_zval());
-        }
-        if let Some(list) = self.0.get_mut(key) {
-            match id {
-                Id::Int(number, value) => ArrayBuilder::set_int_in(list, *number, value.shallow_clone()),
-                Id::Str(text) => ArrayBuilder::set_str_in(list, text, text.clone().into_zval()),
-            }
-        }
-    }
-
-    fn finish(self) -> Zval {
-        self.0.into_zval()
-    }
-
-    fn counts(self) -> Zval {
-        counts_of(&self.0.into_zval())
+/// Sets `grouped[group][id] = id`. A group is keyed as PHP keys it: 5 and '5' are the same.
+#[inline]
+fn set_grouped(grouped: &mut Lists, group: Scalar<'_>, id: &Id) {
+    match group {
+        Scalar::Str(name) => grouped.set_named(name, id),
+        Scalar::Int(number) => grouped.set(ArrayKey::Int(number), id),
+        // What PHP's array keys make of the other scalars.
+        Scalar::Null => grouped.set(ArrayKey::Str(b""), id),
+        Scalar::Bool(flag) => grouped.set(ArrayKey::Int(i64::from(flag)), id),
+        Scalar::Float(number) => grouped.set(ArrayKey::Int(number as i64), id),
     }
 }
 
-/// A uid or a client id that goes into several lists: one string for all of them.
-enum Id {
-    /// Keyed by an integer; the value is a string nevertheless.
-    Int(i64, Zval),
-    /// Keyed by itself.
-    Str(PhpString),
-}
-
-impl Id {
-    fn text(text: &[u8]) -> Self {
-        let string = PhpString::new(text);
-        match ArrayKey::from(text) {
-            ArrayKey::Int(number) => Self::Int(number, string.into_zval()),
-            ArrayKey::Str(_) => Self::Str(string),
-        }
-    }
-}
-
-/// The lengths of the lists that an override has answered with.
+/// The lengths of lists, by their keys.
 fn counts_of(lists: &Zval) -> Zval {
     let mut counts = ArrayBuilder::with_capacity(8);
     if let Some(lists) = lists.array() {
         for (group, list) in entries(lists) {
             let count = scalar(Scalar::Int(list.dereference().array().map_or(0, |list| list.len()) as i64));
-            set_key(&mut counts, group, count);
+            counts.set_key(group, count);
         }
     }
     counts.into_zval()
@@ -470,13 +427,6 @@ fn key_of(key: Key<'_>) -> ArrayKey<'_> {
     match key {
         Key::Int(number) => ArrayKey::Int(number),
         Key::Str(text) => ArrayKey::from(text),
-    }
-}
-
-fn set_key(array: &mut ArrayBuilder, key: ArrayKey<'_>, value: Zval) {
-    match key {
-        ArrayKey::Int(number) => array.set_int(number, value),
-        ArrayKey::Str(text) => array.set_str(&PhpString::new(text), value),
     }
 }
 

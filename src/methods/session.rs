@@ -1,7 +1,8 @@
 //! Sessions: `getSession`, `setSession`, `updateSession`, `setSocketSession`, `getAllClientSessions` and the like.
 
 use ext_php_rs::types::Zval;
-use gatewayworker_client::wire::Command;
+use gatewayworker_client::reply;
+use gatewayworker_client::wire::{ClientId, Command};
 
 use crate::arguments::{self, complain};
 use crate::call::{Call, Failure};
@@ -122,11 +123,11 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     let target = Target::of(call)?;
     target.for_asking()?;
     let context = Context::of(call);
-    let mut all = ArrayBuilder::with_capacity(64);
+    let mut all = ArrayBuilder::hash();
     let mut unserializer = Unserializer::new();
     let mut broken = 0;
-    target.cluster.sessions(group.map(PhpString::as_bytes), target.patience, |id, session| {
-        let value = if context.is_some_and(|context| context.is_current_bytes(&id)) {
+    let mut session_of = |id: &[u8; ClientId::LEN], session: &[u8]| {
+        let value = if context.is_some_and(|context| context.is_current_bytes(id)) {
             globals::with_session(|now| match now {
                 Some(now) if now.is_array() => now.shallow_clone(),
                 _ => ArrayBuilder::with_capacity(0).into_zval(),
@@ -146,9 +147,17 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
                 }
             }
         };
-        // An id has letters or is too long for an integer, unless all its digits are decimal.
-        all.set(&id, value);
-        Ok(())
+        Ok(value)
+    };
+    target.cluster.session_lists(group.map(PhpString::as_bytes), target.patience, |prefix, payload| {
+        all.reserve(reply::announced_len(payload));
+        reply::sessions(payload, |connection, session| {
+            let id = prefix.with(connection);
+            let value = session_of(&id, session)?;
+            // As a key it is a string always: it has a letter, or one digit more than any integer.
+            all.set_str(&PhpString::new(&id), value);
+            Ok(())
+        })
     })?;
     if broken > 0 {
         complain(

@@ -138,19 +138,31 @@ impl Cluster {
         })
     }
 
-    /// The sessions of all clients, or of those of a group (`getAllClientSessions`, commands 10 and 23), serialized.
-    pub fn sessions(
+    /// The sessions of all clients, or of those of a group (`getAllClientSessions`, commands 10 and 23). `each` gets every
+    /// reply: read it with [`reply::sessions`].
+    pub fn session_lists(
         &self,
         group: Option<&[u8]>,
         patience: Patience,
-        mut each: impl FnMut([u8; ClientId::LEN], &[u8]) -> Result<(), ReplyError>,
+        mut each: impl FnMut(ClientIdPrefix, &[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let command = match group {
             Some(_) => Command::GetClientSessionsByGroup,
             None => Command::GetAllClientSessions,
         };
         self.ask_every(command, group.unwrap_or_default(), patience, |address, payload| {
-            let prefix = prefix(address);
+            each(prefix(address), payload)
+        })
+    }
+
+    /// As [`Cluster::session_lists`], row by row: the client's id and its session, serialized (empty: none).
+    pub fn sessions(
+        &self,
+        group: Option<&[u8]>,
+        patience: Patience,
+        mut each: impl FnMut([u8; ClientId::LEN], &[u8]) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        self.session_lists(group, patience, |prefix, payload| {
             reply::sessions(payload, |connection, session| each(prefix.with(connection), session))
         })
     }
@@ -182,7 +194,7 @@ impl Cluster {
         fields: Fields,
         groups: Option<&[u8]>,
         patience: Patience,
-        mut each: impl FnMut([u8; ClientId::LEN], Scalar<'_>, Groups<'_>) -> Result<(), ReplyError>,
+        mut each: impl FnMut([u8; ClientId::LEN], Scalar<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         self.select(fields, groups, patience, |prefix, payload| {
             reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))

@@ -130,64 +130,103 @@ pub fn selected_connections(payload: &[u8], mut each: impl FnMut(u32)) -> Result
 /// Where the payload is something else, or where `each` fails.
 pub fn selected<'a>(
     payload: &'a [u8],
-    mut each: impl FnMut(u32, Scalar<'a>, Groups<'a>) -> Result,
+    mut each: impl FnMut(u32, Scalar<'a>, Groups<'_, 'a>) -> Result,
 ) -> Result {
     let mut reader = Reader::new(payload);
     for _ in 0..reader.array()? {
         if let Some((key, uid)) = reader.glance(b"a:1:{s:3:\"uid\";") {
-            each(connection(key)?, uid, Groups(None))?;
+            each(connection(key)?, uid, Groups { reader: &mut reader, left: &mut 0 })?;
             continue;
         }
         let connection = connection_key(&mut reader)?;
-        let (mut uid, mut groups) = (Scalar::Null, Groups(None));
-        for _ in 0..reader.array()? {
-            match reader.key()? {
-                Key::Str(b"uid") => uid = reader.scalar()?,
-                Key::Str(b"groups") => groups = Groups::read(&mut reader)?,
-                _ => drop(reader.skip()?),
+        let mut fields = reader.array()?;
+        let mut uid = Scalar::Null;
+        if fields == 2 && reader.literal(b"s:3:\"uid\";") {
+            uid = reader.scalar()?;
+            fields = 1;
+        }
+        if fields == 1 && reader.literal(b"s:6:\"groups\";") {
+            // They come last, as gateways send them: whoever wants them reads them where they stand.
+            if let Some(mut left) = group_count(&mut reader)? {
+                each(connection, uid, Groups { reader: &mut reader, left: &mut left })?;
+                pass_over(&mut reader, left)?;
+            } else {
+                each(connection, uid, Groups { reader: &mut reader, left: &mut 0 })?;
             }
+        } else {
+            unusual(&mut reader, fields, connection, uid, &mut each)?;
         }
         reader.end()?;
-        each(connection, uid, groups)?;
     }
     reader.end()?;
     Ok(reader.finish()?)
 }
 
-/// The groups of one client.
-#[derive(Clone, Debug)]
-pub struct Groups<'a>(Option<Reader<'a>>);
-
-impl<'a> Groups<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self> {
-        let start = reader.clone();
-        match reader.token()? {
-            Token::Scalar(Scalar::Null) => Ok(Self(None)),
-            Token::Array(len) => {
-                // Passed over here, and read where somebody wants them: ids are scalars, so that this is cheaper than a
-                // general skip().
-                for _ in 0..len {
-                    reader.key()?;
-                    reader.scalar()?;
+/// As [`selected`], one row whose fields are in another order, or others.
+#[cold]
+fn unusual<'a>(
+    reader: &mut Reader<'a>,
+    fields: usize,
+    connection: u32,
+    mut uid: Scalar<'a>,
+    each: &mut impl FnMut(u32, Scalar<'a>, Groups<'_, 'a>) -> Result,
+) -> Result {
+    // Where the groups start, and how many there are.
+    let mut groups = (reader.clone(), 0);
+    for _ in 0..fields {
+        match reader.key()? {
+            Key::Str(b"uid") => uid = reader.scalar()?,
+            Key::Str(b"groups") => {
+                groups.1 = 0;
+                if let Some(len) = group_count(reader)? {
+                    groups = (reader.clone(), len);
+                    pass_over(reader, len)?;
                 }
-                reader.end()?;
-                Ok(Self((len > 0).then_some(start)))
             }
-            _ => Err(ReplyError::Shape("a list of groups is due")),
+            _ => drop(reader.skip()?),
         }
     }
+    each(connection, uid, Groups { reader: &mut groups.0, left: &mut groups.1 })
+}
 
+/// The number of groups that follow; `None` where there is no list of them.
+#[inline]
+fn group_count(reader: &mut Reader<'_>) -> Result<Option<usize>> {
+    match reader.token()? {
+        Token::Array(len) => Ok(Some(len)),
+        Token::Scalar(Scalar::Null) => Ok(None),
+        _ => Err(ReplyError::Shape("a list of groups is due")),
+    }
+}
+
+/// Passes over what is left of a list of groups, and its end. Ids are scalars, so that this is cheaper than a general skip().
+#[inline]
+fn pass_over(reader: &mut Reader<'_>, left: usize) -> Result {
+    for _ in 0..left {
+        reader.key()?;
+        reader.scalar()?;
+    }
+    Ok(reader.end()?)
+}
+
+/// The groups of one client, not read yet.
+#[derive(Debug)]
+pub struct Groups<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    left: &'r mut usize,
+}
+
+impl<'a> Groups<'_, 'a> {
     /// Passes on each group id.
     ///
     /// # Errors
     /// Where an id is not a scalar.
+    #[inline]
     pub fn each(self, mut each: impl FnMut(Scalar<'a>)) -> Result {
-        let Some(mut reader) = self.0 else {
-            return Ok(());
-        };
-        for _ in 0..reader.array()? {
-            reader.key()?;
-            each(reader.scalar()?);
+        while *self.left > 0 {
+            self.reader.key()?;
+            each(self.reader.scalar()?);
+            *self.left -= 1;
         }
         Ok(())
     }
@@ -195,6 +234,7 @@ impl<'a> Groups<'a> {
 
 /// What PHP's `empty()` says of a scalar.
 #[must_use]
+#[inline]
 pub fn is_empty(scalar: Scalar<'_>) -> bool {
     match scalar {
         Scalar::Null => true,
@@ -205,6 +245,7 @@ pub fn is_empty(scalar: Scalar<'_>) -> bool {
     }
 }
 
+#[inline]
 fn connection_list(reader: &mut Reader<'_>, mut each: impl FnMut(u32)) -> Result {
     for _ in 0..reader.array()? {
         reader.key()?;
@@ -216,6 +257,7 @@ fn connection_list(reader: &mut Reader<'_>, mut each: impl FnMut(u32)) -> Result
     Ok(reader.end()?)
 }
 
+#[inline]
 fn connection_key(reader: &mut Reader<'_>) -> Result<u32> {
     match reader.key()? {
         Key::Int(value) => connection(value),
@@ -223,6 +265,7 @@ fn connection_key(reader: &mut Reader<'_>) -> Result<u32> {
     }
 }
 
+#[inline]
 fn connection(value: i64) -> Result<u32> {
     u32::try_from(value).map_err(|_| ReplyError::Shape("a connection id is out of range"))
 }

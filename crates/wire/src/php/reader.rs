@@ -95,6 +95,9 @@ pub enum ReadError {
 }
 
 /// A position in PHP-serialized bytes.
+///
+/// What is usual is read by functions that are inlined where they are used, wherever the compiler optimises. (Where it does not,
+/// they would only make the frames of recursive callers larger.)
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
@@ -115,8 +118,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where the input is malformed at this place.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn token(&mut self) -> Result<Token<'a>> {
+        if let Some(scalar) = self.short_scalar() {
+            return Ok(Token::Scalar(scalar));
+        }
+        match self.short_array() {
+            Some(len) => Ok(Token::Array(len)),
+            None => self.token_at_length(),
+        }
+    }
+
+    #[inline(never)]
+    fn token_at_length(&mut self) -> Result<Token<'a>> {
         let start = self.at;
         let kind = self.byte()?;
         Ok(match kind {
@@ -142,10 +156,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where it is none.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn scalar(&mut self) -> Result<Scalar<'a>> {
+        match self.short_scalar() {
+            Some(scalar) => Ok(scalar),
+            None => self.scalar_at_length(),
+        }
+    }
+
+    #[inline(never)]
+    fn scalar_at_length(&mut self) -> Result<Scalar<'a>> {
         let at = self.at;
-        match self.token()? {
+        match self.token_at_length()? {
             Token::Scalar(scalar) => Ok(scalar),
             _ => Err(ReadError::Unexpected { at, wanted: "a scalar" }),
         }
@@ -155,10 +177,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where it is none.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn array(&mut self) -> Result<usize> {
+        match self.short_array() {
+            Some(len) => Ok(len),
+            None => self.array_at_length(),
+        }
+    }
+
+    #[inline(never)]
+    fn array_at_length(&mut self) -> Result<usize> {
         let at = self.at;
-        match self.token()? {
+        match self.token_at_length()? {
             Token::Array(len) => Ok(len),
             _ => Err(ReadError::Unexpected { at, wanted: "an array" }),
         }
@@ -168,8 +198,25 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where no key stands here.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn key(&mut self) -> Result<Key<'a>> {
+        let rest = self.rest();
+        let (key, rest) = match rest.first() {
+            Some(b's') => match short_string(rest) {
+                Some((text, rest)) => (Key::Str(text), rest),
+                None => return self.key_at_length(),
+            },
+            _ => match short_int(rest) {
+                Some((number, rest)) => (Key::Int(number), rest),
+                None => return self.key_at_length(),
+            },
+        };
+        self.go_to(rest);
+        Ok(key)
+    }
+
+    #[inline(never)]
+    fn key_at_length(&mut self) -> Result<Key<'a>> {
         let at = self.at;
         match self.byte()? {
             b'i' => Ok(Key::Int(self.colon_int(b';')?)),
@@ -192,22 +239,78 @@ impl<'a> Reader<'a> {
     /// Reads an element whose key is an integer and whose value is an array of one string or null, at a glance: the rows of
     /// the longest lists are of this form. `head` is all of the inner array up to its value, `a:1:{s:3:"uid";`. `None`:
     /// something else stands here, and nothing has been read.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn glance(&mut self, head: &[u8]) -> Option<(i64, Scalar<'a>)> {
-        let rest = self.bytes.get(self.at..)?.strip_prefix(b"i:")?;
-        let (key, rest) = short_number(rest, b';')?;
+        let (key, rest) = short_int(self.rest())?;
         let rest = rest.strip_prefix(head)?;
-        let (value, rest) = match rest.strip_prefix(b"N;}") {
-            Some(rest) => (Scalar::Null, rest),
-            None => {
-                let (len, rest) = short_number(rest.strip_prefix(b"s:")?, b':')?;
-                let rest = rest.strip_prefix(b"\"")?;
-                let (text, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
-                (Scalar::Str(text), rest.strip_prefix(b"\";}")?)
-            }
+        let (value, rest) = match short_string(rest) {
+            Some((text, rest)) => (Scalar::Str(text), rest),
+            None => (Scalar::Null, rest.strip_prefix(b"N;")?),
         };
-        self.at = self.bytes.len() - rest.len();
+        let rest = rest.strip_prefix(b"}")?;
+        self.go_to(rest);
         Some((key, value))
+    }
+
+    /// Reads exactly these bytes, if they stand here; otherwise nothing.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn literal(&mut self, bytes: &[u8]) -> bool {
+        match self.rest().strip_prefix(bytes) {
+            Some(rest) => {
+                self.go_to(rest);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A scalar of the usual form: a string of less than 1,000 bytes, an integer of up to 18 digits without a sign, a float of
+    /// up to 15 digits, null, a bool. `None`: nothing has been read, and what stands here has to be read at length, which also finds out what is wrong with it.
+    #[inline(always)]
+    fn short_scalar(&mut self) -> Option<Scalar<'a>> {
+        let rest = self.rest();
+        let (scalar, rest) = match rest.first()? {
+            b's' => {
+                let (text, rest) = short_string(rest)?;
+                (Scalar::Str(text), rest)
+            }
+            b'i' => {
+                let (number, rest) = short_int(rest)?;
+                (Scalar::Int(number), rest)
+            }
+            b'd' => {
+                let (number, rest) = short_float(rest)?;
+                (Scalar::Float(number), rest)
+            }
+            _ => match rest {
+                [b'N', b';', rest @ ..] => (Scalar::Null, rest),
+                [b'b', b':', flag @ (b'0' | b'1'), b';', rest @ ..] => (Scalar::Bool(*flag == b'1'), rest),
+                _ => return None,
+            },
+        };
+        self.go_to(rest);
+        Some(scalar)
+    }
+
+    /// As [`Reader::short_scalar`], the start of an array.
+    #[inline(always)]
+    fn short_array(&mut self) -> Option<usize> {
+        let [b'a', b':', rest @ ..] = self.rest() else { return None };
+        let (claimed, rest) = short_number(rest, b':')?;
+        let rest = rest.strip_prefix(b"{")?;
+        let claimed = usize::try_from(claimed).ok()?;
+        if claimed > rest.len() / SHORTEST_ELEMENT || self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        self.go_to(rest);
+        Some(claimed)
+    }
+
+    /// Goes on with what is left of the input.
+    #[inline(always)]
+    fn go_to(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
     }
 
     /// Passes over one whole value; answers its bytes.
@@ -254,6 +357,7 @@ impl<'a> Reader<'a> {
 
     /// The bytes that have not been read yet.
     #[must_use]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
@@ -329,6 +433,34 @@ impl<'a> Reader<'a> {
     /// Reads `:LENGTH:"BYTES"` and the byte behind it.
     #[inline]
     fn string(&mut self, behind: u8) -> Result<&'a [u8]> {
+        match self.short_string(behind) {
+            Some(bytes) => Ok(bytes),
+            None => self.any_string(behind),
+        }
+    }
+
+    /// What [`Reader::any_string`] reads, at a glance, where it is shorter than 100 bytes, as nearly all keys, ids and names
+    /// are. `None`: something else stands here, and nothing has been read.
+    #[inline]
+    fn short_string(&mut self, behind: u8) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at..)?;
+        let (len, start) = match *rest {
+            [b':', one @ b'0'..=b'9', b':', b'"', ..] => (usize::from(one - b'0'), 4),
+            [b':', ten @ b'0'..=b'9', one @ b'0'..=b'9', b':', b'"', ..] => {
+                (usize::from(ten - b'0') * 10 + usize::from(one - b'0'), 5)
+            }
+            _ => return None,
+        };
+        let end = start + len;
+        if *rest.get(end..end + 2)? != [b'"', behind] {
+            return None;
+        }
+        self.at += end + 2;
+        Some(&rest[start..end])
+    }
+
+    /// Reads `:LENGTH:"BYTES"` of any length and the byte behind it, or says what is wrong.
+    fn any_string(&mut self, behind: u8) -> Result<&'a [u8]> {
         self.expect(b':', "':'")?;
         let at = self.at;
         let len = self.length(b':')?;
@@ -366,6 +498,16 @@ impl<'a> Reader<'a> {
     /// Reads `:`, an integer and the byte behind it.
     #[inline]
     fn colon_int(&mut self, behind: u8) -> Result<i64> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if let Some((value, rest)) = rest.strip_prefix(b":").and_then(|rest| short_number(rest, behind)) {
+            self.at = self.bytes.len() - rest.len();
+            return Ok(value);
+        }
+        self.any_int(behind)
+    }
+
+    /// Reads `:`, an integer of any size and sign and the byte behind it, or says what is wrong.
+    fn any_int(&mut self, behind: u8) -> Result<i64> {
         self.expect(b':', "':'")?;
         let at = self.at;
         let negative = match self.bytes.get(at) {
@@ -448,18 +590,109 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Up to ten digits and the byte behind them.
-#[inline]
+/// The first eight bytes as a number whose lowest byte is the first one. `None`: so near to the end of the input everything is
+/// read at length.
+#[inline(always)]
+fn word(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// `i:NUMBER;` with up to 18 digits.
+#[inline(always)]
+fn short_int(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    match bytes {
+        [b'i', b':', rest @ ..] => short_number(rest, b';'),
+        _ => None,
+    }
+}
+
+/// Up to 18 digits, which is what an `i64` always has room for, and the byte behind them.
+#[inline(always)]
 fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Eight bytes at once, of which the first few are digits: these become 0 to 9, and the highest bit of the first other byte is
+    // set. (Those behind it may be wrong: a sum may have carried into them.)
+    let digits = word(bytes)? ^ (0x30 * EACH);
+    let other = ((digits.wrapping_add(0x76 * EACH)) | digits) & (0x80 * EACH);
+    if other == 0 {
+        return longer_number(bytes, behind);
+    }
+    let len = other.trailing_zeros() / 8;
+    if len == 0 || bytes[len as usize] != behind {
+        return None;
+    }
+    // Digits to pairs, pairs to fours, fours to the number; the first digit is in the lowest byte that is left.
+    let number = digits << (64 - 8 * len);
+    let number = (number & (0x0f * EACH)).wrapping_mul(0xa01) >> 8;
+    let number = (number & 0x00ff_00ff_00ff_00ff).wrapping_mul(0x64_0001) >> 16;
+    let number = (number & 0x0000_ffff_0000_ffff).wrapping_mul(0x2710_0000_0001) >> 32;
+    Some((number as i64, &bytes[len as usize + 1..]))
+}
+
+/// As [`short_number`], digit by digit.
+fn longer_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     let mut value = 0i64;
-    for (index, byte) in bytes.iter().enumerate().take(11) {
+    for (index, byte) in bytes.iter().enumerate().take(19) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (*byte == behind && index > 0).then(|| (value, &bytes[index + 1..]));
+        }
+        // Where this wraps, it was the 19th digit, and the value is not used.
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+    }
+    None
+}
+
+/// `d:NUMBER;` with up to 15 digits, a point among them or not, and no exponent. The digits alone and the power of ten are exact
+/// as floats, so that their quotient is the float that is nearest to the number.
+#[inline(always)]
+fn short_float(bytes: &[u8]) -> Option<(f64, &[u8])> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let rest = bytes.strip_prefix(b"d:")?;
+    let (negative, rest) = match rest.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let (mut value, mut digits, mut point) = (0u64, 0usize, None);
+    for (index, byte) in rest.iter().enumerate() {
         match byte {
-            b'0'..=b'9' if index < 10 => value = value * 10 + i64::from(byte - b'0'),
-            byte if *byte == behind && index > 0 => return Some((value, &bytes[index + 1..])),
+            b'0'..=b'9' if digits < 15 => {
+                value = 10 * value + u64::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if point.is_none() && digits > 0 => point = Some(digits),
+            // At least one digit, and one behind a point.
+            b';' if digits > point.unwrap_or(0) => {
+                let number = value as f64 / POWERS[point.map_or(0, |whole| digits - whole)];
+                return Some((if negative { -number } else { number }, &rest[index + 1..]));
+            }
             _ => return None,
         }
     }
     None
+}
+
+/// `s:LENGTH:"BYTES";` with a length of up to three digits. All of it up to the bytes is compared at once.
+#[inline(always)]
+fn short_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    const ONE_DIGIT: u64 = u64::from_le_bytes(*b"s:\0:\"\0\0\0");
+    const TWO_DIGITS: u64 = u64::from_le_bytes(*b"s:\0\0:\"\0\0");
+    const THREE_DIGITS: u64 = u64::from_le_bytes(*b"s:\0\0\0:\"\0");
+    let word = word(bytes)?;
+    let digit = |place: u32| (word >> (8 * place) & 0xff).wrapping_sub(u64::from(b'0'));
+    let (len, start) = if word & 0x0000_00ff_ff00_ffff == ONE_DIGIT && digit(2) < 10 {
+        (digit(2), 5)
+    } else if word & 0x0000_ffff_0000_ffff == TWO_DIGITS && digit(2) < 10 && digit(3) < 10 {
+        (10 * digit(2) + digit(3), 6)
+    } else if word & 0x00ff_ff00_0000_ffff == THREE_DIGITS && digit(2) < 10 && digit(3) < 10 && digit(4) < 10
+    {
+        (100 * digit(2) + 10 * digit(3) + digit(4), 7)
+    } else {
+        return None;
+    };
+    let (text, rest) = bytes.get(start..)?.split_at_checked(len as usize)?;
+    Some((text, rest.strip_prefix(b"\";")?))
 }
 
 #[cfg(test)]
@@ -558,7 +791,7 @@ mod tests {
             b"i:1;a:1:{s:3:\"uid\";s:9999999999:\"u1\";}",
             b"i:1;a:1:{s:3:\"uid\";i:5;}",
             b"i:1;a:2:{s:3:\"uid\";N;s:6:\"groups\";N;}",
-            b"i:12345678901;a:1:{s:3:\"uid\";N;}",
+            b"i:1234567890123456789;a:1:{s:3:\"uid\";N;}",
             b"i:-1;a:1:{s:3:\"uid\";N;}",
             b"i:;a:1:{s:3:\"uid\";N;}",
             b"s:1:\"1\";a:1:{s:3:\"uid\";N;}",
@@ -566,6 +799,72 @@ mod tests {
             let mut reader = Reader::new(other);
             assert_eq!(reader.glance(HEAD), None, "{:?}", String::from_utf8_lossy(other));
             assert_eq!(reader.position(), 0, "nothing has been read");
+        }
+    }
+
+    /// Every prefix of each text, and each text with every byte replaced by some others: whatever is read in one look is read the
+    /// same, and to the same place, byte by byte.
+    #[test]
+    fn reads_in_one_look_what_it_reads_byte_by_byte() {
+        let texts: [&[u8]; 20] = [
+            b"i:0;",
+            b"i:7;xxxxxxxx",
+            b"i:1234567;i:1;",
+            b"i:12345678;i:1;",
+            b"i:123456789012345678;i:1;",
+            b"i:1234567890123456789;i:1;",
+            b"i:-12;i:1;i:1;",
+            b"i:+12;i:1;i:1;",
+            b"s:0:\"\";i:1;i:1;",
+            b"s:3:\"a\";\";i:1;",
+            b"s:12:\"abcdefghijkl\";i:1;",
+            b"s:005:\"hello\";i:1;",
+            b"s:0005:\"hello\";i:1;",
+            b"d:0.5;i:1;",
+            b"d:-0;i:1;",
+            b"d:123456.789012345;i:1;",
+            b"d:1234567.8901234567;i:1;",
+            b"b:1;i:1;i:1;",
+            b"N;i:1;i:1;",
+            b"a:2:{i:0;N;i:1;N;}",
+        ];
+        let check = |text: &[u8]| {
+            let (mut one, mut other) = (Reader::new(text), Reader::new(text));
+            if let Some(scalar) = one.short_scalar() {
+                let same = Token::Scalar(scalar);
+                match (other.token_at_length(), same) {
+                    (Ok(Token::Scalar(Scalar::Float(read))), Token::Scalar(Scalar::Float(float))) => {
+                        assert_eq!(read.to_bits(), float.to_bits(), "{:?}", String::from_utf8_lossy(text));
+                    }
+                    (read, _) => assert_eq!(read, Ok(same), "{:?}", String::from_utf8_lossy(text)),
+                }
+            } else if let Some(len) = one.short_array() {
+                assert_eq!(other.token_at_length(), Ok(Token::Array(len)));
+            } else {
+                assert_eq!(one.position(), 0, "nothing has been read");
+                return;
+            }
+            assert_eq!((one.position(), one.depth), (other.position(), other.depth));
+            let (mut one, mut other) = (Reader::new(text), Reader::new(text));
+            assert_eq!(one.key(), other.key_at_length(), "{:?}", String::from_utf8_lossy(text));
+            assert_eq!(one.position(), other.position());
+        };
+        for text in texts {
+            assert!(
+                Reader::new(text).token().is_ok() || text.len() > 20,
+                "{:?}",
+                String::from_utf8_lossy(text)
+            );
+            for end in 0..=text.len() {
+                check(&text[..end]);
+            }
+            for place in 0..text.len() {
+                for byte in *b"09:/;.-\"\0\xffsid{9" {
+                    let mut other = text.to_vec();
+                    other[place] = byte;
+                    check(&other);
+                }
+            }
         }
     }
 

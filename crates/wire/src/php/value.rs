@@ -64,7 +64,16 @@ impl From<Key<'_>> for OwnedKey {
 
 /// The integer that PHP uses as an array key for this string, if it is one (`ZEND_HANDLE_NUMERIC_STR`).
 #[must_use]
+#[inline(always)]
 pub fn integer_key(bytes: &[u8]) -> Option<i64> {
+    match bytes.first() {
+        // Nearly all keys are told by their first byte.
+        Some(b'-' | b'0'..=b'9') => numeric_key(bytes),
+        _ => None,
+    }
+}
+
+fn numeric_key(bytes: &[u8]) -> Option<i64> {
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
     match digits {
         [] => None,
