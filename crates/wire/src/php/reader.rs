@@ -433,34 +433,6 @@ impl<'a> Reader<'a> {
     /// Reads `:LENGTH:"BYTES"` and the byte behind it.
     #[inline]
     fn string(&mut self, behind: u8) -> Result<&'a [u8]> {
-        match self.short_string(behind) {
-            Some(bytes) => Ok(bytes),
-            None => self.any_string(behind),
-        }
-    }
-
-    /// What [`Reader::any_string`] reads, at a glance, where it is shorter than 100 bytes, as nearly all keys, ids and names
-    /// are. `None`: something else stands here, and nothing has been read.
-    #[inline]
-    fn short_string(&mut self, behind: u8) -> Option<&'a [u8]> {
-        let rest = self.bytes.get(self.at..)?;
-        let (len, start) = match *rest {
-            [b':', one @ b'0'..=b'9', b':', b'"', ..] => (usize::from(one - b'0'), 4),
-            [b':', ten @ b'0'..=b'9', one @ b'0'..=b'9', b':', b'"', ..] => {
-                (usize::from(ten - b'0') * 10 + usize::from(one - b'0'), 5)
-            }
-            _ => return None,
-        };
-        let end = start + len;
-        if *rest.get(end..end + 2)? != [b'"', behind] {
-            return None;
-        }
-        self.at += end + 2;
-        Some(&rest[start..end])
-    }
-
-    /// Reads `:LENGTH:"BYTES"` of any length and the byte behind it, or says what is wrong.
-    fn any_string(&mut self, behind: u8) -> Result<&'a [u8]> {
         self.expect(b':', "':'")?;
         let at = self.at;
         let len = self.length(b':')?;
@@ -498,16 +470,6 @@ impl<'a> Reader<'a> {
     /// Reads `:`, an integer and the byte behind it.
     #[inline]
     fn colon_int(&mut self, behind: u8) -> Result<i64> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if let Some((value, rest)) = rest.strip_prefix(b":").and_then(|rest| short_number(rest, behind)) {
-            self.at = self.bytes.len() - rest.len();
-            return Ok(value);
-        }
-        self.any_int(behind)
-    }
-
-    /// Reads `:`, an integer of any size and sign and the byte behind it, or says what is wrong.
-    fn any_int(&mut self, behind: u8) -> Result<i64> {
         self.expect(b':', "':'")?;
         let at = self.at;
         let negative = match self.bytes.get(at) {
