@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gatewayworker_client::{Absent, AddressMap, Settings};
+use gatewayworker_client::{Absent, AddressMap, Patience, Settings};
 
 use crate::engine::{globals, ini};
 
@@ -268,14 +268,14 @@ pub fn keep_flush_timeout() {
     LAST_FLUSH_TIMEOUT.set(Some(get(|values| values.flush_timeout)));
 }
 
-/// `gatewayworker.query_timeout`: how long a gateway has to answer.
-pub fn query_timeout() -> Duration {
-    Duration::from_secs_f64(get(|values| values.query_timeout))
-}
-
-/// `gatewayworker.partial_results`: whether a question to all gateways does without those that are absent.
-pub fn absent() -> Absent {
-    if get(|values| values.partial_results) { Absent::LeaveOut } else { Absent::Fail }
+/// How long a call may wait, and for whom: `gatewayworker.query_timeout` for a gateway to answer, `connect` for it to be
+/// connected; and whether a question to all gateways does without absent ones, `gatewayworker.partial_results`.
+pub fn patience(connect: Duration) -> Patience {
+    get(|values| Patience {
+        connect,
+        reply: Duration::from_secs_f64(values.query_timeout),
+        absent: if values.partial_results { Absent::LeaveOut } else { Absent::Fail },
+    })
 }
 
 /// `gatewayworker.register_address`: the default of `$registerAddress`.

@@ -97,7 +97,7 @@ impl Target {
         // These are compared or copied before any PHP code runs.
         let secret = statics.secret_key().unwrap_or(&null);
         let register = statics.register_address().unwrap_or(&null);
-        let patience = Patience { connect, reply: settings::query_timeout(), absent: settings::absent() };
+        let patience = settings::patience(connect);
         let cluster = cluster(call.family(), worker.as_ref(), register, secret)?;
         Ok(Self { cluster, patience, worker, fresh })
     }
