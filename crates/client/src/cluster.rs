@@ -327,7 +327,7 @@ impl Cluster {
             if wake {
                 link.wake();
             }
-            // As above: one that has left the cluster meanwhile is nobody's loss.
+            // As in FanOut::push(): one that has left the cluster meanwhile has no clients to send to.
             if let Err(error @ Error::QueueFull { .. }) = pushed {
                 link.refuse();
                 result = result.and(Err(error));

@@ -147,11 +147,11 @@ pub fn selected<'a>(
         }
         if fields == 1 && reader.literal(b"s:6:\"groups\";") {
             // They come last, as gateways send them: whoever wants them reads them where they stand.
-            if let Some(mut left) = group_count(&mut reader)? {
-                each(connection, uid, Groups { reader: &mut reader, left: &mut left })?;
+            let count = group_count(&mut reader)?;
+            let mut left = count.unwrap_or(0);
+            each(connection, uid, Groups { reader: &mut reader, left: &mut left })?;
+            if count.is_some() {
                 pass_over(&mut reader, left)?;
-            } else {
-                each(connection, uid, Groups { reader: &mut reader, left: &mut 0 })?;
             }
         } else {
             unusual(&mut reader, fields, connection, uid, &mut each)?;
