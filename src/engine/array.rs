@@ -90,6 +90,14 @@ impl ArrayBuilder {
         }
     }
 
+    /// `array[key]`, which is an empty array from now on where there was nothing.
+    pub fn list_at(&mut self, key: Key<'_>) -> Option<&mut Zval> {
+        if self.get_mut(key).is_none() {
+            self.set_key(key, Self::with_capacity(0).into_zval());
+        }
+        self.get_mut(key)
+    }
+
     /// How many elements it has.
     pub fn len(&self) -> usize {
         self.array.len()

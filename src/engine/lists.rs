@@ -91,10 +91,7 @@ impl Lists {
     }
 
     fn list(&mut self, key: Key<'_>) -> *mut ZendHashTable {
-        if self.all.get_mut(key).is_none() {
-            self.all.set_key(key, ArrayBuilder::with_capacity(8).into_zval());
-        }
-        let list = self.all.get_mut(key).and_then(Zval::array_mut);
+        let list = self.all.list_at(key).and_then(Zval::array_mut);
         list.map_or(std::ptr::null_mut(), std::ptr::from_mut)
     }
 }

@@ -101,11 +101,8 @@ fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
     target.for_asking()?;
     let mut lists = ArrayBuilder::with_capacity(uids.count);
     target.cluster.clients_of_uids(&uids.json, target.patience, |uid, client| {
-        let key = key_of(uid);
-        if lists.get_mut(key).is_none() {
-            lists.set_key(key, ArrayBuilder::with_capacity(0).into_zval());
-        }
-        if let (Some(id), Some(list)) = (client, lists.get_mut(key)) {
+        let list = lists.list_at(key_of(uid));
+        if let (Some(id), Some(list)) = (client, list) {
             ArrayBuilder::push_to(list, PhpString::new(&id).into_zval());
         }
     })?;
