@@ -34,15 +34,6 @@ fn counter(cluster: &Cluster, address: &str, name: &str) -> u64 {
     status(cluster, address)[name].as_u64().unwrap()
 }
 
-/// Ends the threads of a test that fails, too.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Sends steadily to three gateways, one of which is killed and started again this many times, `apart` from each other.
 /// Prints after how many milliseconds a returned gateway got its first frame; the longest of them in µs.
 fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {

@@ -111,18 +111,11 @@ fn a_reply_of_the_greatest_length_takes_little_more_than_its_bytes_which_are_giv
     let before = ALLOCATED.current_usage();
     let (len, peak) = peak(|| {
         std::thread::scope(|scope| {
-            let asking = scope.spawn(|| {
-                let mut len = 0;
-                let read = |payload: &[u8]| {
-                    len = payload.len();
-                    Ok(())
-                };
-                cluster.session(peer.id(1), PATIENT, read).map(|()| len).unwrap()
-            });
+            let asking = scope.spawn(|| session_len(&cluster, &peer));
             let mut conn = peer.accept();
             conn.expect(Command::GetSessionByClientId);
             conn.send(&payload);
-            asking.join().unwrap()
+            asking.join().unwrap().unwrap()
         })
     });
     println!("{peak} bytes for a reply of {MAX_REPLY}");

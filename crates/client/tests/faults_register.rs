@@ -279,15 +279,6 @@ fn a_gateway_that_leaves_while_a_fan_out_waits_for_its_queue_is_no_error() {
     });
 }
 
-/// Ends the threads of a test that fails, too.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// The number with which the body of a frame begins, see [`numbered`].
 fn number_in(hex: &str) -> u32 {
     let digits = hex.as_bytes()[56..76].chunks(2).map(|pair| char::from(pair[1]));

@@ -211,14 +211,7 @@ fn an_answer_as_long_as_the_limit_is_read_and_a_longer_one_refused_before_it_com
     let cluster = worker("long", &[&peer]);
     let session = "x".repeat(MAX_REPLY);
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            let mut len = 0;
-            let read = |payload: &[u8]| {
-                len = payload.len();
-                Ok(())
-            };
-            cluster.session(peer.id(1), PATIENT, read).map(|()| len)
-        });
+        let asking = scope.spawn(|| session_len(&cluster, &peer));
         let mut conn = peer.accept();
         conn.expect(Command::GetSessionByClientId);
         conn.reply(&session);

@@ -10,13 +10,13 @@ pub mod proxy;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gatewayworker_client::wire::{ClientId, Command, Frame};
 use gatewayworker_client::{
-    Absent, AddressMap, Cluster, ClusterId, Discovery, Patience, Process, Secret, Settings,
+    Absent, AddressMap, Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, Settings,
 };
 use gatewayworker_devgateway::{Config, Devgateway, Started};
 use serde_json::{Value as Json, json};
@@ -148,6 +148,25 @@ pub fn log_lines(of: &str) -> Vec<String> {
 pub fn id(address: &str, connection: u32) -> ClientId {
     let address: std::net::SocketAddrV4 = address.parse().unwrap();
     ClientId { ip: address.ip().to_bits(), port: address.port(), connection }
+}
+
+/// Ends the threads of a test that fails, too.
+pub struct StopAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Asks for the session of a client, and answers how long it is.
+pub fn session_len(cluster: &Cluster, peer: &Peer) -> Result<usize, Error> {
+    let mut len = 0;
+    let read = |payload: &[u8]| {
+        len = payload.len();
+        Ok(())
+    };
+    cluster.session(peer.id(1), PATIENT, read).map(|()| len)
 }
 
 /// Has the clients of a gateway counted, which answers the barrier on its link first: what the question says then.
