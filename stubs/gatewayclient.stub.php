@@ -30,7 +30,7 @@ class Gateway
     /**
      * The register, or several that are tried in turn. The default is gatewayworker.register_address.
      *
-     * @var string|list<string>
+     * @var string|array<string>
      */
     public static $registerAddress = '127.0.0.1:1236';
 
@@ -65,13 +65,14 @@ class Gateway
     /**
      * Sends a message to all clients, or to a list of them.
      *
-     * @param mixed                    $message           Scalars go out as their string, everything else serialized.
-     * @param list<string>|null        $client_id_array   Only these clients; null means all; an empty array means none.
-     * @param string|list<string>|null $exclude_client_id Clients that get nothing.
-     * @param bool                     $raw               True: the gateway sends the bytes without its protocol's encoder.
+     * @param mixed                     $message           Scalars go out as their string, everything else serialized.
+     * @param array<string>|null        $client_id_array   Only these clients; null means all; an empty array means none.
+     * @param string|array<string>|null $exclude_client_id Clients that get nothing.
+     * @param bool                      $raw               True: the gateway sends the bytes without its protocol's encoder.
      *
      * @return void
      *
+     * @throws \Exception One of the client ids is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
@@ -90,7 +91,7 @@ class Gateway
      *
      * @return bool False only in worker mode, where the gateway is not connected, or its queue is full.
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -106,7 +107,7 @@ class Gateway
      *
      * @param int|string $uid The uid.
      *
-     * @return int 1 or 0.
+     * @return 0|1 Whether it is.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -122,10 +123,11 @@ class Gateway
     /**
      * Tells for each of many uids whether it has a client that is connected, with one question per gateway.
      *
-     * @param list<int|string> $uids The uids.
+     * @param array<int|string> $uids The uids.
      *
-     * @return array<int|string, int> uid => 1 or 0.
+     * @return array<int|string, 0|1> uid => 1 or 0.
      *
+     * @throws \Exception A uid is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -142,9 +144,9 @@ class Gateway
      *
      * @param string $client_id The client.
      *
-     * @return int 1 or 0.
+     * @return 0|1 Whether it is.
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -235,7 +237,7 @@ class Gateway
     /**
      * Counts all clients.
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -251,7 +253,7 @@ class Gateway
     /**
      * Counts all clients; the same as getAllClientIdCount().
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -269,7 +271,7 @@ class Gateway
      *
      * @param int|string $group The group; an empty one means all clients.
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -287,7 +289,7 @@ class Gateway
      *
      * @param int|string $group The group; an empty one means all clients.
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -303,10 +305,11 @@ class Gateway
     /**
      * Counts the clients of each of many groups, with one question per gateway.
      *
-     * @param list<int|string> $groups The groups.
+     * @param array<int|string> $groups The groups.
      *
-     * @return array<int|string, int> group => number of clients.
+     * @return array<int|string, int<0, max>> group => number of clients.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -321,10 +324,11 @@ class Gateway
     /**
      * Lists the clients of a group.
      *
-     * @param int|string|list<int|string> $group The group, or several.
+     * @param int|string|array<int|string> $group The group, or several.
      *
      * @return array<string, string> client_id => client_id.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -373,10 +377,11 @@ class Gateway
     /**
      * Lists the clients of each of many uids, with one question per gateway.
      *
-     * @param list<int|string> $uids The uids.
+     * @param array<int|string> $uids The uids.
      *
      * @return array<int|string, list<string>> uid => ids of its clients.
      *
+     * @throws \Exception A uid is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -391,10 +396,11 @@ class Gateway
     /**
      * Lists the uids that are bound to clients of a group.
      *
-     * @param int|string|list<int|string> $group The group, or several.
+     * @param int|string|array<int|string> $group The group, or several.
      *
      * @return array<int|string, string> uid => uid.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -409,10 +415,11 @@ class Gateway
     /**
      * Counts the different uids that are bound to clients of a group.
      *
-     * @param int|string|list<int|string> $group The group, or several.
+     * @param int|string|array<int|string> $group The group, or several.
      *
-     * @return int How many.
+     * @return int<0, max> How many.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -443,7 +450,7 @@ class Gateway
     /**
      * Counts the different uids that are bound to any client.
      *
-     * @return int How many.
+     * @return int<0, max> How many.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -463,7 +470,7 @@ class Gateway
      *
      * @return string|null Null where it is bound to none, or is not connected.
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -494,7 +501,7 @@ class Gateway
     /**
      * Counts the different uids of each group.
      *
-     * @return array<int|string, int> group => number of uids.
+     * @return array<int|string, int<0, max>> group => number of uids.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -542,7 +549,7 @@ class Gateway
     /**
      * Counts the clients of each group.
      *
-     * @return array<int|string, int> group => number of clients.
+     * @return array<int|string, int<0, max>> group => number of clients.
      *
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -563,7 +570,7 @@ class Gateway
      *
      * @return bool As sendToClient().
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -582,7 +589,7 @@ class Gateway
      *
      * @return bool As sendToClient().
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -617,7 +624,7 @@ class Gateway
      *
      * @return void
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -636,7 +643,7 @@ class Gateway
      *
      * @return void
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -655,7 +662,7 @@ class Gateway
      *
      * @return void
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -674,7 +681,7 @@ class Gateway
      *
      * @return void
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -705,8 +712,8 @@ class Gateway
     /**
      * Sends a message to all clients of a uid, or of several.
      *
-     * @param int|string|list<int|string> $uid     The uid, or several.
-     * @param mixed                       $message Scalars go out as their string, everything else serialized.
+     * @param int|string|array<int|string> $uid     The uid, or several.
+     * @param mixed                        $message Scalars go out as their string, everything else serialized.
      *
      * @return void
      *
@@ -723,13 +730,14 @@ class Gateway
     /**
      * Sends a message to all clients of a group, or of several.
      *
-     * @param int|string|list<int|string> $group             The group, or several.
-     * @param mixed                       $message           Scalars go out as their string, everything else serialized.
-     * @param string|list<string>|null    $exclude_client_id Clients that get nothing.
-     * @param bool                        $raw               True: the gateway sends the bytes without its protocol's encoder.
+     * @param int|string|array<int|string> $group             The group, or several.
+     * @param mixed                        $message           Scalars go out as their string, everything else serialized.
+     * @param string|array<string>|null    $exclude_client_id Clients that get nothing.
+     * @param bool                         $raw               True: the gateway sends the bytes without its protocol's encoder.
      *
      * @return false|null False for an empty group.
      *
+     * @throws \Exception One of the client ids is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException No register, or none of the gateways, can be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of a gateway has no room within $connectTimeout (client mode).
@@ -748,7 +756,7 @@ class Gateway
      *
      * @return bool As sendToClient().
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -767,7 +775,7 @@ class Gateway
      *
      * @return void
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -787,7 +795,7 @@ class Gateway
      *
      * @return void
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).
@@ -805,7 +813,7 @@ class Gateway
      *
      * @return array<mixed>|null Null where the client is not connected.
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -833,10 +841,11 @@ class Gateway
     /**
      * Lists the clients of each of many uids; the same as batchGetClientIdByUid().
      *
-     * @param list<int|string> $uids The uids.
+     * @param array<int|string> $uids The uids.
      *
      * @return array<int|string, list<string>> uid => ids of its clients.
      *
+     * @throws \Exception A uid is not valid UTF-8.
      * @throws \GatewayWorker\Lib\UnreachableException A register or a gateway cannot be connected to.
      * @throws \GatewayWorker\Lib\NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong.
@@ -855,7 +864,7 @@ class Gateway
      *
      * @return bool As sendToClient().
      *
-     * @throws \Exception The client id is none.
+     * @throws \Exception The client id is invalid.
      * @throws \GatewayWorker\Lib\UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws \GatewayWorker\Lib\RejectedException The secret key is wrong (client mode).
      * @throws \GatewayWorker\Lib\QueueFullException The queue of the gateway has no room within $connectTimeout (client mode).

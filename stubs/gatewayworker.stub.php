@@ -14,7 +14,8 @@
 namespace GatewayWorker\Lib;
 
 /**
- * The base of what the calls throw; the exceptions below say what can be done about it.
+ * The base of the exceptions below, which say what can be done about it. It is thrown itself only where a message is too
+ * long for the protocol, or where the background thread cannot be started. Misuse throws \Exception: see the methods.
  */
 class GatewayException extends \Exception
 {
@@ -73,7 +74,7 @@ class Gateway
     /**
      * The register, or several that are tried in turn. The default is gatewayworker.register_address.
      *
-     * @var string|list<string>
+     * @var string|array<string>
      */
     public static $registerAddress = '127.0.0.1:1236';
 
@@ -115,10 +116,10 @@ class Gateway
     /**
      * Sends a message to all clients, or to a list of them.
      *
-     * @param mixed                    $message           Scalars go out as their string, everything else serialized.
-     * @param list<string>|null        $client_id_array   Only these clients; null means all; an empty array means none.
-     * @param string|list<string>|null $exclude_client_id Clients that get nothing.
-     * @param bool                     $raw               True: the gateway sends the bytes without its protocol's encoder.
+     * @param mixed                     $message           Scalars go out as their string, everything else serialized.
+     * @param array<string>|null        $client_id_array   Only these clients; null means all; an empty array means none.
+     * @param string|array<string>|null $exclude_client_id Clients that get nothing.
+     * @param bool                      $raw               True: the gateway sends the bytes without its protocol's encoder.
      *
      * @return void
      *
@@ -139,7 +140,7 @@ class Gateway
      * @param mixed       $message   Scalars go out as their string, everything else serialized.
      * @param bool        $raw       True: the gateway sends the bytes without its protocol's encoder.
      *
-     * @return bool False where the id is none; in worker mode also where the gateway is not connected, or its queue is full.
+     * @return bool False if the client id is invalid; in worker mode also if the gateway is not connected, or its queue is full.
      *
      * @throws UnreachableException The client's gateway cannot be connected to (client mode).
      * @throws RejectedException The secret key is wrong (client mode).
@@ -174,7 +175,7 @@ class Gateway
      *
      * @param int|string $uid The uid.
      *
-     * @return int 1 or 0.
+     * @return 0|1 Whether it is.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -192,7 +193,7 @@ class Gateway
      *
      * @param string $client_id The client.
      *
-     * @return int 1 or 0; 0 also where the id is none.
+     * @return 0|1 Whether it is; 0 also if the client id is invalid.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -284,7 +285,7 @@ class Gateway
     /**
      * Counts all clients.
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -300,7 +301,7 @@ class Gateway
     /**
      * Counts all clients; the same as getAllClientIdCount().
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -318,7 +319,7 @@ class Gateway
      *
      * @param int|string $group The group; an empty one means all clients.
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -336,7 +337,7 @@ class Gateway
      *
      * @param int|string $group The group; an empty one means all clients.
      *
-     * @return int How many are connected.
+     * @return int<0, max> How many are connected.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -352,10 +353,11 @@ class Gateway
     /**
      * Lists the clients of a group.
      *
-     * @param int|string|list<int|string> $group The group, or several.
+     * @param int|string|array<int|string> $group The group, or several.
      *
      * @return array<string, string> client_id => client_id.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
@@ -404,10 +406,11 @@ class Gateway
     /**
      * Lists the uids that are bound to clients of a group.
      *
-     * @param int|string|list<int|string> $group The group, or several.
+     * @param int|string|array<int|string> $group The group, or several.
      *
      * @return array<int|string, string> uid => uid.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
@@ -422,10 +425,11 @@ class Gateway
     /**
      * Counts the different uids that are bound to clients of a group.
      *
-     * @param int|string|list<int|string> $group The group, or several.
+     * @param int|string|array<int|string> $group The group, or several.
      *
-     * @return int How many.
+     * @return int<0, max> How many.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
@@ -456,7 +460,7 @@ class Gateway
     /**
      * Counts the different uids that are bound to any client.
      *
-     * @return int How many.
+     * @return int<0, max> How many.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -474,7 +478,7 @@ class Gateway
      *
      * @param string $client_id The client.
      *
-     * @return string|null Null where it is bound to none, or is not connected.
+     * @return string|null Null if it is bound to none, if it is not connected, or if the client id is invalid.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -506,7 +510,7 @@ class Gateway
     /**
      * Counts the different uids of each group.
      *
-     * @return array<int|string, int> group => number of uids.
+     * @return array<int|string, int<0, max>> group => number of uids.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -554,7 +558,7 @@ class Gateway
     /**
      * Counts the clients of each group.
      *
-     * @return array<int|string, int> group => number of clients.
+     * @return array<int|string, int<0, max>> group => number of clients.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -729,9 +733,9 @@ class Gateway
     /**
      * Sends a message to all clients of a uid, or of several.
      *
-     * @param int|string|list<int|string> $uid     The uid, or several.
-     * @param mixed                       $message Scalars go out as their string, everything else serialized.
-     * @param bool                        $raw     True: the gateway sends the bytes without its protocol's encoder.
+     * @param int|string|array<int|string> $uid     The uid, or several.
+     * @param mixed                        $message Scalars go out as their string, everything else serialized.
+     * @param bool                         $raw     True: the gateway sends the bytes without its protocol's encoder.
      *
      * @return void
      *
@@ -748,10 +752,10 @@ class Gateway
     /**
      * Sends a message to all clients of a group, or of several.
      *
-     * @param int|string|list<int|string> $group             The group, or several.
-     * @param mixed                       $message           Scalars go out as their string, everything else serialized.
-     * @param string|list<string>|null    $exclude_client_id Clients that get nothing.
-     * @param bool                        $raw               True: the gateway sends the bytes without its protocol's encoder.
+     * @param int|string|array<int|string> $group             The group, or several.
+     * @param mixed                        $message           Scalars go out as their string, everything else serialized.
+     * @param string|array<string>|null    $exclude_client_id Clients that get nothing.
+     * @param bool                         $raw               True: the gateway sends the bytes without its protocol's encoder.
      *
      * @return false|null False for an empty group.
      *
@@ -784,7 +788,7 @@ class Gateway
     }
 
     /**
-     * Replaces the session of a client; for the current client $_SESSION too.
+     * Replaces the session of a client; for the current client $_SESSION too (only when its id is passed, not for null).
      *
      * @param string|null  $client_id The client; null means the current one (see Context).
      * @param array<mixed> $session   The new session.
@@ -803,7 +807,7 @@ class Gateway
 
     /**
      * Merges into the session of a client, as array_replace_recursive() does; for the current client into $_SESSION
-     * too.
+     * too (only when its id is passed, not for null).
      *
      * @param string|null  $client_id The client; null means the current one (see Context).
      * @param array<mixed> $session   What changes.
@@ -825,7 +829,7 @@ class Gateway
      *
      * @param string $client_id The client.
      *
-     * @return array<mixed>|false|null Null where the client is not connected, false where the id is none.
+     * @return array<mixed>|false|null Null if the client is not connected, false if the client id is invalid.
      *
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
@@ -854,10 +858,11 @@ class Gateway
     /**
      * Tells for each of many uids whether it has a client that is connected, with one question per gateway.
      *
-     * @param list<int|string> $uids The uids.
+     * @param array<int|string> $uids The uids.
      *
-     * @return array<int|string, int> uid => 1 or 0.
+     * @return array<int|string, 0|1> uid => 1 or 0.
      *
+     * @throws \Exception A uid is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
@@ -872,10 +877,11 @@ class Gateway
     /**
      * Lists the clients of each of many uids, with one question per gateway.
      *
-     * @param list<int|string> $uids The uids.
+     * @param array<int|string> $uids The uids.
      *
      * @return array<int|string, list<string>> uid => ids of its clients.
      *
+     * @throws \Exception A uid is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
@@ -890,10 +896,11 @@ class Gateway
     /**
      * Counts the clients of each of many groups, with one question per gateway.
      *
-     * @param list<int|string> $groups The groups.
+     * @param array<int|string> $groups The groups.
      *
-     * @return array<int|string, int> group => number of clients.
+     * @return array<int|string, int<0, max>> group => number of clients.
      *
+     * @throws \Exception A group is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
@@ -908,10 +915,11 @@ class Gateway
     /**
      * Lists the clients of each of many uids; the same as batchGetClientIdByUid().
      *
-     * @param list<int|string> $uids The uids.
+     * @param array<int|string> $uids The uids.
      *
      * @return array<int|string, list<string>> uid => ids of its clients.
      *
+     * @throws \Exception A uid is not valid UTF-8.
      * @throws UnreachableException A register or a gateway cannot be connected to.
      * @throws NoAnswerException A gateway did not answer in time, or closed the connection.
      * @throws RejectedException The secret key is wrong.
