@@ -26,6 +26,8 @@ final class DocumentationTest extends TestCase
         'README.md' => 'README.zh-CN.md',
         'docs/deployment.md' => 'docs/zh-CN/deployment.md',
         'docs/faq.md' => 'docs/zh-CN/faq.md',
+        'docs/install.md' => 'docs/zh-CN/install.md',
+        'UPGRADING.md' => 'docs/zh-CN/upgrading.md',
     ];
 
     /** What is done with the project by those who work on it is told in one place. */
