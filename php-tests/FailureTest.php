@@ -6,6 +6,7 @@ namespace GatewayWorker\Tests;
 
 use Exception;
 use GatewayWorker\Lib\Gateway;
+use GatewayWorker\Lib\UnreachableException;
 use GatewayWorker\Tests\Support\Clock;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Gatewayd;
@@ -283,6 +284,24 @@ final class FailureTest extends ClusterTestCase
                 'Can not connect to tcp://' . Gateway::$registerAddress,
                 $outcome->thrown->getMessage()
             );
+        }
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testNoAddressOfARegisterIsAnUnreachableRegister(): void
+    {
+        foreach (['', [], ['', '']] as $none) {
+            Gateway::$registerAddress = $none;
+            foreach (['sendToAll' => ['x'], 'getAllClientCount' => []] as $method => $arguments) {
+                $outcome = $this->observe(static function () use ($method, $arguments) {
+                    return Gateway::$method(...$arguments);
+                });
+                self::assertInstanceOf(UnreachableException::class, $outcome->thrown, $method);
+                self::assertStringStartsWith('Can not connect to tcp://', $outcome->thrown->getMessage());
+                self::assertStringContainsString('$registerAddress is empty', $outcome->thrown->getMessage());
+            }
         }
     }
 

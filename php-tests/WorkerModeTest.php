@@ -6,7 +6,9 @@ namespace GatewayWorker\Tests;
 
 use Exception;
 use GatewayWorker\Lib\Gateway;
+use GatewayWorker\Lib\UnreachableException;
 use GatewayWorker\Tests\Support\ClusterTestCase;
+use GatewayWorker\Tests\Support\Implementation;
 use GatewayWorker\Tests\Support\WorkerStub;
 
 /**
@@ -93,6 +95,9 @@ final class WorkerModeTest extends ClusterTestCase
         });
         self::assertInstanceOf(Exception::class, $outcome->thrown);
         self::assertSame('businessWorker::getAllGatewayAddresses return empty', $outcome->thrown->getMessage());
+        if (Implementation::isNative()) {
+            self::assertInstanceOf(UnreachableException::class, $outcome->thrown);
+        }
         self::assertNull(Gateway::sendToAll('to nobody'));
     }
 

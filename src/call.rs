@@ -46,6 +46,8 @@ pub fn tell_background_log() {
 pub enum Failure {
     /// The cluster could not do it.
     Cluster(Error),
+    /// No gateway is known to the caller, in the words of the original; an exception that says so by its class.
+    Unreachable(&'static str),
     /// An argument of a type that has no meaning there: index and what is due.
     Type(usize, &'static str),
     /// An exception of the class `Exception` itself, as the original throws it.
@@ -67,6 +69,7 @@ impl Failure {
         match self {
             Self::Thrown => {}
             Self::Cluster(error) => exceptions::throw(&error),
+            Self::Unreachable(message) => exceptions::throw_unreachable(message),
             Self::Exception(message) => {
                 if let Some(class) = Class::exception() {
                     object::throw(class, &message, 0);

@@ -66,7 +66,16 @@ pub fn throw(error: &Error) {
         Error::QueueFull { .. } => Kind::QueueFull,
         Error::FrameTooLong(_) | Error::Runtime(_) => Kind::Gateway,
     };
+    throw_kind(kind, &error.to_string());
+}
+
+/// Throws that no gateway can be found, where the core was not asked.
+pub fn throw_unreachable(message: &str) {
+    throw_kind(Kind::Unreachable, message);
+}
+
+fn throw_kind(kind: Kind, message: &str) {
     if let Some(class) = registered(kind) {
-        object::throw(class, &error.to_string(), 0);
+        object::throw(class, message, 0);
     }
 }

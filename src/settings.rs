@@ -127,7 +127,7 @@ static SETTINGS: [Setting; 11] = [
         changeable: false,
         set: |values, text| {
             if text.is_empty() {
-                return Err("an address such as 127.0.0.1:1236 is due");
+                return Err("expected an address such as 127.0.0.1:1236");
             }
             values.register_address = text.to_owned();
             Ok(())
@@ -148,7 +148,7 @@ static SETTINGS: [Setting; 11] = [
         changeable: false,
         set: |values, text| {
             values.address_map = AddressMap::parse(text)
-            .map_err(|_| "pairs of the form advertised-ip[:port]=reachable-ip[:port], with commas between, are due")?;
+            .map_err(|_| "expected pairs of the form advertised-ip[:port]=reachable-ip[:port], with commas between")?;
             Ok(())
         },
     },
@@ -161,7 +161,7 @@ static SETTINGS: [Setting; 11] = [
                 "" => None,
                 // A process may change its working directory at any time.
                 text if text.starts_with('/') => Some(PathBuf::from(text)),
-                _ => return Err("the absolute path of a directory is due"),
+                _ => return Err("expected the absolute path of a directory"),
             };
             Ok(())
         },
@@ -172,14 +172,14 @@ fn flag(text: &str) -> Result<bool, &'static str> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "on" | "yes" | "true" => Ok(true),
         "0" | "" | "off" | "no" | "false" | "none" => Ok(false),
-        _ => Err("on or off is due"),
+        _ => Err("expected on or off"),
     }
 }
 
 fn seconds(text: &str, least: f64) -> Result<f64, &'static str> {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() && (least..=86_400.0).contains(&value) => Ok(value),
-        _ => Err("a number of seconds, up to a day, is due"),
+        _ => Err("expected a number of seconds, up to a day"),
     }
 }
 
@@ -197,7 +197,7 @@ fn bytes(text: &str, least: usize) -> Result<usize, &'static str> {
         .ok()
         .and_then(|value| value.checked_mul(1 << shift))
         .filter(|value| *value >= least && *value <= u32::MAX as usize)
-        .ok_or("a number of bytes from 1K to below 4G is due")
+        .ok_or("expected a number of bytes from 1K to below 4G")
 }
 
 impl ini::Setting for Setting {
@@ -213,13 +213,13 @@ impl ini::Setting for Setting {
         self.changeable
     }
 
-    /// Takes over a value; one that does not fit is refused, with a line in the log that says what would.
+    /// Takes over a value; one that does not fit is ignored, with a line in the log that says what would.
     fn set(&self, text: &str) -> bool {
         match VALUES.with_borrow_mut(|values| (self.set)(values, text)) {
             Ok(()) => true,
-            Err(due) => {
+            Err(expected) => {
                 // Not the value: it may be a secret that was put into the wrong line.
-                globals::log(&self.name.to_string_lossy(), "is not set", due);
+                globals::log(&self.name.to_string_lossy(), "ignored", expected);
                 false
             }
         }

@@ -247,8 +247,8 @@ fn registers(value: &Zval) -> Result<Vec<String>, Failure> {
         None => vec![address(value)?],
     };
     if registers.iter().all(String::is_empty) {
-        return Err(Failure::Exception(
-            "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)".into(),
+        return Err(Failure::Unreachable(
+            "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)",
         ));
     }
     Ok(registers)

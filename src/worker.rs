@@ -68,7 +68,7 @@ impl Worker {
             _ => Vec::new(),
         };
         if addresses.is_empty() {
-            return Err(Failure::Exception("businessWorker::getAllGatewayAddresses return empty".into()));
+            return Err(Failure::Unreachable("businessWorker::getAllGatewayAddresses return empty"));
         }
         Ok(addresses)
     }

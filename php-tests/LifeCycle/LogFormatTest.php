@@ -50,7 +50,7 @@ final class LogFormatTest extends LifeCycleTestCase
         $events = array_values(array_unique($events));
         sort($events);
         self::assertSame(
-            ['is back', 'is deprecated', 'is not set', 'is not written', 'lost', 'refused', 'register lost', 'undelivered'],
+            ['ignored', 'is back', 'is deprecated', 'is not written', 'lost', 'refused', 'register lost', 'undelivered'],
             $events,
             $script->errors()
         );

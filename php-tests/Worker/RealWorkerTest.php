@@ -157,7 +157,7 @@ final class RealWorkerTest extends TestCase
             }
         }
         self::assertSame(
-            array_fill(0, 2, 'Exception businessWorker::getAllGatewayAddresses return empty'),
+            array_fill(0, 2, 'GatewayWorker\Lib\UnreachableException businessWorker::getAllGatewayAddresses return empty'),
             $app->lines('early '),
             'a question before any gateway is known'
         );
