@@ -68,6 +68,8 @@ foreach ([Shop::class, Support::class] as $class) {
 
 // Both ways lead to the same clusters: there are two, however often the properties change.
 foreach (Gateway::status()['clusters'] as $cluster) {
-    printf("%s: %d gateways\n", implode(', ', $cluster['register']['registers']), count($cluster['gateways']));
+    // In a BusinessWorker there is no register to be told of.
+    $registers = $cluster['register']['registers'] ?? [];
+    printf("%s: %d gateways\n", implode(', ', $registers), count($cluster['gateways']));
 }
 exit($failed > 0 ? 1 : 0);

@@ -102,19 +102,20 @@ function main(array $arguments): int
  */
 function push(string $kind, ?string $name, string $message): int
 {
+    $accepted = true;
     switch ($kind) {
         case 'client':
             $accepted = Gateway::sendToClient($name, $message);
             break;
         case 'uid':
-            $accepted = Gateway::sendToUid($name, $message) !== false;
+            Gateway::sendToUid($name, $message);
             break;
         case 'group':
             // False for an empty group, such as '0'; else null.
             $accepted = Gateway::sendToGroup($name, $message) !== false;
             break;
         default:
-            $accepted = Gateway::sendToAll($message) !== false;
+            Gateway::sendToAll($message);
     }
     if (!$accepted) {
         return complain("'$name' is no $kind");

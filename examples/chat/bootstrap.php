@@ -3,7 +3,7 @@
 /**
  * What all parts of the chat have in common. Returns the configuration, which comes from the environment:
  *
- *   CHAT_REGISTER     where the register listens and is found, 127.0.0.1:1238
+ *   CHAT_REGISTER     where the register listens and is found, 127.0.0.1:1236
  *   CHAT_LISTEN       where the gateway takes clients, websocket://0.0.0.0:8282
  *   CHAT_LAN_IP       the gateway's address for workers and for PHP code that pushes, 127.0.0.1
  *   CHAT_START_PORT   its first internal port, 2900: each process takes the next one
@@ -35,7 +35,7 @@ if ($runtime !== '') {
 }
 
 return [
-    'register' => $setting('REGISTER', '127.0.0.1:1238'),
+    'register' => $setting('REGISTER', '127.0.0.1:1236'),
     'listen' => $setting('LISTEN', 'websocket://0.0.0.0:8282'),
     'lan ip' => $setting('LAN_IP', '127.0.0.1'),
     'start port' => (int) $setting('START_PORT', '2900'),

@@ -3,7 +3,7 @@
 /**
  * The front controller: finds the action for a request, and makes JSON of its answer.
  *
- * With nginx: in `location /`, `fastcgi_pass` to the pool, with SCRIPT_FILENAME set to this file.
+ * README.md in the folder above says how to try it, and what to write into nginx's configuration.
  */
 
 declare(strict_types=1);
