@@ -44,7 +44,7 @@ demo: build ## build, then show every call with live clients
 	$(SECTION) "demo"
 	@$(PHP) -d extension=$(EXTENSION) examples/demo.php
 
-board: build ## build, then open a page to send from and to watch clients and status() on: BOARD_PORT=8080 for a fixed port
+board: build ## build, then serve a page to send from and to watch clients and status() on: BOARD_PORT=8080 for a fixed port
 	$(SECTION) "board"
 	@$(PHP) board/run.php
 

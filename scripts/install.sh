@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs the extension for a PHP, and takes it away again: `install.sh install FILE`, `install.sh uninstall`.
 #
-# The file goes into PHP's folder of extensions, gatewayworker-top beside the programs of that PHP, and an ini file that loads it to where each SAPI of that PHP finds it: in
-# the layout of Debian and Ubuntu next to the other modules, with a link for each SAPI; elsewhere into the folder that PHP
-# scans for ini files, which all SAPIs share. PHP and PHP_CONFIG name the programs to use instead of those in PATH. DESTDIR
-# is put before all paths, to make a package: the system itself is then only looked at.
+# The file goes into PHP's folder of extensions, gatewayworker-top beside the programs of that PHP, and an ini file that
+# loads it to where each SAPI of that PHP finds it: in the layout of Debian and Ubuntu next to the other modules, with a link
+# for each SAPI; elsewhere into the folder that PHP scans for ini files, which all SAPIs share. PHP and PHP_CONFIG name the
+# programs to use instead of those in PATH. DESTDIR is put before all paths, to make a package: the system itself is then
+# only looked at.
 
 set -eu
 
