@@ -20,6 +20,9 @@ PHP_CONFIG=${PHP_CONFIG:-php-config}
 CARGO=${CARGO:-cargo}
 RUST_NEEDED=1.88
 PHP_NEEDED=8.1
+PHPUNIT_NEEDED=9.6
+# It does not read groups and data providers in comments any more.
+PHPUNIT_TOO_NEW=12.0
 
 cd "$(dirname "$0")/.."
 
@@ -116,8 +119,18 @@ has_php_extensions() {
     done
 }
 
-has_phpunit() {
-    [ -n "${PHPUNIT:-}" ] || [ -f vendor/bin/phpunit ] || [ -f vendor/bin/phpunit.phar ] || has phpunit
+# The PHPUnit that the Makefile takes.
+find_phpunit() {
+    for file in vendor/bin/phpunit vendor/bin/phpunit.phar; do
+        if [ -z "${PHPUNIT:-}" ] && [ -f "$file" ]; then
+            PHPUNIT=$file
+        fi
+    done
+    if [ -n "${PHPUNIT:-}" ]; then
+        printf '%s\n' "$PHPUNIT"
+    else
+        command -v phpunit
+    fi
 }
 
 has_php_fpm() {
@@ -180,7 +193,7 @@ look() {
         has_libasan || missing gcc "a C compiler with AddressSanitizer (libasan)"
     fi
     if [ "$tests" = yes ]; then
-        has_phpunit || missing phpunit "PHPUnit 9.6, 10 or 11 (or vendor/bin/phpunit)"
+        find_phpunit >/dev/null || missing phpunit "PHPUnit 9.6, 10 or 11 (or vendor/bin/phpunit)"
         if has "$PHP"; then
             has_php_extensions dom xml xmlwriter || missing php-xml "the PHP extensions dom, xml and xmlwriter"
             has_php_extensions mbstring || missing php-mbstring "the PHP extension mbstring"
@@ -228,6 +241,14 @@ check_php() {
         || fail "$PHP is version $version, but $PHP_CONFIG is of $headers: name a matching pair in PHP and PHP_CONFIG."
 }
 
+# One that does not start says why when the tests are run.
+check_phpunit() {
+    version=$("$PHP" "$(find_phpunit)" --version 2>/dev/null | sed -n 's/^PHPUnit \([0-9]*\.[0-9]*\).*/\1/p')
+    [ -n "$version" ] || return 0
+    at_least "$version" "$PHPUNIT_NEEDED" && ! at_least "$version" "$PHPUNIT_TOO_NEW" \
+        || fail "PHPUnit $version does not fit the tests, which need 9.6, 10 or 11: PHPUNIT names another one."
+}
+
 [ "$job" = browser ] || check_rust
 look
 if [ -n "$packages" ]; then
@@ -240,3 +261,4 @@ if [ -n "$packages" ]; then
     fi
 fi
 [ "$job" = browser ] || check_php
+[ "$tests" = no ] || check_phpunit
