@@ -73,7 +73,7 @@ fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20])) -> Result {
     let uid = arguments::string(0, call.arg_or_null(0))?;
     let target = Target::of(call)?;
     target.for_asking()?;
-    target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload| {
+    target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload, _| {
         reply::connections(payload, |connection| each(prefix.with(connection)))
     })?;
     Ok(())
@@ -204,7 +204,7 @@ pub fn all_client_id_list(call: &mut Call<'_>) -> Result {
 
 fn client_id_list(call: &mut Call<'_>, by_group: bool) -> Result {
     let mut list = ArrayBuilder::hash();
-    select(call, Fields::Uid, by_group, |prefix, payload| {
+    select(call, Fields::Uid, by_group, |prefix, payload, _| {
         list.reserve(reply::announced_len(payload));
         reply::selected_connections(payload, |connection| list.set_same(&prefix.with(connection)))
     })?;
@@ -254,7 +254,7 @@ pub fn all_uid_count(call: &mut Call<'_>) -> Result {
 
 fn uid_list(call: &Call<'_>, by_group: bool) -> Result<ArrayBuilder> {
     let mut list = ArrayBuilder::hash();
-    select(call, Fields::Uid, by_group, |_, payload| {
+    select(call, Fields::Uid, by_group, |_, payload, _| {
         list.reserve(reply::announced_len(payload));
         reply::selected(payload, |_, uid, _| {
             match uid {
@@ -325,7 +325,7 @@ pub fn all_group_uid_count(call: &mut Call<'_>) -> Result {
 
 fn group_uid_list(call: &Call<'_>) -> Result<Lists> {
     let mut grouped = Lists::new();
-    select(call, Fields::UidAndGroups, false, |_, payload| {
+    select(call, Fields::UidAndGroups, false, |_, payload, _| {
         reply::selected(payload, |_, uid, groups| {
             let id = match uid {
                 uid if reply::is_empty(uid) => return Ok(()),
@@ -356,7 +356,7 @@ pub fn all_group_client_id_count(call: &mut Call<'_>) -> Result {
 
 fn group_client_id_list(call: &Call<'_>) -> Result<Lists> {
     let mut grouped = Lists::new();
-    select(call, Fields::Groups, false, |prefix, payload| {
+    select(call, Fields::Groups, false, |prefix, payload, _| {
         reply::selected(payload, |connection, _, groups| {
             let id = Id::text(&prefix.with(connection));
             groups.each(|group| set_grouped(&mut grouped, group, &id))
@@ -398,6 +398,7 @@ fn select(
     each: impl FnMut(
         gatewayworker_client::wire::client_id::ClientIdPrefix,
         &[u8],
+        usize,
     ) -> std::result::Result<(), ReplyError>,
 ) -> Result {
     let groups = if by_group {

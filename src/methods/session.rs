@@ -149,7 +149,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
         };
         Ok(value)
     };
-    target.cluster.session_lists(group.map(PhpString::as_bytes), target.patience, |prefix, payload| {
+    target.cluster.session_lists(group.map(PhpString::as_bytes), target.patience, |prefix, payload, _| {
         all.reserve(reply::announced_len(payload));
         reply::sessions(payload, |connection, session| {
             let id = prefix.with(connection);

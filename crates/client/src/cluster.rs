@@ -350,7 +350,7 @@ impl Cluster {
         let gateway = self.members.of_client(id);
         let frame = Head::new(command, id.connection).encode(0, 0)?;
         let question = Question { gateway: &gateway, frame: &frame };
-        query::ask(command, &[question], patience, |_, payload| read(payload))
+        query::ask(command, &[question], patience, |_, payload, _| read(payload))
     }
 
     /// Asks the gateway of a client with extension data.
@@ -365,16 +365,16 @@ impl Cluster {
         let gateway = self.members.of_client(id);
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let question = Question { gateway: &gateway, frame: &frame };
-        query::ask(command, &[question], patience, |_, payload| read(payload))
+        query::ask(command, &[question], patience, |_, payload, _| read(payload))
     }
 
-    /// Asks every gateway the same.
+    /// Asks every gateway the same. `read` gets each answer, and how many rows all of them announce together.
     pub(crate) fn ask_every(
         &self,
         command: Command,
         ext: &[u8],
         patience: Patience,
-        mut read: impl FnMut(&GatewayAddress, &[u8]) -> Result<(), ReplyError>,
+        mut read: impl FnMut(&GatewayAddress, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let gateways = self.members.asked();
         // The look-up has told the log already.
@@ -386,7 +386,9 @@ impl Cluster {
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let questions: Vec<Question<'_>> =
             gateways.iter().map(|gateway| Question { gateway, frame: &frame }).collect();
-        query::ask(command, &questions, patience, |gateway, payload| read(&gateway.address, payload))
+        query::ask(command, &questions, patience, |gateway, payload, rows| {
+            read(&gateway.address, payload, rows)
+        })
     }
 }
 

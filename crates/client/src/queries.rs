@@ -1,9 +1,13 @@
 //! The operations that ask: one per question of the PHP class.
 //!
 //! Long replies are not collected but passed on as they are read: `each` gets the prefix of the client ids of the
-//! gateway that answered. Errors, the same for all: [`Error::Unreachable`], [`Error::TimedOut`], [`Error::Closed`],
-//! [`Error::Rejected`], [`Error::BadReply`], [`Error::ReplyTooLong`]; none of them ever reads as "offline" or as an
-//! empty list. [`Cluster::discover`] has to go before the questions to all gateways.
+//! gateway that answered. Where it gets whole replies, it also gets how many rows all of them announce together, the same
+//! number each time: an array of them can be made in its final size. It is 0 where they are no arrays, and never more
+//! than they have bytes for.
+//!
+//! Errors, the same for all: [`Error::Unreachable`], [`Error::TimedOut`], [`Error::Closed`], [`Error::Rejected`],
+//! [`Error::BadReply`], [`Error::ReplyTooLong`]; none of them ever reads as "offline" or as an empty list.
+//! [`Cluster::discover`] has to go before the questions to all gateways.
 
 use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::php::{Key, Scalar};
@@ -82,7 +86,7 @@ impl Cluster {
     /// How many clients a group has, or all of them for the empty group (`getClientIdCountByGroup`, command 24).
     pub fn client_count(&self, group: &[u8], patience: Patience) -> Result<i64, Error> {
         let mut count = 0i64;
-        self.ask_every(Command::GetClientCountByGroup, group, patience, |_, payload| {
+        self.ask_every(Command::GetClientCountByGroup, group, patience, |_, payload, _| {
             count = count.saturating_add(reply::int(payload)?);
             Ok(())
         })?;
@@ -96,7 +100,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(Key<'_>, i64),
     ) -> Result<(), Error> {
-        self.ask_every(Command::BatchGetClientCountByGroup, groups, patience, |_, payload| {
+        self.ask_every(Command::BatchGetClientCountByGroup, groups, patience, |_, payload, _| {
             reply::counts(payload, &mut each)
         })
     }
@@ -107,10 +111,10 @@ impl Cluster {
         &self,
         uid: &[u8],
         patience: Patience,
-        mut each: impl FnMut(ClientIdPrefix, &[u8]) -> Result<(), ReplyError>,
+        mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.ask_every(Command::GetClientIdByUid, uid, patience, |address, payload| {
-            each(prefix(address), payload)
+        self.ask_every(Command::GetClientIdByUid, uid, patience, |address, payload, rows| {
+            each(prefix(address), payload, rows)
         })
     }
 
@@ -122,7 +126,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(Key<'_>, Option<[u8; ClientId::LEN]>),
     ) -> Result<(), Error> {
-        self.ask_every(Command::BatchGetClientIdByUid, uids, patience, |address, payload| {
+        self.ask_every(Command::BatchGetClientIdByUid, uids, patience, |address, payload, _| {
             let prefix = prefix(address);
             reply::connections_by_uid(payload, |uid, connections| {
                 each(uid, None);
@@ -133,7 +137,7 @@ impl Cluster {
 
     /// The ids of all groups (`getAllGroupIdList`, command 26). A group that several gateways have comes several times.
     pub fn group_ids(&self, patience: Patience, mut each: impl FnMut(Scalar<'_>)) -> Result<(), Error> {
-        self.ask_every(Command::GetGroupIdList, b"", patience, |_, payload| {
+        self.ask_every(Command::GetGroupIdList, b"", patience, |_, payload, _| {
             reply::group_ids(payload, &mut each)
         })
     }
@@ -144,14 +148,14 @@ impl Cluster {
         &self,
         group: Option<&[u8]>,
         patience: Patience,
-        mut each: impl FnMut(ClientIdPrefix, &[u8]) -> Result<(), ReplyError>,
+        mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let command = match group {
             Some(_) => Command::GetClientSessionsByGroup,
             None => Command::GetAllClientSessions,
         };
-        self.ask_every(command, group.unwrap_or_default(), patience, |address, payload| {
-            each(prefix(address), payload)
+        self.ask_every(command, group.unwrap_or_default(), patience, |address, payload, rows| {
+            each(prefix(address), payload, rows)
         })
     }
 
@@ -162,7 +166,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut([u8; ClientId::LEN], &[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.session_lists(group, patience, |prefix, payload| {
+        self.session_lists(group, patience, |prefix, payload, _| {
             reply::sessions(payload, |connection, session| each(prefix.with(connection), session))
         })
     }
@@ -174,7 +178,7 @@ impl Cluster {
         fields: Fields,
         groups: Option<&[u8]>,
         patience: Patience,
-        mut each: impl FnMut(ClientIdPrefix, &[u8]) -> Result<(), ReplyError>,
+        mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let mut ext = fields.json().to_vec();
         match groups {
@@ -185,7 +189,9 @@ impl Cluster {
             }
             None => ext.extend_from_slice(b"[]}"),
         }
-        self.ask_every(Command::Select, &ext, patience, |address, payload| each(prefix(address), payload))
+        self.ask_every(Command::Select, &ext, patience, |address, payload, rows| {
+            each(prefix(address), payload, rows)
+        })
     }
 
     /// As [`Cluster::select`], row by row: the client's id, its uid and its groups.
@@ -196,7 +202,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut([u8; ClientId::LEN], Scalar<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.select(fields, groups, patience, |prefix, payload| {
+        self.select(fields, groups, patience, |prefix, payload, _| {
             reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))
         })
     }

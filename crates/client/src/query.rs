@@ -13,6 +13,7 @@ use crate::error::{Error, ReplyError, reason};
 use crate::gateway::Gateway;
 use crate::query_connection::{Fault, QueryConnection};
 use crate::query_pool::QueryCounters;
+use crate::reply;
 use crate::settings::{Absent, Patience};
 
 /// In a question to several gateways answers are read one after the other. Where one was read later than this and had not
@@ -35,7 +36,8 @@ struct Asked<'a> {
 }
 
 /// Asks, and passes each reply's payload to `read`, in the order of the questions, once all are there. Where one cannot be
-/// answered nothing is read, and the error says which; unless `patience` is to leave absent gateways out.
+/// answered nothing is read, and the error says which; unless `patience` is to leave absent gateways out. `read` also gets
+/// how many rows all replies announce together.
 ///
 /// # Errors
 /// The first fault, in the order of the questions; or that of `read`, as [`Error::BadReply`].
@@ -43,7 +45,7 @@ pub(crate) fn ask(
     command: Command,
     questions: &[Question<'_>],
     patience: Patience,
-    mut read: impl FnMut(&Arc<Gateway>, &[u8]) -> Result<(), ReplyError>,
+    mut read: impl FnMut(&Arc<Gateway>, &[u8], usize) -> Result<(), ReplyError>,
 ) -> Result<(), Error> {
     let mut missing = Missing::new(patience.absent);
     see_commands(questions, command, patience, &mut missing)?;
@@ -104,10 +106,11 @@ pub(crate) fn ask(
         answered.push((gateway, serial, reply));
     }
     missing.settle(answered.iter().map(|(gateway, ..)| *gateway))?;
+    let rows = answered.iter().map(|(_, _, reply)| reply::announced_len(reply.payload())).sum();
     // No connection is held from here on: where PHP's memory runs out while a reply is read, the engine jumps out of the
     // call, and what the call holds is never dropped.
     for (gateway, serial, reply) in answered {
-        let result = read(gateway, reply.payload());
+        let result = read(gateway, reply.payload(), rows);
         gateway.queries.settle(serial, reply, result.is_ok());
         if let Err(wrong) = result {
             QueryCounters::count(&gateway.queries.counters.failed);

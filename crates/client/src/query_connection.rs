@@ -1,7 +1,7 @@
 //! A connection that asks a gateway one question at a time, driven by the calling thread: no other thread takes part.
 //!
 //! A question is one `send` and, usually, one blocking `recv`, which the socket's own receive time-out bounds. Only where a
-//! deadline is nearer than that, or a reply takes longer or comes in pieces, the clock and `poll` are used.
+//! deadline is nearer than that, or a reply takes longer or has not come whole, the clock and `poll` are used.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -19,10 +19,11 @@ const SLACK: Duration = Duration::from_millis(20);
 /// The longest time-out of a blocking receive. Longer ones of the kernel are coarse: of 5 s it makes up to 5.26 s. Answers that
 /// take longer than this are waited for with `poll`, which is precise.
 const BLOCKING: Duration = Duration::from_millis(200);
-/// How much is received at once.
+/// How much is received at once into a new buffer. A larger one is filled as far as it goes.
 const PIECE: usize = 64 << 10;
-/// A buffer that grew beyond this for one reply is given back.
-const KEPT_BUFFER: usize = 256 << 10;
+/// A buffer that grew beyond this for one reply is given back. Below it, long lists that are asked for again and again find
+/// their memory there, and need not have it grown and mapped anew.
+const KEPT_BUFFER: usize = 1 << 20;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
@@ -160,22 +161,24 @@ impl QueryConnection {
             self.recv_timeout = timeout;
         }
         self.buffer.clear();
-        let mut wanted = PIECE;
-        let mut first = true;
+        let mut wanted = self.buffer.capacity().max(PIECE);
+        // The first receive may block for the socket's time-out, which does not end after the deadline where the question
+        // was sent just now. The others take what is there, and look at the clock before they wait.
+        let mut block = deadline.saturating_duration_since(Instant::now()) + SLACK >= timeout;
         loop {
-            // The first receive may block for the socket's time-out, which does not end after the deadline where the
-            // question was sent just now. Everything later looks at the clock.
-            if !first || deadline.saturating_duration_since(Instant::now()) + SLACK < timeout {
-                self.wait(libc::POLLIN, deadline)?;
-            }
-            first = false;
-            match self.socket.recv(&mut self.buffer, wanted) {
+            let received = if std::mem::take(&mut block) {
+                self.socket.recv(&mut self.buffer, wanted)
+            } else {
+                self.socket.recv_now(&mut self.buffer, wanted)
+            };
+            match received {
                 Ok(0) => return Err(self.closed(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
                 // The time-out of a blocking receive reads as "would block".
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
                 {
+                    self.wait(libc::POLLIN, deadline)?;
                     continue;
                 }
                 Err(error) => return Err(self.closed(error)),

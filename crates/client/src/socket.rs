@@ -160,9 +160,18 @@ impl Socket {
 
     /// Appends at most `max` received bytes to `to`; 0 is the end of the stream. Waits on a blocking socket.
     pub(crate) fn recv(&self, to: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        self.recv_with_flags(to, max, 0)
+    }
+
+    /// As [`Socket::recv`], without waiting, also on a blocking socket.
+    pub(crate) fn recv_now(&self, to: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        self.recv_with_flags(to, max, libc::MSG_DONTWAIT)
+    }
+
+    fn recv_with_flags(&self, to: &mut Vec<u8>, max: usize, flags: libc::c_int) -> io::Result<usize> {
         to.reserve(max);
         let spare: &mut [MaybeUninit<u8>] = &mut to.spare_capacity_mut()[..max];
-        let received = self.inner.recv(spare)?;
+        let received = self.inner.recv_with_flags(spare, flags)?;
         // SAFETY: recv() has initialised this many bytes of the spare capacity.
         unsafe { to.set_len(to.len() + received) };
         Ok(received)

@@ -127,6 +127,30 @@ fn a_reply_of_the_greatest_length_takes_little_more_than_its_bytes_which_are_giv
 }
 
 #[test]
+fn a_long_reply_finds_the_memory_of_the_one_before() {
+    let _alone = alone();
+    let peer = Peer::listen();
+    let cluster = worker("long ones", &[&peer]);
+    let payload = "x".repeat(350 << 10);
+    std::thread::scope(|scope| {
+        let mut conn = None;
+        let mut ask = || {
+            let asking = scope.spawn(|| session_len(&cluster, &peer));
+            let conn = conn.get_or_insert_with(|| peer.accept());
+            conn.expect(Command::GetSessionByClientId);
+            // In pieces, so that the test allocates nothing itself.
+            conn.send(&u32::try_from(payload.len()).unwrap().to_be_bytes());
+            conn.send(payload.as_bytes());
+            assert_eq!(asking.join().unwrap().unwrap(), payload.len());
+        };
+        ask();
+        let ((), peak) = peak(ask);
+        println!("{peak} bytes for the second one");
+        assert!(peak < 128 << 10, "{peak} bytes for the second one");
+    });
+}
+
+#[test]
 fn a_register_that_never_ends_its_line_is_left_before_it_takes_much() {
     const LONGEST_LINE: usize = 4 << 20;
     let _alone = alone();

@@ -201,7 +201,7 @@ const QUESTIONS: [(Command, bool, Ask); 10] = [
         cluster.client_counts(b"[\"g\"]", PATIENT, |_, _| ())
     }),
     (Command::GetClientIdByUid, true, |cluster, _| {
-        cluster.clients_of_uid(b"u", PATIENT, |_, payload| {
+        cluster.clients_of_uid(b"u", PATIENT, |_, payload, _| {
             gatewayworker_client::reply::connections(payload, |_| ())
         })
     }),

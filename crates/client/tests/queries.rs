@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Absent, Cluster, Error, Message, Patience};
+use gatewayworker_client::{Absent, Cluster, Error, Fields, Message, Patience, ReplyError};
 use gatewayworker_devgateway::{Config, Devgateway};
 use support::*;
 
@@ -267,6 +267,42 @@ fn a_fan_out_asks_all_before_it_reads_an_answer() {
             assert_eq!(asking.join().unwrap().unwrap(), 111);
         }
     });
+}
+
+#[test]
+fn whoever_reads_an_answer_is_told_how_many_rows_all_answers_announce() {
+    let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
+    let cluster = worker("rows", &[&peers[0], &peers[1], &peers[2]]);
+    type Ask = fn(&Cluster, &mut Vec<usize>) -> Result<(), Error>;
+    let questions: [Ask; 3] = [
+        |cluster, told| cluster.clients_of_uid(b"u", PATIENT, |_, _, rows| told_of(told, rows)),
+        |cluster, told| cluster.session_lists(None, PATIENT, |_, _, rows| told_of(told, rows)),
+        |cluster, told| cluster.select(Fields::Uid, None, PATIENT, |_, _, rows| told_of(told, rows)),
+    ];
+    for ask in questions {
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let mut told = Vec::new();
+                ask(&cluster, &mut told).map(|()| told)
+            });
+            // One has nobody, and one announces more than it has bytes for, which is none.
+            let answers = ["a:3:{i:0;i:7;i:1;i:8;i:2;i:9;}", "a:0:{}", "a:999:{}"];
+            for (peer, answer) in peers.iter().zip(answers) {
+                let mut conn = peer.accept();
+                conn.frame();
+                conn.reply(answer);
+            }
+            assert_eq!(asking.join().unwrap().unwrap(), [3, 3, 3]);
+        });
+        // The next question is of other connections.
+        cluster.follow::<&str>(&[]);
+        cluster.follow(&peers.each_ref().map(|peer| &*peer.address));
+    }
+}
+
+fn told_of(told: &mut Vec<usize>, rows: usize) -> Result<(), ReplyError> {
+    told.push(rows);
+    Ok(())
 }
 
 /// A listener that lets nobody in: its backlog is full.

@@ -115,7 +115,7 @@ const QUESTIONS: [Question; 13] = [
         command: Command::GetClientIdByUid,
         ask: |at| {
             let mut clients = String::new();
-            at.cluster.clients_of_uid(b"u", PATIENCE, |prefix, payload| {
+            at.cluster.clients_of_uid(b"u", PATIENCE, |prefix, payload, _| {
                 reply::connections(payload, |connection| clients += &text(prefix.with(connection)))
             })?;
             Ok(clients)
