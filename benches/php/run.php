@@ -37,7 +37,8 @@ $rows = [
     'getAllClientSessions, 4 × 10,000' => ['getAllClientSessions', 4, 10_000, 20, 10],
     'getClientIdByUid, 40,000 ids' => ['getClientIdByUid', 4, 10_000, 20, 10],
 ];
-$withRaw = ['sendToUid', 'sendToClient', 'isOnline', 'getSession', 'getAllClientCount'];
+$withRaw = ['sendToUid', 'sendToClient', 'isOnline', 'getSession', 'getAllClientCount', 'getAllUidList', 'getAllGroupUidList',
+    'getAllClientSessions', 'getClientIdByUid'];
 
 /** @return array<string, mixed> */
 function measure(string $side, string $case, int $count, string $peer): array
