@@ -6,9 +6,9 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
-    zend_hash_extend, zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
-    zend_hash_index_update, zend_hash_move_forward_ex, zend_hash_next_index_insert,
-    zend_hash_real_init_mixed, zend_hash_str_find, zend_hash_update,
+    zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
+    zend_hash_index_update, zend_hash_move_forward_ex, zend_hash_next_index_insert, zend_hash_str_find,
+    zend_hash_update,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
@@ -19,13 +19,12 @@ use super::PhpString;
 #[derive(Debug)]
 pub struct ArrayBuilder {
     array: ZBox<ZendHashTable>,
-    hash: bool,
 }
 
 impl ArrayBuilder {
     /// An array with room for this many elements. A hint: an exaggerated one is cut.
     pub fn with_capacity(elements: usize) -> Self {
-        Self { array: ZendHashTable::with_capacity(elements.clamp(8, 1 << 20) as u32), hash: false }
+        Self { array: ZendHashTable::with_capacity(elements.clamp(8, 1 << 20) as u32) }
     }
 
     /// Appends a value under the next integer key.
@@ -61,21 +60,6 @@ impl ArrayBuilder {
         }
     }
 
-    /// Sets `array[text] = text`, with one string for both.
-    #[inline]
-    pub fn set_same(&mut self, text: &[u8]) {
-        let string = PhpString::new(text);
-        match integer_key(text) {
-            Some(key) => self.set_int(key, string.into_zval()),
-            None => {
-                let key = string.as_ptr();
-                let mut value = ManuallyDrop::new(string.into_zval());
-                // SAFETY: as in push(); the array adds its own reference to the key, which is live: the value holds it.
-                unsafe { zend_hash_update(&raw mut *self.array, key, &raw mut *value) };
-            }
-        }
-    }
-
     /// `array[key]`, for a change in place.
     #[inline]
     pub fn get_mut(&mut self, key: Key<'_>) -> Option<&mut Zval> {
@@ -98,9 +82,9 @@ impl ArrayBuilder {
         self.get_mut(key)
     }
 
-    /// How many elements it has.
-    pub fn len(&self) -> usize {
-        self.array.len()
+    /// The array, to be read.
+    pub fn as_table(&self) -> &ZendHashTable {
+        &self.array
     }
 
     /// The array as a zval.
@@ -110,22 +94,17 @@ impl ArrayBuilder {
         zval
     }
 
-    /// An array for keys of any kind, which [`ArrayBuilder::reserve`] can make room in. (Left to itself, the engine makes a
-    /// packed array of one whose first key is a small integer, and that cannot be extended as a hash.)
-    pub fn hash() -> Self {
-        let mut array = ZendHashTable::with_capacity(8);
-        // SAFETY: the array is new: it is initialised here, once.
-        unsafe { zend_hash_real_init_mixed(&raw mut *array) };
-        Self { array, hash: true }
-    }
-
-    /// Makes room for this many more elements, in an array made by [`ArrayBuilder::hash`]. A hint: an exaggerated one is
-    /// cut, and other arrays are left as they are.
-    pub fn reserve(&mut self, more: usize) {
-        let wanted = (self.array.len() + more).min(1 << 20) as u32;
-        if self.hash {
-            // SAFETY: the array is ours and live, and a hash since it was made; a hash stays one.
-            unsafe { zend_hash_extend(&raw mut *self.array, wanted, false) };
+    /// Puts another value in the place of each, in their order.
+    pub fn replace_each(&mut self, mut with: impl FnMut() -> Zval) {
+        let array = &raw mut *self.array;
+        let mut position: u32 = 0;
+        // SAFETY: the array is ours and live; nothing is added or removed meanwhile. The functions skip deleted elements and
+        // end with null.
+        unsafe {
+            while let Some(value) = zend_hash_get_current_data_ex(array, &raw mut position).as_mut() {
+                *value = with();
+                zend_hash_move_forward_ex(array, &raw mut position);
+            }
         }
     }
 

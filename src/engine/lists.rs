@@ -1,121 +1,102 @@
 //! Lists by key in one array, such as the clients of each group.
 //!
-//! The rows of a reply name few keys, again and again. The list of a key is therefore remembered under the bytes that named
-//! it, and the engine is asked for it only where it has not been met yet.
+//! The rows of a reply name few keys, again and again, each row other ones. Elements put into their lists at once would go to
+//! another hash each, each of which would have to grow, and all of which together are larger than the processor's cache. So
+//! the elements of each list are noted first, and then one list after the other is made, in its final size.
 
-#![allow(unsafe_code)]
-
-use std::mem::ManuallyDrop;
-
-use ext_php_rs::ffi::{zend_hash_index_update, zend_hash_update};
-use ext_php_rs::types::{ZendHashTable, Zval};
-use gatewayworker_client::wire::php::value::integer_key;
+use ext_php_rs::types::Zval;
 
 use super::array::Key;
-use super::{ArrayBuilder, PhpString};
+use super::hash_table::{Element, Id};
+use super::{ArrayBuilder, HashBuilder, PhpString};
 
-/// How many lists are remembered.
+/// How many names are remembered.
 const PLACES: usize = 256;
 /// How many places are looked at.
 const NEXT: usize = 8;
 
 /// An array of arrays under construction, in the order in which their keys come first.
 pub struct Lists {
-    all: ArrayBuilder,
+    /// The number of the list for each key.
+    numbers: ArrayBuilder,
+    /// The elements of each list.
+    lists: Vec<Vec<Element>>,
     known: Box<[Option<Known>; PLACES]>,
 }
 
-/// A list, and what named it.
+/// What named a list, and the list's number.
 struct Known {
     name: PhpString,
-    /// An array that is an element of `all`.
-    list: *mut ZendHashTable,
-}
-
-/// A string or an integer that goes into several lists: one string for all of them.
-pub enum Id {
-    /// Keyed by an integer; the value may be a string nevertheless.
-    Int(i64, Zval),
-    /// Keyed by itself.
-    Str(PhpString),
-}
-
-impl Id {
-    /// The id of a text. What PHP would take for an integer as a key becomes one there.
-    #[inline]
-    pub fn text(text: &[u8]) -> Self {
-        let string = PhpString::new(text);
-        match integer_key(text) {
-            Some(number) => Self::Int(number, string.into_zval()),
-            None => Self::Str(string),
-        }
-    }
+    list: usize,
 }
 
 impl Lists {
     /// No list yet.
     pub fn new() -> Self {
-        Self { all: ArrayBuilder::with_capacity(32), known: Box::new([const { None }; PLACES]) }
+        let known = Box::new([const { None }; PLACES]);
+        Self { numbers: ArrayBuilder::with_capacity(32), lists: Vec::new(), known }
     }
 
     /// Sets `all[name][id] = id`. A decimal integer in the name is an integer key, as everywhere in PHP.
     #[inline]
     pub fn set_named(&mut self, name: &[u8], id: &Id) {
-        let first = place(name);
-        // Where another name has the place, the next ones are for this one.
-        for place in first..first + NEXT {
-            match &self.known[place % PLACES] {
-                Some(known) if known.name.as_bytes() == name => return set(known.list, id),
-                Some(_) => {}
-                None => return set(self.meet(name, place % PLACES), id),
-            }
-        }
-        set(self.meet(name, first), id);
+        let list = self.list_named(name);
+        self.lists[list].push(id.element());
     }
 
     /// Sets `all[key][id] = id`.
     pub fn set(&mut self, key: Key<'_>, id: &Id) {
-        set(self.list(key), id);
+        let list = self.list(key);
+        self.lists[list].push(id.element());
     }
 
     /// All lists as one zval.
     pub fn into_zval(self) -> Zval {
-        self.all.into_zval()
+        let Self { mut numbers, lists, .. } = self;
+        let mut lists = lists.into_iter();
+        // The lists are numbered in the order of their keys.
+        numbers.replace_each(|| {
+            let elements = lists.next().unwrap_or_default();
+            let mut list = HashBuilder::with_room(elements.len());
+            for element in elements {
+                list.put(element);
+            }
+            list.into_zval()
+        });
+        numbers.into_zval()
+    }
+
+    #[inline]
+    fn list_named(&mut self, name: &[u8]) -> usize {
+        let first = place(name);
+        // Where another name has the place, the next ones are for this one.
+        for place in first..first + NEXT {
+            match &self.known[place % PLACES] {
+                Some(known) if known.name.as_bytes() == name => return known.list,
+                Some(_) => {}
+                None => return self.meet(name, place % PLACES),
+            }
+        }
+        self.meet(name, first)
     }
 
     #[cold]
-    fn meet(&mut self, name: &[u8], place: usize) -> *mut ZendHashTable {
+    fn meet(&mut self, name: &[u8], place: usize) -> usize {
         let list = self.list(Key::from(name));
         self.known[place] = Some(Known { name: PhpString::new(name), list });
         list
     }
 
-    fn list(&mut self, key: Key<'_>) -> *mut ZendHashTable {
-        let list = self.all.list_at(key).and_then(Zval::array_mut);
-        list.map_or(std::ptr::null_mut(), std::ptr::from_mut)
-    }
-}
-
-/// `list[id] = id`
-#[inline]
-fn set(list: *mut ZendHashTable, id: &Id) {
-    if list.is_null() {
-        return;
-    }
-    // SAFETY: the list is an array of ours that an element of the array of all lists holds: it stays where it is when that
-    // array grows, it is never removed nor replaced, and nobody else has got a reference to it before into_zval(), which
-    // takes the array away from who could call this. It takes over the value, and adds its own reference to the key.
-    unsafe {
-        match id {
-            Id::Int(number, value) => {
-                let mut value = ManuallyDrop::new(value.shallow_clone());
-                zend_hash_index_update(list, *number as u64, &raw mut *value);
-            }
-            Id::Str(text) => {
-                let mut value = ManuallyDrop::new(text.clone().into_zval());
-                zend_hash_update(list, text.as_ptr(), &raw mut *value);
-            }
+    fn list(&mut self, key: Key<'_>) -> usize {
+        if let Some(number) = self.numbers.get_mut(key).and_then(|number| number.long()) {
+            return number as usize;
         }
+        let list = self.lists.len();
+        let mut number = Zval::new();
+        number.set_long(list as i64);
+        self.numbers.set_key(key, number);
+        self.lists.push(Vec::new());
+        list
     }
 }
 

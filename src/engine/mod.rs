@@ -6,6 +6,7 @@
 //! | [`values`] | zvals: reading arguments, truth, conversion to strings |
 //! | [`string`] | strings with their reference count |
 //! | [`mod@array`] | building and reading arrays |
+//! | [`hash_table`] | hashes that are filled in place, for long lists |
 //! | [`lists`] | lists by key in one array |
 //! | [`names`] | names of properties and classes, allocated once |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |
@@ -18,6 +19,7 @@
 pub mod array;
 pub mod frame;
 pub mod globals;
+pub mod hash_table;
 pub mod ini;
 pub mod lists;
 pub mod names;
@@ -28,5 +30,6 @@ pub mod unserializer;
 pub mod values;
 
 pub use array::ArrayBuilder;
+pub use hash_table::HashBuilder;
 pub use string::PhpString;
 pub use values::Zv;

@@ -2,17 +2,23 @@
 
 #![allow(unsafe_code)]
 
-use std::mem::ManuallyDrop;
+use std::alloc::Layout;
+use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 
+use ext_php_rs::alloc::emalloc;
 use ext_php_rs::ffi::{
-    IS_INTERNED_STRING_EX, IS_STRING_EX, ext_php_rs_zend_string_init, ext_php_rs_zend_string_release,
-    zend_string, zend_string_init_interned,
+    IS_INTERNED_STRING_EX, IS_STRING, IS_STRING_EX, ext_php_rs_zend_string_init,
+    ext_php_rs_zend_string_release, zend_string, zend_string_hash_func, zend_string_init_interned,
 };
 use ext_php_rs::types::Zval;
 
 /// `IS_STR_INTERNED`: such strings are not counted.
 const INTERNED: u32 = 1 << 6;
+/// `GC_STRING`: a string that is counted, and of no interest to the collector of cycles.
+const COUNTED: u32 = IS_STRING | 1 << 4;
+/// Where a string's bytes begin.
+const BYTES: usize = offset_of!(zend_string, val);
 
 /// One reference to a PHP string.
 #[derive(Debug)]
@@ -27,6 +33,46 @@ impl PhpString {
         let string = unsafe { ext_php_rs_zend_string_init(bytes.as_ptr().cast(), bytes.len(), false) };
         // SAFETY: never null, see above.
         Self(unsafe { NonNull::new_unchecked(string) })
+    }
+
+    /// A new string that knows its hash, for a key: the bytes are copied and hashed in one pass.
+    #[inline]
+    pub fn hashed(bytes: &[u8]) -> Self {
+        let (words, rest) = bytes.as_chunks::<8>();
+        // The zero byte at the end, and a multiple of eight, as the engine has it. A slice is never that long.
+        let size = (BYTES + bytes.len() + 8) & !7;
+        // SAFETY: the size is not zero, and the alignment a power of two that the engine's allocator keeps.
+        let string: *mut zend_string = emalloc(unsafe { Layout::from_size_align_unchecked(size, 8) }).cast();
+        // SAFETY: the engine never answers null (where memory runs out it ends the request inside), and the memory is large
+        // enough for the head, the bytes and the zero byte; all of them are written here. The bytes begin at a multiple of
+        // eight.
+        unsafe {
+            (*string).gc.refcount = 1;
+            (*string).gc.u.type_info = COUNTED;
+            (*string).len = bytes.len();
+            let mut to = string.byte_add(BYTES).cast::<u8>();
+            let (mut hash, mut seen) = (START, 0);
+            for word in words {
+                to.cast::<[u8; 8]>().write(*word);
+                to = to.add(8);
+                hash = hash_word(hash, *word);
+                seen |= u64::from_ne_bytes(*word);
+            }
+            for byte in rest {
+                to.write(*byte);
+                to = to.add(1);
+                hash = hash.wrapping_mul(33).wrapping_add(u64::from(*byte));
+                seen |= u64::from(*byte);
+            }
+            to.write(0);
+            (*string).h = hash | KNOWN;
+            if seen & NOT_ASCII != 0 {
+                // Whether such bytes count as negative depends on the machine.
+                (*string).h = 0;
+                zend_string_hash_func(string);
+            }
+            Self(NonNull::new_unchecked(string))
+        }
     }
 
     /// A string that lives as long as the process. Only while the module starts.
@@ -87,6 +133,35 @@ impl PhpString {
         }
     }
 
+    /// The bytes of a key of a hash; `None` for the null of an integer key.
+    ///
+    /// # Safety
+    /// The pointer is null or that of a string that stays live while the answer is used.
+    #[inline]
+    pub unsafe fn bytes_at<'a>(key: *const zend_string) -> Option<&'a [u8]> {
+        if key.is_null() {
+            return None;
+        }
+        // SAFETY: a live zend_string has `len` bytes from `val` on.
+        Some(unsafe { std::slice::from_raw_parts(key.byte_add(BYTES).cast(), (*key).len) })
+    }
+
+    /// Its hash (`zend_string_hash_val`).
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        // SAFETY: a live string. Its hash is 0 until somebody has asked for it; the engine's function keeps it in the string.
+        unsafe {
+            let known = (*self.0.as_ptr()).h;
+            if known == 0 { zend_string_hash_func(self.0.as_ptr()) } else { known }
+        }
+    }
+
+    /// The reference itself, which whoever takes it has to let go of.
+    #[inline]
+    pub fn into_raw(self) -> *mut zend_string {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
     /// For the engine's functions, which do not take over the reference.
     #[inline]
     pub fn as_ptr(&self) -> *mut zend_string {
@@ -130,4 +205,29 @@ impl Drop for PhpString {
             }
         }
     }
+}
+
+/// `zend_inline_hash_func`, times 33 for each byte (DJBX33A), the same in every version of PHP: its start, and a bit that every
+/// hash has, so that 0 stands for one that is not known yet.
+const START: u64 = 5381;
+const KNOWN: u64 = 1 << 63;
+const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+
+/// Eight steps of the hash at once: none of the products waits for another one.
+#[inline(always)]
+fn hash_word(hash: u64, word: [u8; 8]) -> u64 {
+    const POWERS: [u64; 9] = {
+        let mut powers = [1; 9];
+        let mut place = 7;
+        loop {
+            powers[place] = powers[place + 1] * 33;
+            if place == 0 {
+                break powers;
+            }
+            place -= 1;
+        }
+    };
+    word.iter().zip(&POWERS[1..]).fold(hash.wrapping_mul(POWERS[0]), |sum, (byte, power)| {
+        sum.wrapping_add(u64::from(*byte).wrapping_mul(*power))
+    })
 }

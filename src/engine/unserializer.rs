@@ -7,22 +7,90 @@ use gatewayworker_client::wire::php::reader::ReadError;
 use gatewayworker_client::wire::php::value::integer_key;
 use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token};
 
+use super::array::{Key as ArrayKey, entries};
+use super::hash_table::Template;
 use super::{ArrayBuilder, PhpString, object, serializer};
 
 /// How many keys are remembered.
 const KEYS: usize = 64;
+/// How deep arrays are compared with those before them.
+const LEVELS: usize = 4;
+/// Arrays with more keys than this are not compared.
+const MOST_KEYS: usize = 32;
+/// How often the shape of a level is replaced: where arrays differ all the time, it costs more than it saves.
+const MOST_SHAPES: u8 = 16;
+/// More room than this is not made on the word of the data, since each of many nested arrays may exaggerate.
+const MOST_ROOM: usize = 256;
+/// A longer array is not looked for in the next session.
+const LONGEST_SHARED: usize = 256;
 
-/// Builds values from serialized bytes. It remembers the string keys it has met: the sessions of a list have the same
-/// ones, which are then made, and hashed, once.
+/// Builds values from serialized bytes. What the sessions of a list have in common is made once: string keys, the whole hash of
+/// arrays with the same keys, and arrays that are equal under the same key (they are shared until somebody changes one, as
+/// PHP's arrays are).
 #[derive(Debug)]
 pub struct Unserializer {
     keys: [Option<PhpString>; KEYS],
+    levels: [Level; LEVELS],
+}
+
+/// The arrays at one depth.
+#[derive(Debug, Default)]
+struct Level {
+    /// What the next one is compared with.
+    shape: Option<Box<Shape>>,
+    /// How many have been read that were not of the shape of the one before.
+    different: u8,
+}
+
+/// What arrays with the same string keys in the same order have in common.
+#[derive(Debug)]
+struct Shape {
+    /// Each key as it is serialized, `s:4:"name";`.
+    keys: Vec<Box<[u8]>>,
+    template: Template,
+    /// For each key, the array that was last under it, as it is serialized and as a value.
+    arrays: Vec<Option<(Box<[u8]>, Zval)>>,
+}
+
+impl Shape {
+    /// That of an array. `None`: one that the next array is not compared with.
+    fn of(array: &ArrayBuilder) -> Option<Box<Self>> {
+        let table = array.as_table();
+        if !(1..=MOST_KEYS).contains(&table.len()) {
+            return None;
+        }
+        let mut keys = Vec::with_capacity(table.len());
+        let mut strings = Vec::with_capacity(table.len());
+        for (key, _) in entries(table) {
+            let ArrayKey::Str(key) = key else { return None };
+            keys.push([format!("s:{}:\"", key.len()).as_bytes(), key, b"\";"].concat().into_boxed_slice());
+            strings.push(PhpString::hashed(key));
+        }
+        let arrays = keys.iter().map(|_| None).collect();
+        Some(Box::new(Self { keys, template: Template::new(strings), arrays }))
+    }
+
+    /// Whether an array of this length, whose first key stands at the reader, may be of this shape.
+    #[inline]
+    fn is_like(&self, len: usize, reader: &Reader<'_>) -> bool {
+        self.keys.len() == len && self.keys.first().is_some_and(|key| reader.rest().starts_with(key))
+    }
+}
+
+/// How far an array was read.
+enum Progress {
+    /// To its end.
+    Done,
+    /// Only the engine can build a value in it.
+    Engine,
+    /// To a key that the shape does not have.
+    OtherShape,
 }
 
 impl Unserializer {
-    /// One that has met no key.
+    /// One that has met nothing yet.
     pub fn new() -> Self {
-        Self { keys: [const { None }; KEYS] }
+        Self { keys: [const { None }; KEYS], levels: Default::default() }
     }
 
     /// The value of serialized bytes.
@@ -33,7 +101,7 @@ impl Unserializer {
     pub fn read(&mut self, bytes: &[u8]) -> Result<Zval, ReplyError> {
         let mut reader = Reader::new(bytes);
         let mut value = Zval::new();
-        match self.plain(&mut reader, &mut value) {
+        match self.plain(&mut reader, 0, &mut value) {
             Ok(true) => {
                 reader.finish()?;
                 return Ok(value);
@@ -60,32 +128,93 @@ impl Unserializer {
         Ok(value)
     }
 
-    /// The next value; false where only the engine can build it.
-    fn plain(&mut self, reader: &mut Reader<'_>, to: &mut Zval) -> Result<bool, ReplyError> {
+    /// The next value; false where only the engine can build it. The recursion is bounded by the reader's depth.
+    #[inline]
+    fn plain(&mut self, reader: &mut Reader<'_>, depth: usize, to: &mut Zval) -> Result<bool, ReplyError> {
         match reader.token()? {
             Token::Scalar(value) => *to = scalar(value),
             Token::Engine(_) => return Ok(false),
-            Token::Array(len) => return self.elements(reader, len, to),
+            Token::Array(len) => return self.array(reader, len, depth, to),
         }
         Ok(true)
     }
 
-    /// As [`Unserializer::plain`], an array of which the start was read. The recursion is bounded by the reader's depth.
-    fn elements(&mut self, reader: &mut Reader<'_>, len: usize, to: &mut Zval) -> Result<bool, ReplyError> {
-        let mut array = ArrayBuilder::with_capacity(len);
+    /// As [`Unserializer::plain`], an array of which the start was read.
+    fn array(
+        &mut self,
+        reader: &mut Reader<'_>,
+        len: usize,
+        depth: usize,
+        to: &mut Zval,
+    ) -> Result<bool, ReplyError> {
+        let level = self.levels.get_mut(depth);
+        let like = level.and_then(|level| level.shape.take_if(|shape| shape.is_like(len, reader)));
+        if let Some(mut shape) = like {
+            let mut ahead = reader.clone();
+            let progress = self.of_shape(&mut shape, &mut ahead, depth, to);
+            self.levels[depth].shape = Some(shape);
+            match progress? {
+                Progress::Done => {
+                    *reader = ahead;
+                    return Ok(true);
+                }
+                Progress::Engine => return Ok(false),
+                Progress::OtherShape => {}
+            }
+        }
+        self.elements(reader, len, depth, to)
+    }
+
+    /// As [`Unserializer::array`], one that is presumed to be of this shape.
+    fn of_shape(
+        &mut self,
+        shape: &mut Shape,
+        reader: &mut Reader<'_>,
+        depth: usize,
+        to: &mut Zval,
+    ) -> Result<Progress, ReplyError> {
+        let mut array = shape.template.copy();
+        for (place, (key, last)) in shape.keys.iter().zip(&mut shape.arrays).enumerate() {
+            if !reader.literal(key) {
+                return Ok(Progress::OtherShape);
+            }
+            if let Some((bytes, value)) = last
+                && reader.literal(bytes)
+            {
+                array.set(place, value.shallow_clone());
+                continue;
+            }
+            let bytes = reader.rest();
+            let mut value = Zval::new();
+            if !self.plain(reader, depth + 1, &mut value)? {
+                return Ok(Progress::Engine);
+            }
+            if value.is_array() {
+                let bytes = &bytes[..bytes.len() - reader.rest().len()];
+                *last = (bytes.len() <= LONGEST_SHARED).then(|| (bytes.into(), value.shallow_clone()));
+            }
+            array.set(place, value);
+        }
+        reader.end()?;
+        *to = array.into_zval();
+        Ok(Progress::Done)
+    }
+
+    /// As [`Unserializer::array`], one of any shape, which the next one is compared with.
+    fn elements(
+        &mut self,
+        reader: &mut Reader<'_>,
+        len: usize,
+        depth: usize,
+        to: &mut Zval,
+    ) -> Result<bool, ReplyError> {
+        let mut array = ArrayBuilder::with_capacity(len.min(MOST_ROOM));
         for _ in 0..len {
             let key = reader.key()?;
-            let value = match reader.token()? {
-                Token::Scalar(value) => scalar(value),
-                Token::Engine(_) => return Ok(false),
-                Token::Array(len) => {
-                    let mut value = Zval::new();
-                    if !self.elements(reader, len, &mut value)? {
-                        return Ok(false);
-                    }
-                    value
-                }
-            };
+            let mut value = Zval::new();
+            if !self.plain(reader, depth + 1, &mut value)? {
+                return Ok(false);
+            }
             match key {
                 Key::Int(key) => array.set_int(key, value),
                 Key::Str(key) => match integer_key(key) {
@@ -95,6 +224,15 @@ impl Unserializer {
             }
         }
         reader.end()?;
+        if let Some(level) = self.levels.get_mut(depth)
+            && level.different < MOST_SHAPES
+        {
+            // The first one may be the only one.
+            if level.different > 0 {
+                level.shape = Shape::of(&array);
+            }
+            level.different += 1;
+        }
         *to = array.into_zval();
         Ok(true)
     }

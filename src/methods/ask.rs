@@ -7,12 +7,16 @@ use gatewayworker_client::{Fields, ReplyError, reply};
 use crate::arguments;
 use crate::call::{Call, Failure};
 use crate::engine::array::{Key as ArrayKey, entries};
-use crate::engine::lists::{Id, Lists};
+use crate::engine::hash_table::Id;
+use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
-use crate::engine::{ArrayBuilder, PhpString, Zv};
+use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
 use crate::methods::overridden;
 use crate::methods::tend::is_valid_group;
 use crate::target::Target;
+
+/// What is wrong with a uid of another type.
+const NO_ID: &str = "a uid is neither an int nor a string";
 
 type Result<T = ()> = std::result::Result<T, Failure>;
 
@@ -36,7 +40,7 @@ pub fn is_uid_online(call: &mut Call<'_>) -> Result {
         Some(answer) => answer.truthy(),
         None => {
             let mut any = false;
-            clients_of_uid(call, |_| any = true)?;
+            clients_of_uid(call, |_, _| any = true)?;
             any
         }
     };
@@ -63,18 +67,22 @@ pub fn is_uids_online(call: &mut Call<'_>) -> Result {
 
 /// `getClientIdByUid($uid): array`, a list
 pub fn client_id_by_uid(call: &mut Call<'_>) -> Result {
-    let mut list = ArrayBuilder::with_capacity(8);
-    clients_of_uid(call, |id| list.push(PhpString::new(&id).into_zval()))?;
-    *call.answer = list.into_zval();
+    let mut list = None;
+    clients_of_uid(call, |id, rows| {
+        let list = list.get_or_insert_with(|| ArrayBuilder::with_capacity(rows));
+        list.push(PhpString::hashed(&id).into_zval());
+    })?;
+    *call.answer = list.unwrap_or_else(|| ArrayBuilder::with_capacity(0)).into_zval();
     Ok(())
 }
 
-fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20])) -> Result {
+/// Passes on each client of the uid in the first argument, with how many there are at all gateways.
+fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20], usize)) -> Result {
     let uid = arguments::string(0, call.arg_or_null(0))?;
     let target = Target::of(call)?;
     target.for_asking()?;
-    target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload, _| {
-        reply::connections(payload, |connection| each(prefix.with(connection)))
+    target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload, rows| {
+        reply::connections(payload, |connection| each(prefix.with(connection), rows))
     })?;
     Ok(())
 }
@@ -203,9 +211,9 @@ pub fn all_client_id_list(call: &mut Call<'_>) -> Result {
 }
 
 fn client_id_list(call: &mut Call<'_>, by_group: bool) -> Result {
-    let mut list = ArrayBuilder::hash();
-    select(call, Fields::Uid, by_group, |prefix, payload, _| {
-        list.reserve(reply::announced_len(payload));
+    let mut list = HashBuilder::with_room(0);
+    select(call, Fields::Uid, by_group, |prefix, payload, rows| {
+        list.reserve(rows);
         reply::selected_connections(payload, |connection| list.set_same(&prefix.with(connection)))
     })?;
     *call.answer = list.into_zval();
@@ -252,15 +260,16 @@ pub fn all_uid_count(call: &mut Call<'_>) -> Result {
     Ok(())
 }
 
-fn uid_list(call: &Call<'_>, by_group: bool) -> Result<ArrayBuilder> {
-    let mut list = ArrayBuilder::hash();
-    select(call, Fields::Uid, by_group, |_, payload, _| {
-        list.reserve(reply::announced_len(payload));
+fn uid_list(call: &Call<'_>, by_group: bool) -> Result<HashBuilder> {
+    let mut list = HashBuilder::with_room(0);
+    select(call, Fields::Uid, by_group, |_, payload, rows| {
+        list.reserve(rows);
         reply::selected(payload, |_, uid, _| {
             match uid {
                 uid if reply::is_empty(uid) => {}
                 Scalar::Str(uid) => list.set_same(uid),
-                uid => set_scalar(&mut list, uid)?,
+                Scalar::Int(number) => list.set_int(number, scalar(uid)),
+                _ => return Err(ReplyError::Shape(NO_ID)),
             }
             Ok(())
         })
@@ -331,7 +340,7 @@ fn group_uid_list(call: &Call<'_>) -> Result<Lists> {
                 uid if reply::is_empty(uid) => return Ok(()),
                 Scalar::Str(text) => Id::text(text),
                 Scalar::Int(number) => Id::Int(number, scalar(uid)),
-                _ => return Err(ReplyError::Shape("a uid is neither an int nor a string")),
+                _ => return Err(ReplyError::Shape(NO_ID)),
             };
             groups.each(|group| set_grouped(&mut grouped, group, &id))
         })
@@ -390,7 +399,8 @@ fn counts_of(lists: &Zval) -> Zval {
     counts.into_zval()
 }
 
-/// Asks every gateway for fields of its clients, or of those of the groups in the first argument.
+/// Asks every gateway for fields of its clients, or of those of the groups in the first argument. `each` gets a gateway's
+/// answer, and how many rows all answers have together.
 fn select(
     call: &Call<'_>,
     fields: Fields,
@@ -425,16 +435,5 @@ fn key_of(key: Key<'_>) -> ArrayKey<'_> {
     match key {
         Key::Int(number) => ArrayKey::Int(number),
         Key::Str(text) => ArrayKey::from(text),
-    }
-}
-
-/// `array[id] = id` for an id that is an int.
-fn set_scalar(array: &mut ArrayBuilder, id: Scalar<'_>) -> std::result::Result<(), ReplyError> {
-    match id {
-        Scalar::Int(number) => {
-            array.set_int(number, scalar(id));
-            Ok(())
-        }
-        _ => Err(ReplyError::Shape("an id is neither an int nor a string")),
     }
 }

@@ -8,7 +8,7 @@ use crate::arguments::{self, complain};
 use crate::call::{Call, Failure};
 use crate::context::Context;
 use crate::engine::unserializer::Unserializer;
-use crate::engine::{ArrayBuilder, PhpString, Zv, globals, object, serializer};
+use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::overridden;
 use crate::methods::tend::{is_valid_group, send_ext, send_text};
 use crate::target::Target;
@@ -123,7 +123,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     let target = Target::of(call)?;
     target.for_asking()?;
     let context = Context::of(call);
-    let mut all = ArrayBuilder::hash();
+    let mut all = HashBuilder::with_room(0);
     let mut unserializer = Unserializer::new();
     let mut broken = 0;
     let mut session_of = |id: &[u8; ClientId::LEN], session: &[u8]| {
@@ -149,16 +149,20 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
         };
         Ok(value)
     };
-    target.cluster.session_lists(group.map(PhpString::as_bytes), target.patience, |prefix, payload, _| {
-        all.reserve(reply::announced_len(payload));
-        reply::sessions(payload, |connection, session| {
-            let id = prefix.with(connection);
-            let value = session_of(&id, session)?;
-            // As a key it is a string always: it has a letter, or one digit more than any integer.
-            all.set_str(&PhpString::new(&id), value);
-            Ok(())
-        })
-    })?;
+    target.cluster.session_lists(
+        group.map(PhpString::as_bytes),
+        target.patience,
+        |prefix, payload, rows| {
+            all.reserve(rows);
+            reply::sessions(payload, |connection, session| {
+                let id = prefix.with(connection);
+                let value = session_of(&id, session)?;
+                // As a key it is a string always: it has a letter, or one digit more than any integer.
+                all.set_str(PhpString::hashed(&id), value);
+                Ok(())
+            })
+        },
+    )?;
     if broken > 0 {
         complain(
             call,

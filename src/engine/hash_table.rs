@@ -1,0 +1,325 @@
+//! Hashes that are filled in place: the lists of tens of thousands of clients.
+//!
+//! For each element the engine's own functions are called, look at the form of the array and at the key, and compute the
+//! key's hash in a call of its own. Here the form is known and the hash comes with the key, so that an element costs
+//! little more than its memory. Whatever is unusual (no room left) goes to the engine's functions still.
+//!
+//! The layout is that of `zend_types.h`, the same in PHP 8.1 to 8.5: the elements lie in the order in which they came, and
+//! before them, from the end backwards, a table of the first element for each hash; elements of the same place are chained.
+
+#![allow(unsafe_code)]
+
+use std::mem::{ManuallyDrop, offset_of, size_of};
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::ffi::{
+    Bucket, HashTable, zend_array_dup, zend_hash_extend, zend_hash_index_update, zend_hash_real_init_mixed,
+    zend_hash_update, zend_string,
+};
+use ext_php_rs::types::{ZendHashTable, Zval};
+use gatewayworker_client::wire::php::value::integer_key;
+
+use super::PhpString;
+
+/// `HT_INVALID_IDX`: the end of a chain.
+const END: u32 = u32::MAX;
+/// `HASH_FLAG_STATIC_KEYS`: no key is counted.
+const STATIC_KEYS: u32 = 1 << 4;
+/// More room than this is not made on a reply's word.
+const MOST_ROOM: usize = 1 << 18;
+
+/// Where the pointer to the elements lies in a `zend_array`: it has another name in each version, but the same neighbours.
+const ELEMENTS: usize = 16;
+const _: () = assert!(
+    offset_of!(HashTable, nTableMask) == ELEMENTS - 4
+        && offset_of!(HashTable, nNumUsed) == ELEMENTS + 8
+        && size_of::<Bucket>() == 32
+        && size_of::<usize>() == 8
+);
+
+/// A hash under construction.
+#[derive(Debug)]
+pub struct HashBuilder {
+    table: ZBox<ZendHashTable>,
+}
+
+impl HashBuilder {
+    /// A hash with room for this many elements. A hint: an exaggerated one is cut.
+    pub fn with_room(elements: usize) -> Self {
+        let mut table = ZendHashTable::with_capacity(elements.clamp(8, MOST_ROOM) as u32);
+        // SAFETY: the table is new: it is initialised here, once. Its keys will be counted strings.
+        unsafe {
+            zend_hash_real_init_mixed(&raw mut *table);
+            table.u.flags &= !STATIC_KEYS;
+        }
+        Self { table }
+    }
+
+    /// Makes room for this many elements in all. A hint, as in [`HashBuilder::with_room`].
+    pub fn reserve(&mut self, elements: usize) {
+        let wanted = elements.min(MOST_ROOM) as u32;
+        if wanted > self.table.nTableSize {
+            // SAFETY: the table is ours and live, and a hash since it was made.
+            unsafe { zend_hash_extend(&raw mut *self.table, wanted, false) };
+        }
+    }
+
+    /// Sets `hash[text] = text`, with one string for both. What PHP takes for an integer as a key becomes one.
+    #[inline]
+    pub fn set_same(&mut self, text: &[u8]) {
+        match integer_key(text) {
+            Some(number) => self.set_int(number, PhpString::new(text).into_zval()),
+            None => {
+                let string = PhpString::hashed(text);
+                let value = string.clone().into_zval();
+                self.set_str(string, value);
+            }
+        }
+    }
+
+    /// Puts an element in.
+    #[inline]
+    pub fn put(&mut self, element: Element) {
+        let (key, value, hash) = element.into_parts();
+        match key {
+            Some(key) => self.set_hashed(key, hash, value),
+            None => self.set_int(hash as i64, value),
+        }
+    }
+
+    /// Sets `hash[key] = value` for a key that PHP would not turn into an integer.
+    #[inline]
+    pub fn set_str(&mut self, key: PhpString, value: Zval) {
+        let hash = key.hash();
+        self.set_hashed(key, hash, value);
+    }
+
+    #[inline]
+    fn set_hashed(&mut self, key: PhpString, hash: u64, value: Zval) {
+        let is_key = |other: *mut zend_string| {
+            // SAFETY: the key of an element is null or a live string.
+            other == key.as_ptr() || unsafe { PhpString::bytes_at(other) } == Some(key.as_bytes())
+        };
+        match self.set(hash, key.as_ptr(), is_key, value) {
+            // The key is the new element's.
+            Ok(true) => {
+                let _ = key.into_raw();
+            }
+            Ok(false) => {}
+            Err(value) => {
+                let mut value = ManuallyDrop::new(value);
+                // SAFETY: the table is ours and live; it takes over the value, and adds its own reference to the key.
+                unsafe { zend_hash_update(&raw mut *self.table, key.as_ptr(), &raw mut *value) };
+            }
+        }
+    }
+
+    /// Sets `hash[key] = value` for an integer key.
+    #[inline]
+    pub fn set_int(&mut self, key: i64, value: Zval) {
+        match self.set(key as u64, std::ptr::null_mut(), |other| other.is_null(), value) {
+            Ok(_) => {
+                let next = &mut self.table.nNextFreeElement;
+                *next = (*next).max(key.saturating_add(1));
+            }
+            Err(value) => {
+                let mut value = ManuallyDrop::new(value);
+                // SAFETY: as in set_str(); an integer key is passed as its bits.
+                unsafe { zend_hash_index_update(&raw mut *self.table, key as u64, &raw mut *value) };
+            }
+        }
+    }
+
+    /// Sets the value of the element with this hash and key. True: the element is new, and has taken over the key. The
+    /// value comes back where there is no room for a new one.
+    #[inline(always)]
+    fn set(
+        &mut self,
+        hash: u64,
+        key: *mut zend_string,
+        is_key: impl Fn(*mut zend_string) -> bool,
+        value: Zval,
+    ) -> Result<bool, Zval> {
+        let table: *mut HashTable = &raw mut *self.table;
+        // SAFETY: the table is ours, live, and an initialised hash, so that `nTableSize` elements have room, the first
+        // `nNumUsed` of them are set (none is ever deleted), and the table before them has a place for every value of a
+        // hash combined with the mask, which is negative. Chains end with END, and lead to elements that are set.
+        unsafe {
+            let elements = elements(table);
+            let first = elements.cast::<u32>().offset((hash as u32 | (*table).nTableMask) as i32 as isize);
+            let mut index = *first;
+            while index != END {
+                let element = elements.add(index as usize);
+                if (*element).h == hash && is_key((*element).key) {
+                    let next = (*element).val.u2.next;
+                    let before = std::mem::replace(&mut (*element).val, value);
+                    (*element).val.u2.next = next;
+                    drop(before);
+                    return Ok(false);
+                }
+                index = (*element).val.u2.next;
+            }
+            let used = (*table).nNumUsed;
+            if used >= (*table).nTableSize {
+                return Err(value);
+            }
+            let element = elements.add(used as usize);
+            element.write(Bucket { val: value, h: hash, key });
+            (*element).val.u2.next = *first;
+            *first = used;
+            (*table).nNumUsed = used + 1;
+            (*table).nNumOfElements += 1;
+        }
+        Ok(true)
+    }
+
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The hash as a zval.
+    pub fn into_zval(self) -> Zval {
+        let mut zval = Zval::new();
+        zval.set_hashtable(self.table);
+        zval
+    }
+}
+
+/// A hash whose copies have the same string keys, and values of their own.
+#[derive(Debug)]
+pub struct Template {
+    table: ZBox<ZendHashTable>,
+}
+
+impl Template {
+    /// With these keys, none of which comes twice or is one that PHP would turn into an integer.
+    pub fn new(keys: Vec<PhpString>) -> Self {
+        let mut hash = HashBuilder::with_room(keys.len());
+        for key in keys {
+            hash.set_str(key, Zval::new());
+        }
+        Self { table: hash.table }
+    }
+
+    /// A copy, with null under every key.
+    #[inline]
+    pub fn copy(&self) -> TemplateCopy {
+        // SAFETY: the template is a live hash, which is read only. The engine never answers null.
+        let table = unsafe { ZBox::from_raw(zend_array_dup(std::ptr::from_ref(&*self.table).cast_mut())) };
+        TemplateCopy { table }
+    }
+}
+
+/// A copy of a [`Template`] under construction.
+#[derive(Debug)]
+pub struct TemplateCopy {
+    table: ZBox<ZendHashTable>,
+}
+
+impl TemplateCopy {
+    /// Puts a value under the key at this place.
+    ///
+    /// # Panics
+    /// Where there is no such place.
+    #[inline]
+    pub fn set(&mut self, place: usize, value: Zval) {
+        assert!(place < self.table.nNumUsed as usize, "a template has no place {place}");
+        // SAFETY: the table is ours and a hash, of which the first `nNumUsed` elements are set. The chain goes on through the
+        // same element.
+        unsafe {
+            let element = elements(&raw mut *self.table).add(place);
+            let next = (*element).val.u2.next;
+            (*element).val = value;
+            (*element).val.u2.next = next;
+        }
+    }
+
+    /// The hash as a zval.
+    pub fn into_zval(self) -> Zval {
+        let mut zval = Zval::new();
+        zval.set_hashtable(self.table);
+        zval
+    }
+}
+
+/// A value that goes into several hashes, keyed by itself.
+pub enum Id {
+    /// A string that PHP does not take for an integer.
+    Str(PhpString),
+    /// An integer, or a string that is one.
+    Int(i64, Zval),
+}
+
+impl Id {
+    /// The id of a text.
+    #[inline]
+    pub fn text(text: &[u8]) -> Self {
+        match integer_key(text) {
+            Some(number) => Self::Int(number, PhpString::new(text).into_zval()),
+            None => Self::Str(PhpString::hashed(text)),
+        }
+    }
+
+    /// An element of it.
+    #[inline]
+    pub fn element(&self) -> Element {
+        match self {
+            Self::Str(string) => {
+                let hash = string.hash();
+                let mut value = string.clone().into_zval();
+                value.u2.extra = OWN_KEY;
+                // The reference of the key.
+                let _ = string.clone().into_raw();
+                Element { value, hash }
+            }
+            Self::Int(key, value) => Element { value: value.shallow_clone(), hash: *key as u64 },
+        }
+    }
+}
+
+/// What goes into a hash, keyed by itself, with all that is needed for it: by then it may have left the processor's cache, and
+/// is not looked at again.
+pub struct Element {
+    /// Its extra word is [`OWN_KEY`] where it is a string that is its own key, and has a second reference for that.
+    value: Zval,
+    /// The hash of the key, or the integer key.
+    hash: u64,
+}
+
+const OWN_KEY: u32 = 1;
+
+impl Element {
+    /// The key, unless it is an integer; the value; the hash or the integer.
+    #[inline]
+    fn into_parts(self) -> (Option<PhpString>, Zval, u64) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the parts are read once, and the element is not dropped any more.
+        (this.key(), unsafe { std::ptr::read(&raw const this.value) }, this.hash)
+    }
+
+    /// The second reference, of which the caller takes care once.
+    #[inline]
+    fn key(&self) -> Option<PhpString> {
+        // SAFETY: every bit pattern is a number. With it the value is a string, of which the element owns two references.
+        unsafe {
+            if self.value.u2.extra == OWN_KEY { PhpString::from_owned(self.value.value.str_) } else { None }
+        }
+    }
+}
+
+impl Drop for Element {
+    fn drop(&mut self) {
+        drop(self.key());
+    }
+}
+
+/// The elements of a hash.
+///
+/// # Safety
+/// The table is live and an initialised hash.
+#[inline(always)]
+unsafe fn elements(table: *mut HashTable) -> *mut Bucket {
+    // SAFETY: the pointer is there, see ELEMENTS.
+    unsafe { table.cast::<*mut Bucket>().byte_add(ELEMENTS).read() }
+}
