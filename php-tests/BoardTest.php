@@ -230,6 +230,10 @@ final class BoardTest extends GatewayTestCase
 
         $page->click(self::pane(1, '.kick'));
         $this->await($page, self::pane(1, '', '[data-state=closed]'));
+        // The state is shown at once, what came before it with the next picture: all of it together.
+        $this->until(function () use ($page): bool {
+            return $this->messages($page, 1) !== [];
+        }, 'for the last message to be drawn');
         self::assertSame(['You are kicked out'], $this->messages($page, 1));
         self::assertSame([], $page->errors());
     }
