@@ -11,7 +11,6 @@ use GatewayWorker\Tests\Support\OtherCluster;
 use GatewayWorker\Tests\Support\Php;
 use GatewayWorker\Tests\Support\PlainGateway;
 use GatewayWorker\Tests\Support\TextClient;
-use GatewayWorker\Tests\Support\WorkerStub;
 use ReflectionClass;
 use ReflectionProperty;
 
@@ -128,7 +127,7 @@ final class StaticsTest extends ClusterTestCase
         [$a, $b] = [$this->text(0), $this->text(1)];
         OtherCluster::$registerAddress = 'nowhere:1';
         OtherCluster::$secretKey = '';
-        OtherCluster::setBusinessWorker(new WorkerStub([$this->cluster->internal(1)]));
+        OtherCluster::setBusinessWorker($this->worker([$this->cluster->internal(1)]));
         try {
             OtherCluster::sendToAll('from the worker');
             self::assertSame(1, OtherCluster::getAllClientCount());
