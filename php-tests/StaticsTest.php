@@ -33,13 +33,14 @@ final class StaticsTest extends ClusterTestCase
     ];
 
     /** @var Gatewayd|null a second cluster */
-    private static $other;
+    private $other;
 
-    public static function tearDownAfterClass(): void
+    protected function tearDown(): void
     {
-        if (self::$other !== null) {
-            self::$other->stop();
-            self::$other = null;
+        parent::tearDown();
+        if ($this->other !== null) {
+            $this->other->stop();
+            $this->other = null;
         }
     }
 
@@ -232,6 +233,6 @@ final class StaticsTest extends ClusterTestCase
 
     private function other(): Gatewayd
     {
-        return self::$other = self::$other ?? Gatewayd::start(1);
+        return $this->other = $this->other ?? Gatewayd::start(1);
     }
 }
