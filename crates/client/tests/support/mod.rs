@@ -106,6 +106,16 @@ pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a gateway takes nothing more of what is queued for it. The background may be late on a busy machine: nothing
+/// must have moved in a row of tries.
+pub fn is_stuck(cluster: &Cluster, address: &str) -> bool {
+    let before = status(cluster, address)["queued_bytes"].clone();
+    (0..10).all(|_| {
+        !process().flush(Duration::from_millis(50)).is_empty()
+            && status(cluster, address)["queued_bytes"] == before
+    })
+}
+
 /// What the status has for a gateway.
 pub fn status(cluster: &Cluster, address: &str) -> Json {
     let status = serde_json::to_value(cluster.status()).unwrap();
