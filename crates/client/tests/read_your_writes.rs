@@ -130,7 +130,7 @@ fn a_barrier_that_is_not_answered_in_time_is_an_error() {
 
 #[test]
 fn a_barrier_that_went_down_with_its_connection_is_an_error_and_asked_again_on_the_next_one() {
-    let peer = Peer::listen();
+    let peer = Peer::listen_at(&own_address());
     let cluster = worker("lost", &[&peer]);
     bind(&cluster, &peer, 1);
     let mut link = peer.accept();

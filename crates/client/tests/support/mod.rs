@@ -191,9 +191,16 @@ pub fn count_behind_barrier(cluster: &Cluster, peer: &Peer, link: &mut Conn) -> 
     })
 }
 
+/// Any port at a host of this process alone. While nobody listens there, it is given to no test that runs in another
+/// process.
+pub fn own_address() -> String {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{middle}.{low}:0", 64 | (high & 63))
+}
+
 /// An address at which nobody listens.
 pub fn dead_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind(own_address()).unwrap().local_addr().unwrap().to_string()
 }
 
 /// A gateway or register that does nothing by itself.
