@@ -146,8 +146,15 @@ final class BoardTest extends GatewayTestCase
         $page = $this->openPage();
         $this->openClients($page, 3);
         $this->send($page, 'all', null, 'before');
+        foreach ([1, 2, 3] as $number) {
+            $this->until(function () use ($page, $number): bool {
+                return $this->messages($page, $number) === ['before'];
+            }, "for client $number to get the first message");
+        }
         $page->click(self::gateway(2, '[data-order=crash]'));
         $this->await($page, self::pane(2, '', '[data-state=closed]'));
+        // The order is carried out to its end: the register lists the gateway again.
+        $this->await($page, self::gateway(2, '[data-order=start]'));
         $this->send($page, 'all', null, 'meanwhile');
         foreach ([1, 3] as $number) {
             $this->until(function () use ($page, $number): bool {
@@ -230,6 +237,10 @@ final class BoardTest extends GatewayTestCase
 
         $page->click(self::pane(1, '.kick'));
         $this->await($page, self::pane(1, '', '[data-state=closed]'));
+        // The state is shown at once, what came before it with the next picture: all of it together.
+        $this->until(function () use ($page): bool {
+            return $this->messages($page, 1) !== [];
+        }, 'for the last message to be drawn');
         self::assertSame(['You are kicked out'], $this->messages($page, 1));
         self::assertSame([], $page->errors());
     }

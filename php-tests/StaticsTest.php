@@ -11,7 +11,6 @@ use GatewayWorker\Tests\Support\OtherCluster;
 use GatewayWorker\Tests\Support\Php;
 use GatewayWorker\Tests\Support\PlainGateway;
 use GatewayWorker\Tests\Support\TextClient;
-use GatewayWorker\Tests\Support\WorkerStub;
 use ReflectionClass;
 use ReflectionProperty;
 
@@ -34,13 +33,14 @@ final class StaticsTest extends ClusterTestCase
     ];
 
     /** @var Gatewayd|null a second cluster */
-    private static $other;
+    private $other;
 
-    public static function tearDownAfterClass(): void
+    protected function tearDown(): void
     {
-        if (self::$other !== null) {
-            self::$other->stop();
-            self::$other = null;
+        parent::tearDown();
+        if ($this->other !== null) {
+            $this->other->stop();
+            $this->other = null;
         }
     }
 
@@ -128,7 +128,7 @@ final class StaticsTest extends ClusterTestCase
         [$a, $b] = [$this->text(0), $this->text(1)];
         OtherCluster::$registerAddress = 'nowhere:1';
         OtherCluster::$secretKey = '';
-        OtherCluster::setBusinessWorker(new WorkerStub([$this->cluster->internal(1)]));
+        OtherCluster::setBusinessWorker($this->worker([$this->cluster->internal(1)]));
         try {
             OtherCluster::sendToAll('from the worker');
             self::assertSame(1, OtherCluster::getAllClientCount());
@@ -233,6 +233,6 @@ final class StaticsTest extends ClusterTestCase
 
     private function other(): Gatewayd
     {
-        return self::$other = self::$other ?? Gatewayd::start(1);
+        return $this->other = $this->other ?? Gatewayd::start(1);
     }
 }

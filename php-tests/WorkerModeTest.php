@@ -9,7 +9,6 @@ use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Lib\UnreachableException;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Implementation;
-use GatewayWorker\Tests\Support\WorkerStub;
 
 /**
  * Inside a BusinessWorker the gateways are those of its instance, and its connections are left alone.
@@ -41,7 +40,7 @@ final class WorkerModeTest extends ClusterTestCase
         }
         self::assertSame(2, Gateway::getClientCountByGroup('room'));
         Gateway::setBusinessWorker(
-            new WorkerStub([$this->cluster->internal(0)], $this->cluster->internalAddresses())
+            $this->worker([$this->cluster->internal(0)], $this->cluster->internalAddresses())
         );
         Gateway::sendToAll('to all');
         Gateway::sendToAll('to all but one', null, [$b->clientId()]);
@@ -60,7 +59,7 @@ final class WorkerModeTest extends ClusterTestCase
         Gateway::setSession($b->clientId(), ['b' => 1]);
         Gateway::bindUid($b->clientId(), 'ann');
         self::assertSame(['b' => 1], Gateway::getSession($b->clientId()));
-        Gateway::setBusinessWorker(new WorkerStub([$this->cluster->internal(0)]));
+        Gateway::setBusinessWorker($this->worker([$this->cluster->internal(0)]));
         self::assertFalse(Gateway::sendToClient($b->clientId(), 'x'));
         self::assertFalse(Gateway::closeClient($b->clientId()));
         self::assertFalse(Gateway::destoryClient($b->clientId()));
@@ -80,7 +79,7 @@ final class WorkerModeTest extends ClusterTestCase
         $this->enter('client');
         [$a, $b] = [$this->text(0), $this->text(1)];
         Gateway::setBusinessWorker(
-            new WorkerStub([$this->cluster->internal(0)], $this->cluster->internalAddresses())
+            $this->worker([$this->cluster->internal(0)], $this->cluster->internalAddresses())
         );
         self::assertSame(2, Gateway::getAllClientCount());
         self::assertSameMap(self::ids($a, $b), Gateway::getAllClientIdList());
@@ -89,7 +88,7 @@ final class WorkerModeTest extends ClusterTestCase
     public function testAWorkerThatKnowsNoGatewayIsAnErrorForAQuery(): void
     {
         $this->enter('client');
-        Gateway::setBusinessWorker(new WorkerStub([]));
+        Gateway::setBusinessWorker($this->worker([]));
         $outcome = $this->observe(static function () {
             return Gateway::getAllClientCount();
         });
@@ -105,10 +104,10 @@ final class WorkerModeTest extends ClusterTestCase
     {
         $this->enter('client');
         [$a, $b] = [$this->text(0), $this->text(1)];
-        $worker = new WorkerStub([$this->cluster->internal(0)]);
+        $worker = $this->worker([$this->cluster->internal(0)]);
         Gateway::setBusinessWorker($worker);
         Gateway::sendToAll('one');
-        $worker->gatewayConnections += (new WorkerStub([$this->cluster->internal(1)]))->gatewayConnections;
+        $worker->gatewayConnections += $this->worker([$this->cluster->internal(1)])->gatewayConnections;
         Gateway::sendToAll('two');
         unset($worker->gatewayConnections[$this->cluster->internal(0)]);
         Gateway::sendToAll('three');
@@ -123,7 +122,7 @@ final class WorkerModeTest extends ClusterTestCase
     {
         $this->enter('worker');
         [$a, $b] = [$this->text(0), $this->text(1)];
-        Gateway::setBusinessWorker(new WorkerStub([$this->cluster->internal(0)]));
+        Gateway::setBusinessWorker($this->worker([$this->cluster->internal(0)]));
         self::assertSame(1, Gateway::getAllClientCount());
         Gateway::setBusinessWorker(null);
         self::assertSame(2, Gateway::getAllClientCount());
@@ -136,7 +135,7 @@ final class WorkerModeTest extends ClusterTestCase
     {
         $this->enter('client');
         $client = $this->text(1);
-        $worker = new WorkerStub([]);
+        $worker = $this->worker([]);
         $writes = 0;
         foreach ($this->cluster->internalAddresses() as $address) {
             $worker->gatewayConnections[$address] = new class ($writes) {

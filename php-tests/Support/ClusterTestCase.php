@@ -19,6 +19,12 @@ abstract class ClusterTestCase extends GatewayTestCase
     /** @var list<Client> */
     private $clients = [];
 
+    /** @var array<string, Gatewayd> the shared clusters that the test has entered, by their secrets */
+    private $entered = [];
+
+    /** @var list<WorkerStub> the workers that the test has been in */
+    private $workers = [];
+
     /** @var int */
     private static $counter = 0;
 
@@ -39,16 +45,17 @@ abstract class ClusterTestCase extends GatewayTestCase
 
     protected function tearDown(): void
     {
-        foreach ($this->clients as $client) {
-            $client->close();
+        try {
+            foreach ($this->clients as $client) {
+                $client->close();
+            }
+            foreach ($this->entered as $secret => $cluster) {
+                $this->settle($cluster, (string) $secret);
+            }
+        } finally {
+            $this->clients = $this->entered = $this->workers = [];
+            parent::tearDown();
         }
-        if ($this->clients !== []) {
-            $cluster = $this->cluster;
-            Clock::waitUntil(static function () use ($cluster): bool {
-                return $cluster->clients() === 0;
-            }, 'for the gateways to see that the clients have gone');
-        }
-        parent::tearDown();
     }
 
     /**
@@ -57,11 +64,22 @@ abstract class ClusterTestCase extends GatewayTestCase
     protected function enter(string $mode): void
     {
         $secret = strpos($mode, 'secret') !== false ? static::SECRET : null;
-        $this->cluster = Gatewayd::shared($secret);
-        $this->pointAt($this->cluster, (string) $secret);
+        $cluster = $this->entered[(string) $secret] = Gatewayd::shared($secret);
+        $this->pointAt($cluster, (string) $secret);
         if (strpos($mode, 'worker') === 0) {
-            Gateway::setBusinessWorker(new WorkerStub($this->cluster->internalAddresses()));
+            Gateway::setBusinessWorker($this->worker($cluster->internalAddresses()));
         }
+    }
+
+    /**
+     * A stand-in for a BusinessWorker, for setBusinessWorker().
+     *
+     * @param list<string>      $connected the gateways to which there is a connection
+     * @param list<string>|null $known     all gateways that the worker knows of, where they are others
+     */
+    protected function worker(array $connected, ?array $known = null): WorkerStub
+    {
+        return $this->workers[] = new WorkerStub($connected, $known);
     }
 
     /**
@@ -148,6 +166,29 @@ abstract class ClusterTestCase extends GatewayTestCase
         self::sort($expected);
         self::sort($actual);
         self::assertSame($expected, $actual, $why);
+    }
+
+    /**
+     * Sees to it that nothing of this test is under way any more in a cluster that others enter after it.
+     *
+     * A command is on its way when the call returns: left alone, one of this test could reach a client of the next. The
+     * answer to a question comes after all commands that were sent before it, outside of a BusinessWorker or in the
+     * same one; each has connections of its own. The settings are fresh ones, whatever the test has made of them.
+     */
+    private function settle(Gatewayd $cluster, string $secret): void
+    {
+        foreach (array_merge([null], $this->workers) as $worker) {
+            Implementation::reset();
+            $this->pointAt($cluster, $secret);
+            if ($worker !== null) {
+                $worker->know($cluster->internalAddresses());
+                Gateway::setBusinessWorker($worker);
+            }
+            Gateway::getAllClientCount();
+        }
+        Clock::waitUntil(static function () use ($cluster): bool {
+            return $cluster->clients() === 0;
+        }, 'for the gateways to see that the clients have gone');
     }
 
     /**

@@ -14,6 +14,9 @@ final class Gatewayd
     /** @var array<string, self> */
     private static $shared = [];
 
+    /** @var int how many clusters this process has started */
+    private static $started = 0;
+
     /** @var ChildProcess */
     private $process;
 
@@ -46,12 +49,17 @@ final class Gatewayd
     /**
      * A cluster of the given size, each gateway at an address of its own, on free ports.
      *
+     * No other cluster has these hosts: who has not given up on one that has ended, a link with frames or a subscription,
+     * goes on connecting to its addresses, and would be a stranger to whoever has got the port since.
+     *
      * @param list<string> $options further options of the program
      */
     public static function start(int $gateways = 2, ?string $secret = null, array $options = []): self
     {
+        $first = 0x7f000000 | (getmypid() & 0x7ff) << 13 | (++self::$started & 0x3ff) << 3;
+        array_push($options, '--register', long2ip($first) . ':0');
         for ($i = 1; $i <= $gateways; $i++) {
-            array_push($options, '--gateway', "127.0.0.$i:0");
+            array_push($options, '--gateway', long2ip($first + $i) . ':0');
         }
         if ($secret !== null) {
             array_push($options, '--secret', $secret);

@@ -26,8 +26,17 @@ final class WorkerStub
                 ? new ForbiddenConnection($address)
                 : new OriginalConnection($address);
         }
-        $known = $known ?? $connected;
-        $this->addresses = array_combine($known, $known);
+        $this->know($known ?? $connected);
+    }
+
+    /**
+     * Has the worker know of these gateways and no others.
+     *
+     * @param list<string> $addresses
+     */
+    public function know(array $addresses): void
+    {
+        $this->addresses = array_combine($addresses, $addresses);
     }
 
     /**

@@ -161,7 +161,7 @@ fn a_restarted_register_that_does_not_know_its_gateways_yet_takes_none_away() {
 
 #[test]
 fn while_the_register_is_killed_and_started_again_every_send_arrives_and_every_question_is_answered() {
-    let register = Gatewayd::start(&["--register-only"]);
+    let register = Gatewayd::start(&["--register-only", "--register", &own_address()]);
     let at = register.register();
     let gateway = || Gatewayd::start(&["--no-register", "--join", &at, "--record"]);
     let mut gateways = [gateway(), gateway()];

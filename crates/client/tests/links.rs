@@ -20,7 +20,7 @@ fn send(cluster: &Cluster, peer: &Peer, number: u32) {
 
 /// A gateway in worker mode whose link is there and has carried frame 1.
 fn linked(user: &'static str) -> (Peer, Arc<Cluster>, Conn) {
-    let peer = Peer::listen();
+    let peer = Peer::listen_at(&own_address());
     let cluster = worker(user, &[&peer]);
     send(&cluster, &peer, 1);
     let mut link = peer.accept();
@@ -122,7 +122,7 @@ fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
 
 #[test]
 fn a_gateway_that_goes_is_noticed_without_a_call_and_one_that_returns_gets_what_waited() {
-    let peer = Peer::listen();
+    let peer = Peer::listen_at(&own_address());
     let cluster = worker_with("returns", "key", &[&peer]);
     send(&cluster, &peer, 1);
     let mut link = peer.accept();

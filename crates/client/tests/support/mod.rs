@@ -106,6 +106,16 @@ pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a gateway takes nothing more of what is queued for it. The background may be late on a busy machine: nothing
+/// must have moved in a row of tries.
+pub fn is_stuck(cluster: &Cluster, address: &str) -> bool {
+    let before = status(cluster, address)["queued_bytes"].clone();
+    (0..10).all(|_| {
+        !process().flush(Duration::from_millis(50)).is_empty()
+            && status(cluster, address)["queued_bytes"] == before
+    })
+}
+
 /// What the status has for a gateway.
 pub fn status(cluster: &Cluster, address: &str) -> Json {
     let status = serde_json::to_value(cluster.status()).unwrap();
@@ -181,9 +191,16 @@ pub fn count_behind_barrier(cluster: &Cluster, peer: &Peer, link: &mut Conn) -> 
     })
 }
 
+/// Any port at a host of this process alone. While nobody listens there, it is given to no test that runs in another
+/// process.
+pub fn own_address() -> String {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{middle}.{low}:0", 64 | (high & 63))
+}
+
 /// An address at which nobody listens.
 pub fn dead_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind(own_address()).unwrap().local_addr().unwrap().to_string()
 }
 
 /// A gateway or register that does nothing by itself.

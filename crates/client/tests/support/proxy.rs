@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::own_address;
+
 /// How often idle threads look for another order.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -61,7 +63,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Proxy {
     /// Listens at an address of its own, in front of `target` (`ip:port`).
     pub fn to(target: &str) -> Self {
-        let listener = listen("127.0.0.1:0");
+        let listener = listen(&own_address());
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
             target: target.parse().unwrap(),
