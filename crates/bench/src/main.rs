@@ -9,10 +9,16 @@
 //! GATEWAYS gateways, each with CLIENTS clients in its replies. Prints one line of JSON:
 //! `{"register":"…","control":"…","gateways":["…"]}`. The control port takes lines: `wait N` answers when N bytes of
 //! commands have arrived since the last `reset`, with the CPU time and the arrival time of the last byte.
+//!
+//! ```text
+//! benchpeer wake
+//! ```
+//! prints how many nanoseconds it takes to wake a thread that sleeps in epoll, in the median of 500 times.
 
 #![allow(unsafe_code)]
 
 mod replies;
+mod wake;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -64,9 +70,13 @@ struct Peer {
 }
 
 fn main() -> io::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("wake") {
+        println!("{}", wake::median()?.as_nanos());
+        return Ok(());
+    }
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
     let (Some(Ok(gateways)), Some(Ok(clients))) = (args.next(), args.next()) else {
-        eprintln!("usage: benchpeer GATEWAYS CLIENTS");
+        eprintln!("usage: benchpeer GATEWAYS CLIENTS, or benchpeer wake");
         std::process::exit(2);
     };
     let listen = || TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
