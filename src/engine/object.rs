@@ -13,7 +13,6 @@ use ext_php_rs::ffi::{
     zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendObject, Zval};
-use ext_php_rs::zend::ExecuteData;
 
 use super::PhpString;
 
@@ -53,14 +52,14 @@ impl Class {
         unsafe { Self::new(zend_lookup_class_ex(name.as_ptr(), std::ptr::null_mut(), NO_AUTOLOAD)) }
     }
 
-    /// The class on which the running method was called (`static`).
+    /// The class on which a method was called (`static`), from the `This` of its frame.
     #[inline]
-    pub fn called(frame: &ExecuteData) -> Option<Self> {
+    pub fn called(this: &Zval) -> Option<Self> {
         // SAFETY: in the frame of a method, This holds the object or the called class.
         unsafe {
-            match frame.This.object() {
+            match this.object() {
                 Some(object) => Self::new(object.ce),
-                None => Self::new(frame.This.value.ce),
+                None => Self::new(this.value.ce),
             }
         }
     }
