@@ -212,6 +212,9 @@ fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Ar
         secret: Secret::new(key.as_bytes()),
     };
     let cluster = Process::current(settings::core)?.cluster(id);
+    if worker.is_none() && !is_settled(&register) {
+        return Ok(cluster);
+    }
     // Copies of the very values: as long as we hold them, no other value can be at their place.
     let last = Last {
         family,
@@ -225,6 +228,12 @@ fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Ar
     };
     drop(replace(Some(last)));
     Ok(cluster)
+}
+
+/// Whether a value stays what it is as long as it is the very same: not so a list with references or objects in it, which change
+/// without it.
+fn is_settled(register: &Zval) -> bool {
+    register.array().is_none_or(|list| array::entries(list).all(|(_, value)| value.is_php_scalar()))
 }
 
 /// One address or several (`(array) static::$registerAddress`).
