@@ -42,14 +42,7 @@ pub fn register(spec: &'static ClassSpec) {
     methods.push(unsafe { zeroed() });
     // The engine keeps pointers into these tables as long as the process lives.
     let methods: &'static [zend_function_entry] = Vec::leak(methods);
-    // SAFETY: a zeroed class with name and methods is what INIT_CLASS_ENTRY makes; the engine copies it. The pointers it
-    // keeps are leaked or permanent.
-    let class = unsafe {
-        let mut entry: zend_class_entry = zeroed();
-        entry.name = PhpString::permanent(spec.name).as_ptr();
-        entry.info.internal.builtin_functions = methods.as_ptr();
-        zend_register_internal_class_ex(&raw mut entry, ptr::null_mut())
-    };
+    let class = register_entry(spec.name, methods.as_ptr(), ptr::null_mut());
     place(spec).store(class, Ordering::Relaxed);
     for property in spec.statics {
         let mut value = default(&property.default);
@@ -72,11 +65,23 @@ pub fn register(spec: &'static ClassSpec) {
 
 /// Registers a class that adds nothing to its parent but a name. Only while the module starts.
 pub fn register_exception(name: &'static str, parent: Class) -> *mut zend_class_entry {
-    // SAFETY: a zeroed class with a name is what INIT_CLASS_ENTRY makes; the engine copies it. The parent is a live class.
+    register_entry(name, ptr::null(), parent.as_ptr())
+}
+
+/// Registers a class of this name. Methods and parent are null, or live as long as the process.
+fn register_entry(
+    name: &'static str,
+    methods: *const zend_function_entry,
+    parent: *mut zend_class_entry,
+) -> *mut zend_class_entry {
+    // SAFETY: zeros with a name and methods are what INIT_CLASS_ENTRY makes in PHP 8.1 and 8.2. From 8.3 on it also sets
+    // default_object_handlers, to what the engine sets them to itself in every class that it registers here; with a parent,
+    // they are then the parent's. The engine copies the entry; the pointers that it keeps are permanent.
     unsafe {
         let mut entry: zend_class_entry = zeroed();
         entry.name = PhpString::permanent(name).as_ptr();
-        zend_register_internal_class_ex(&raw mut entry, parent.as_ptr())
+        entry.info.internal.builtin_functions = methods;
+        zend_register_internal_class_ex(&raw mut entry, parent)
     }
 }
 
