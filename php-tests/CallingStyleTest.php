@@ -228,6 +228,16 @@ final class CallingStyleTest extends ClusterTestCase
         $class::$answer = ['ann' => ['x'], 'bob' => []];
         self::assertSame(['ann' => 1, 'bob' => 0], $class::isUidsOnline(['ann', 'bob']));
         self::assertSame(1, $class::$calls);
+        $class::$answer = null;
+        $outcome = $this->observe(static function () use ($class) {
+            return $class::isUidsOnline(['ann']);
+        });
+        self::assertNotNull($outcome->thrown);
+        self::assertSame(
+            "$class::batchGetClientIdByUid(): Return value must be of type array, null returned",
+            $outcome->thrown->getMessage(),
+            'the argument was right'
+        );
     }
 
     /**

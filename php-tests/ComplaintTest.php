@@ -105,6 +105,8 @@ final class ComplaintTest extends ClusterTestCase
             self::assertNull($outcome->thrown, "$name: {$outcome->thrown}");
             self::assertSame($returned, $outcome->returned, $name);
         }
+        // What was sent to all has been to all: the clients of the next test get none of it.
+        self::assertSame(0, Gateway::getAllClientCount());
     }
 
     public function testABadIdAmongGoodOnesKeepsNothingFromTheGood(): void

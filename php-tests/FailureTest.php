@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace GatewayWorker\Tests;
 
 use Exception;
+use GatewayWorker\Lib\BadReplyException;
 use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Lib\UnreachableException;
 use GatewayWorker\Tests\Support\Clock;
@@ -221,6 +222,27 @@ final class FailureTest extends ClusterTestCase
         $this->cluster->answer(1, 24, '', 0);
         $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/./');
         self::assertSame(1, Gateway::getAllClientCount(), 'the next query is answered');
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testAGroupIdThatCannotBeOneIsAnErrorOfItsGateway(): void
+    {
+        $this->enter('client');
+        $this->text(0);
+        $ask = static function (): array {
+            return Gateway::getAllGroupIdList();
+        };
+        foreach (['N;', 'b:1;', 'd:0.5;'] as $id) {
+            $answer = "a:1:{i:0;$id}";
+            $this->cluster->answer(1, 26, pack('N', strlen($answer)) . $answer);
+            $outcome = $this->observe($ask);
+            $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/GetGroupIdList.+a group id is neither/');
+            self::assertInstanceOf(BadReplyException::class, $outcome->thrown);
+        }
+        $this->cluster->answer(1, 26, '', 0);
+        self::assertSame([], Gateway::getAllGroupIdList(), 'the next query is answered');
     }
 
     /**

@@ -187,6 +187,34 @@ final class StaticsTest extends ClusterTestCase
         self::assertSame(1, Gateway::getAllClientCount());
     }
 
+    /**
+     * What stands in a list of registers may change without a change of the list.
+     *
+     * @group better-than-original
+     */
+    public function testARegisterThatIsChangedInsideOfTheListSwitchesTheCluster(): void
+    {
+        $this->enter('client');
+        $this->text();
+        $address = $this->cluster->register();
+        $name = new class {
+            /** @var string */
+            public $address = '';
+
+            public function __toString(): string
+            {
+                return $this->address;
+            }
+        };
+        foreach (['a reference' => [&$address], 'an object' => [$name]] as $what => $list) {
+            Gateway::$registerAddress = $list;
+            foreach ([[$this->cluster, 1], [$this->other(), 0], [$this->cluster, 1]] as [$cluster, $count]) {
+                $address = $name->address = $cluster->register();
+                self::assertSame($count, Gateway::getAllClientCount(), $what);
+            }
+        }
+    }
+
     public function testTheConnectTimeoutMayBeAFloat(): void
     {
         $this->enter('client');

@@ -8,6 +8,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::zeroed;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
@@ -18,12 +19,16 @@ use ext_php_rs::ffi::{
 use ext_php_rs::types::Zval;
 
 use crate::engine::PhpString;
+use crate::engine::names::names;
 use crate::engine::object::Class;
-use crate::settings;
+use crate::settings::{self, Defaults};
 use crate::surface::{ClassSpec, Default, MethodSpec, Param, Type};
 
 /// The registered classes, by their place here.
 static REGISTERED: [AtomicPtr<zend_class_entry>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
+
+/// The settings that the statics were declared with.
+static DECLARED: OnceLock<Defaults> = OnceLock::new();
 
 fn place(spec: &ClassSpec) -> &'static AtomicPtr<zend_class_entry> {
     &REGISTERED[usize::from(ptr::eq(spec, &raw const crate::surface::GATEWAY_CLIENT))]
@@ -42,14 +47,7 @@ pub fn register(spec: &'static ClassSpec) {
     methods.push(unsafe { zeroed() });
     // The engine keeps pointers into these tables as long as the process lives.
     let methods: &'static [zend_function_entry] = Vec::leak(methods);
-    // SAFETY: a zeroed class with name and methods is what INIT_CLASS_ENTRY makes; the engine copies it. The pointers it
-    // keeps are leaked or permanent.
-    let class = unsafe {
-        let mut entry: zend_class_entry = zeroed();
-        entry.name = PhpString::permanent(spec.name).as_ptr();
-        entry.info.internal.builtin_functions = methods.as_ptr();
-        zend_register_internal_class_ex(&raw mut entry, ptr::null_mut())
-    };
+    let class = register_entry(spec.name, methods.as_ptr(), ptr::null_mut());
     place(spec).store(class, Ordering::Relaxed);
     for property in spec.statics {
         let mut value = default(&property.default);
@@ -72,33 +70,55 @@ pub fn register(spec: &'static ClassSpec) {
 
 /// Registers a class that adds nothing to its parent but a name. Only while the module starts.
 pub fn register_exception(name: &'static str, parent: Class) -> *mut zend_class_entry {
-    // SAFETY: a zeroed class with a name is what INIT_CLASS_ENTRY makes; the engine copies it. The parent is a live class.
+    register_entry(name, ptr::null(), parent.as_ptr())
+}
+
+/// Registers a class of this name. Methods and parent are null, or live as long as the process.
+fn register_entry(
+    name: &'static str,
+    methods: *const zend_function_entry,
+    parent: *mut zend_class_entry,
+) -> *mut zend_class_entry {
+    // SAFETY: zeros with a name and methods are what INIT_CLASS_ENTRY makes in PHP 8.1 and 8.2. From 8.3 on it also sets
+    // default_object_handlers, to what the engine sets them to itself in every class that it registers here; with a parent,
+    // they are then the parent's. The engine copies the entry; the pointers that it keeps are permanent.
     unsafe {
         let mut entry: zend_class_entry = zeroed();
         entry.name = PhpString::permanent(name).as_ptr();
-        zend_register_internal_class_ex(&raw mut entry, parent.as_ptr())
+        entry.info.internal.builtin_functions = methods;
+        zend_register_internal_class_ex(&raw mut entry, parent)
+    }
+}
+
+/// At the start of a request: gives the static properties that are settings their values, where these are not the ones that
+/// the properties were declared with: the pool of a php-fpm has its own, say, which it sets once the classes are there.
+pub fn start_request() {
+    let Some(other) = DECLARED.get().and_then(settings::defaults_other_than) else { return };
+    let values =
+        [(&names().register_address, other.register_address), (&names().secret_key, other.secret_key)];
+    for class in REGISTERED.iter().filter_map(|place| Class::new(place.load(Ordering::Relaxed))) {
+        for (name, value) in &values {
+            class.set_static_property(name, &PhpString::new(value.as_bytes()).into_zval());
+        }
     }
 }
 
 /// A default that is not counted: a scalar, a permanent string or the engine's empty array.
 fn default(default: &Default) -> Zval {
+    let settings = DECLARED.get_or_init(settings::defaults);
     let mut value = Zval::new();
     match default {
         Default::Null => {}
         Default::Bool(flag) => value.set_bool(*flag),
         Default::Int(number) => value.set_long(*number),
-        Default::RegisterAddress => return permanent(settings::register_address()),
-        Default::SecretKey => return permanent(settings::secret_key()),
+        Default::RegisterAddress => return PhpString::permanent(&settings.register_address).into_zval(),
+        Default::SecretKey => return PhpString::permanent(&settings.secret_key).into_zval(),
         Default::EmptyArray => {
             value.value.arr = (&raw const zend_empty_array).cast_mut();
             value.u1.type_info = IS_ARRAY;
         }
     }
     value
-}
-
-fn permanent(text: String) -> Zval {
-    PhpString::permanent(String::leak(text)).into_zval()
 }
 
 // PHP 8.4 has added fields, which have to be zero there.

@@ -46,7 +46,7 @@ impl Context {
         }
     }
 
-    /// A static property; its value is read at once by the callers below, none of which runs PHP code meanwhile.
+    /// The place of a static property.
     #[inline]
     fn slot(&self, name: &PhpString) -> Option<StaticSlot> {
         self.0.static_slot(name)
@@ -61,14 +61,13 @@ impl Context {
     /// Whether these are the bytes of the current client's id.
     #[inline]
     pub fn is_current_bytes(&self, id: &[u8]) -> bool {
-        let slot = self.slot(&names().client_id);
-        slot.as_ref().and_then(|slot| slot.get().zend_str()).is_some_and(|current| current.as_bytes() == id)
+        self.slot(&names().client_id).is_some_and(|slot| slot.is_string(id))
     }
 
     /// The current client, by the numbers that the gateway's event carried; `None` outside of a callback.
     #[inline]
     pub fn current(&self) -> Option<ClientId> {
-        let number = |name| self.slot(name).and_then(|slot| slot.get().long());
+        let number = |name| self.slot(name).and_then(StaticSlot::long);
         Some(ClientId {
             ip: u32::try_from(number(&names().local_ip)?).ok()?,
             port: u16::try_from(number(&names().local_port)?).ok()?,

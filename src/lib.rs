@@ -64,6 +64,7 @@ extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
         target::abandon();
         statics::forget();
         context::forget();
+        class::start_request();
     })
 }
 

@@ -19,10 +19,18 @@ struct Values {
     partial_results: bool,
     send_buffer: usize,
     max_reply: usize,
-    register_address: String,
-    secret_key: String,
+    defaults: Defaults,
     address_map: AddressMap,
     status_path: Option<PathBuf>,
+}
+
+/// The settings that are defaults of static properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// `gatewayworker.register_address`: the default of `$registerAddress`.
+    pub register_address: String,
+    /// `gatewayworker.secret_key`: the default of `$secretKey`.
+    pub secret_key: String,
 }
 
 thread_local! {
@@ -35,8 +43,7 @@ thread_local! {
             partial_results: false,
             send_buffer: 10_240_000,
             max_reply: 256 << 20,
-            register_address: String::new(),
-            secret_key: String::new(),
+            defaults: Defaults { register_address: String::new(), secret_key: String::new() },
             address_map: AddressMap::EMPTY,
             status_path: None,
         })
@@ -47,12 +54,23 @@ thread_local! {
     static LAST_FLUSH_TIMEOUT: Cell<Option<f64>> = const { Cell::new(None) };
 }
 
+/// When a setting can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    /// When PHP starts: php.ini, `-d`. It decides which classes there are.
+    AtStart,
+    /// By the server too: the pool of a php-fpm, an Apache host.
+    ByServer,
+    /// By scripts too: `ini_set()`.
+    ByScript,
+}
+
 /// One setting.
 struct Setting {
     name: &'static CStr,
     default: &'static CStr,
-    /// Whether it can be changed while a script runs.
-    changeable: bool,
+    /// When it can be changed.
+    changes: Changes,
     /// Takes over a value; why not.
     set: fn(&mut Values, &str) -> Result<(), &'static str>,
 }
@@ -61,7 +79,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.enable",
         default: c"1",
-        changeable: false,
+        changes: Changes::AtStart,
         set: |values, text| {
             values.enable = flag(text)?;
             Ok(())
@@ -70,7 +88,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.gateway_client",
         default: c"0",
-        changeable: false,
+        changes: Changes::AtStart,
         set: |values, text| {
             values.gateway_client = flag(text)?;
             Ok(())
@@ -79,7 +97,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.flush_timeout",
         default: c"5",
-        changeable: true,
+        changes: Changes::ByScript,
         set: |values, text| {
             values.flush_timeout = seconds(text, 0.0)?;
             Ok(())
@@ -88,7 +106,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.query_timeout",
         default: c"5",
-        changeable: true,
+        changes: Changes::ByScript,
         set: |values, text| {
             values.query_timeout = seconds(text, 0.001)?;
             Ok(())
@@ -97,7 +115,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.partial_results",
         default: c"0",
-        changeable: true,
+        changes: Changes::ByScript,
         set: |values, text| {
             values.partial_results = flag(text)?;
             Ok(())
@@ -106,7 +124,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.send_buffer",
         default: c"10240000",
-        changeable: false,
+        changes: Changes::ByServer,
         set: |values, text| {
             values.send_buffer = bytes(text, 1 << 10)?;
             Ok(())
@@ -115,7 +133,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.max_reply",
         default: c"256M",
-        changeable: false,
+        changes: Changes::ByServer,
         set: |values, text| {
             values.max_reply = bytes(text, 1 << 10)?;
             Ok(())
@@ -124,28 +142,28 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.register_address",
         default: c"127.0.0.1:1236",
-        changeable: false,
+        changes: Changes::ByServer,
         set: |values, text| {
             if text.is_empty() {
                 return Err("expected an address such as 127.0.0.1:1236");
             }
-            values.register_address = text.to_owned();
+            values.defaults.register_address = text.to_owned();
             Ok(())
         },
     },
     Setting {
         name: c"gatewayworker.secret_key",
         default: c"",
-        changeable: false,
+        changes: Changes::ByServer,
         set: |values, text| {
-            values.secret_key = text.to_owned();
+            values.defaults.secret_key = text.to_owned();
             Ok(())
         },
     },
     Setting {
         name: c"gatewayworker.address_map",
         default: c"",
-        changeable: false,
+        changes: Changes::ByServer,
         set: |values, text| {
             values.address_map = AddressMap::parse(text)
             .map_err(|_| "expected pairs of the form advertised-ip[:port]=reachable-ip[:port], with commas between")?;
@@ -155,7 +173,7 @@ static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"gatewayworker.status_path",
         default: c"",
-        changeable: false,
+        changes: Changes::ByServer,
         set: |values, text| {
             values.status_path = match text {
                 "" => None,
@@ -209,25 +227,28 @@ impl ini::Setting for Setting {
         self.default
     }
 
-    fn is_changeable(&self) -> bool {
-        self.changeable
+    fn is_for_scripts(&self) -> bool {
+        self.changes == Changes::ByScript
     }
 
     /// Takes over a value; one that does not fit is ignored, with a line in the log that says what would.
-    fn set(&self, text: &str) -> bool {
-        match VALUES.with_borrow_mut(|values| (self.set)(values, text)) {
-            Ok(()) => true,
-            Err(expected) => {
-                // Not the value: it may be a secret that was put into the wrong line.
-                globals::log(&self.name.to_string_lossy(), "ignored", expected);
-                false
-            }
+    fn set(&self, text: &str, starting: bool) -> bool {
+        let taken = if self.changes == Changes::AtStart && !starting {
+            Err("it counts when PHP starts: set it in php.ini or with -d")
+        } else {
+            VALUES.with_borrow_mut(|values| (self.set)(values, text))
+        };
+        if let Err(expected) = taken {
+            // Not the value: it may be a secret that was put into the wrong line.
+            globals::log(&self.name.to_string_lossy(), "ignored", expected);
         }
+        taken.is_ok()
     }
 
     /// A secret is shown as set or not set.
     fn shown(&self) -> Option<&'static str> {
-        let text = || if secret_key().is_empty() { "not set" } else { "set, not shown" };
+        let text =
+            || if get(|values| values.defaults.secret_key.is_empty()) { "not set" } else { "set, not shown" };
         (self.name == c"gatewayworker.secret_key").then(text)
     }
 }
@@ -278,14 +299,14 @@ pub fn patience(connect: Duration) -> Patience {
     })
 }
 
-/// `gatewayworker.register_address`: the default of `$registerAddress`.
-pub fn register_address() -> String {
-    get(|values| values.register_address.clone())
+/// The defaults of static properties.
+pub fn defaults() -> Defaults {
+    get(|values| values.defaults.clone())
 }
 
-/// `gatewayworker.secret_key`: the default of `$secretKey`.
-pub fn secret_key() -> String {
-    get(|values| values.secret_key.clone())
+/// As [`defaults`], where they are others than these.
+pub fn defaults_other_than(these: &Defaults) -> Option<Defaults> {
+    get(|values| (values.defaults != *these).then(|| values.defaults.clone()))
 }
 
 /// What the core has to know of them.

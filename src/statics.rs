@@ -6,8 +6,6 @@
 
 use std::cell::Cell;
 
-use ext_php_rs::types::Zval;
-
 use crate::call::Call;
 use crate::engine::names::names;
 use crate::engine::object::{Class, StaticSlot};
@@ -16,11 +14,16 @@ use crate::engine::object::{Class, StaticSlot};
 #[derive(Clone, Copy, Debug)]
 pub struct Statics {
     class: Class,
-    business_worker: Option<StaticSlot>,
-    register_address: Option<StaticSlot>,
-    secret_key: Option<StaticSlot>,
-    connect_timeout: Option<StaticSlot>,
-    addresses_cache_disable: Option<StaticSlot>,
+    /// `$businessWorker`
+    pub business_worker: Option<StaticSlot>,
+    /// `$registerAddress`
+    pub register_address: Option<StaticSlot>,
+    /// `$secretKey`
+    pub secret_key: Option<StaticSlot>,
+    /// `$connectTimeout`
+    pub connect_timeout: Option<StaticSlot>,
+    /// `$addressesCacheDisable`
+    pub addresses_cache_disable: Option<StaticSlot>,
 }
 
 thread_local! {
@@ -55,35 +58,5 @@ impl Statics {
         };
         LAST.set(Some(statics));
         statics
-    }
-
-    /// `$businessWorker`
-    #[inline]
-    pub fn business_worker(&self) -> Option<&Zval> {
-        self.business_worker.as_ref().map(StaticSlot::get)
-    }
-
-    /// `$registerAddress`
-    #[inline]
-    pub fn register_address(&self) -> Option<&Zval> {
-        self.register_address.as_ref().map(StaticSlot::get)
-    }
-
-    /// `$secretKey`
-    #[inline]
-    pub fn secret_key(&self) -> Option<&Zval> {
-        self.secret_key.as_ref().map(StaticSlot::get)
-    }
-
-    /// `$connectTimeout`
-    #[inline]
-    pub fn connect_timeout(&self) -> Option<&Zval> {
-        self.connect_timeout.as_ref().map(StaticSlot::get)
-    }
-
-    /// `$addressesCacheDisable`
-    #[inline]
-    pub fn addresses_cache_disable(&self) -> Option<&Zval> {
-        self.addresses_cache_disable.as_ref().map(StaticSlot::get)
     }
 }

@@ -11,6 +11,7 @@ use gatewayworker_client::wire::ClientId;
 use gatewayworker_client::{Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, fork};
 
 use crate::call::{Call, Failure, Family};
+use crate::engine::object::StaticSlot;
 use crate::engine::{Zv, array};
 use crate::settings;
 use crate::statics::Statics;
@@ -47,13 +48,19 @@ enum From {
 
 impl From {
     #[inline]
-    fn is_same(&self, worker: Option<&Worker>, register: &Zval) -> bool {
+    fn is_same(&self, worker: Option<&Worker>, register: Option<StaticSlot>) -> bool {
         match (self, worker) {
-            (Self::Registers(last), None) => last.is_very_same(register),
+            (Self::Registers(last), None) => is_still(register, last),
             (Self::Worker(last), Some(worker)) => *last == worker.number(),
             _ => false,
         }
     }
+}
+
+/// Whether a static property still holds the very value that it held.
+#[inline]
+fn is_still(slot: Option<StaticSlot>, last: &Zval) -> bool {
+    slot.is_some_and(|slot| slot.is_very_same(last))
 }
 
 thread_local! {
@@ -90,15 +97,10 @@ impl Target {
     pub fn of(call: &Call<'_>) -> Result<Self, Failure> {
         let statics = Statics::of(call);
         let worker = Worker::of(&statics);
-        let null = Zval::new();
-        // First: converting them may run PHP code, such as an error handler.
-        let connect = statics.connect_timeout().map_or(Patience::default().connect, connect_timeout);
-        let fresh = statics.addresses_cache_disable().is_some_and(Zv::truthy);
-        // These are compared or copied before any PHP code runs.
-        let secret = statics.secret_key().unwrap_or(&null);
-        let register = statics.register_address().unwrap_or(&null);
+        let connect = statics.connect_timeout.map_or(Patience::default().connect, connect_timeout);
+        let fresh = statics.addresses_cache_disable.is_some_and(StaticSlot::truthy);
         let patience = settings::patience(connect);
-        let cluster = cluster(call.family(), worker.as_ref(), register, secret)?;
+        let cluster = cluster(call.family(), worker.as_ref(), &statics)?;
         Ok(Self { cluster, patience, worker, fresh })
     }
 
@@ -174,18 +176,13 @@ impl Target {
 
 /// The cluster of these statics: usually the same as for the last call.
 #[inline]
-fn cluster(
-    family: Family,
-    worker: Option<&Worker>,
-    register: &Zval,
-    secret: &Zval,
-) -> Result<Arc<Cluster>, Failure> {
+fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Arc<Cluster>, Failure> {
     let known = LAST.with_borrow(|last| match &**last {
         Some(last)
             if last.family == family
                 && last.generation == fork::generation()
-                && last.secret.is_very_same(secret)
-                && last.from.is_same(worker, register) =>
+                && is_still(statics.secret_key, &last.secret)
+                && last.from.is_same(worker, statics.register_address) =>
         {
             Some(Arc::clone(&last.cluster))
         }
@@ -193,19 +190,15 @@ fn cluster(
     });
     match known {
         Some(cluster) => Ok(cluster),
-        None => find(family, worker, register, secret),
+        None => find(family, worker, statics),
     }
 }
 
 #[cold]
-fn find(
-    family: Family,
-    worker: Option<&Worker>,
-    register: &Zval,
-    secret: &Zval,
-) -> Result<Arc<Cluster>, Failure> {
-    // Copies, since a __toString() that runs below may set the statics.
-    let (register, secret) = (register.shallow_clone(), secret.shallow_clone());
+fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Arc<Cluster>, Failure> {
+    // Both before a __toString() runs below, which may set the statics.
+    let value = |slot: Option<StaticSlot>| slot.map(StaticSlot::value).unwrap_or_default();
+    let (register, secret) = (value(statics.register_address), value(statics.secret_key));
     let key = secret.to_php_string().ok_or(Failure::Thrown)?;
     let id = ClusterId {
         user: match family {
@@ -219,6 +212,9 @@ fn find(
         secret: Secret::new(key.as_bytes()),
     };
     let cluster = Process::current(settings::core)?.cluster(id);
+    if worker.is_none() && !is_settled(&register) {
+        return Ok(cluster);
+    }
     // Copies of the very values: as long as we hold them, no other value can be at their place.
     let last = Last {
         family,
@@ -232,6 +228,12 @@ fn find(
     };
     drop(replace(Some(last)));
     Ok(cluster)
+}
+
+/// Whether a value stays what it is as long as it is the very same: not so a list with references or objects in it, which change
+/// without it.
+fn is_settled(register: &Zval) -> bool {
+    register.array().is_none_or(|list| array::entries(list).all(|(_, value)| value.is_php_scalar()))
 }
 
 /// One address or several (`(array) static::$registerAddress`).
@@ -256,10 +258,10 @@ fn registers(value: &Zval) -> Result<Vec<String>, Failure> {
 
 /// `$connectTimeout`, nearly always a small int.
 #[inline]
-fn connect_timeout(value: &Zval) -> Duration {
-    match value.long() {
+fn connect_timeout(slot: StaticSlot) -> Duration {
+    match slot.long() {
         Some(whole @ 0..=60) => Duration::from_secs(whole as u64),
-        _ => seconds(value.to_f64()),
+        _ => seconds(slot.value().to_f64()),
     }
 }
 

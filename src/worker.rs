@@ -18,9 +18,9 @@ impl Worker {
     /// The worker of the called class, if it has one.
     #[inline]
     pub fn of(statics: &Statics) -> Option<Self> {
-        // Copied at once, so that it outlives whatever PHP code does to the property.
-        let value = statics.business_worker()?;
-        if value.is_null() { None } else { Some(Self(value.shallow_clone())) }
+        let slot = statics.business_worker?;
+        // A copy outlives whatever PHP code does to the property.
+        if slot.is_null() { None } else { Some(Self(slot.value())) }
     }
 
     fn object(&self) -> Option<&ZendObject> {

@@ -101,6 +101,42 @@ final class FpmTest extends ServerTestCase
         self::assertSame(count($processes), $this->cluster->stats()['register']['connections_total']);
     }
 
+    public function testAPoolMayHaveARegisterAndASecretOfItsOwn(): void
+    {
+        $this->startCluster(2, self::SECRET);
+        $this->text(1);
+        $register = $this->cluster->register();
+        $this->startFpm(['gatewayworker.gateway_client' => '1'], [
+            'php_admin_value[gatewayworker.register_address]' => $register,
+            'php_admin_value[gatewayworker.secret_key]' => '"' . self::SECRET . '"',
+        ]);
+        $statics = array_merge(self::DEFAULTS, ['registerAddress' => $register, 'secretKey' => self::SECRET]);
+        for ($i = 0; $i < 3; $i++) {
+            $seen = $this->do('count');
+            self::assertSame($statics, $seen['statics'], "request $i");
+            self::assertSame([$register, self::SECRET], $seen['client'], "the other class in request $i");
+            self::assertSame(['own', 1], $seen['own'], 'a subclass with its own');
+            self::assertSame(1, $seen['count']);
+        }
+        self::assertStringNotContainsString('gatewayworker', $this->serverLog());
+    }
+
+    public function testAPoolCannotSayWhichClassesThereAre(): void
+    {
+        $this->startCluster();
+        $this->startFpm([], [
+            'php_admin_value[gatewayworker.enable]' => '0',
+            'php_admin_value[gatewayworker.gateway_client]' => '1',
+        ]);
+        self::assertSame(self::DEFAULTS, $this->do('setting')['statics']);
+        $info = $this->request(['do' => 'phpinfo', 'register' => '']);
+        foreach (['enable' => '1', 'gateway_client' => '0'] as $name => $value) {
+            preg_match("~>gatewayworker\.$name\s*</td><td[^>]*>(\w+)\s*</td>~", $info, $shown);
+            self::assertSame($value, $shown[1] ?? null, "gatewayworker.$name: what is shown is what is");
+            self::assertSame(1, substr_count($this->serverLog(), "gatewayworker.$name ignored: "), $this->serverLog());
+        }
+    }
+
     /**
      * What the master process has started while it preloaded is not shared by its workers.
      */

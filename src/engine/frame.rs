@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::ptr::NonNull;
 
@@ -26,29 +27,34 @@ pub const fn handler<F: Fn(Frame<'_>, &mut Zval) + Copy>(_run: F) -> Handler {
 /// Frame and answer are those that the engine passes to a handler: live, and the handler's own for the time of the call.
 #[inline]
 unsafe extern "C" fn enter<F: Fn(Frame<'_>, &mut Zval) + Copy>(frame: *mut ExecuteData, returned: *mut Zval) {
-    // SAFETY: as promised by the caller.
-    let (frame, returned) = unsafe { (&mut *frame, &mut *returned) };
+    // SAFETY: as promised by the caller. Nobody else knows the place of the answer.
+    let returned = unsafe { &mut *returned };
     // SAFETY: F has no bytes (see handler()), so that any aligned pointer is one to a value of it; one was there, and it is Copy,
     // so that another one does no harm.
     let run = unsafe { NonNull::<F>::dangling().as_ref() };
-    run_handler(AssertUnwindSafe(|| run(Frame::new(frame), returned)));
+    // SAFETY: as promised by the caller.
+    run_handler(AssertUnwindSafe(|| run(unsafe { Frame::new(frame) }, returned)));
 }
 
-/// The frame of a running method.
+/// The frame of a running method. A pointer, and not a reference: the arguments stand behind what it points to, and PHP code
+/// that runs meanwhile reads and writes the frame, such as when it asks for a backtrace.
 pub struct Frame<'a> {
-    data: &'a ExecuteData,
+    data: *const ExecuteData,
     args: usize,
+    running: PhantomData<&'a ExecuteData>,
 }
 
 /// How many zvals a frame takes up (`ZEND_CALL_FRAME_SLOT`).
 const FRAME_SLOTS: usize = size_of::<ExecuteData>().div_ceil(size_of::<Zval>());
 
-impl<'a> Frame<'a> {
+impl Frame<'_> {
+    /// # Safety
+    /// The frame is that of a method of ours, which runs for the time of `'a`.
     #[inline]
-    fn new(data: &'a ExecuteData) -> Self {
-        // SAFETY: u2 holds the number of arguments in the frame of a call.
-        let args = unsafe { data.This.u2.num_args } as usize;
-        Self { data, args }
+    unsafe fn new(data: *const ExecuteData) -> Self {
+        // SAFETY: as promised by the caller. u2 holds the number of arguments in the frame of a call.
+        let args = unsafe { (*data).This.u2.num_args } as usize;
+        Self { data, args, running: PhantomData }
     }
 
     /// How many arguments were passed.
@@ -64,7 +70,7 @@ impl<'a> Frame<'a> {
             return None;
         }
         // SAFETY: the arguments stand behind the frame, in as many zvals as were passed.
-        let value = unsafe { &*std::ptr::from_ref(self.data).cast::<Zval>().add(FRAME_SLOTS + index) };
+        let value = unsafe { &*self.data.cast::<Zval>().add(FRAME_SLOTS + index) };
         // SAFETY: the type is always set. An undefined argument was skipped by name.
         let undefined = unsafe { value.u1.v.type_ == IS_UNDEF as u8 };
         if undefined { None } else { Some(value.deref_php()) }
@@ -73,14 +79,15 @@ impl<'a> Frame<'a> {
     /// The class on which the method was called (`static`).
     #[inline]
     pub fn called_class(&self) -> Option<Class> {
-        Class::called(self.data)
+        // SAFETY: the frame of a running method, whose This is not written to.
+        Class::called(unsafe { &(*self.data).This })
     }
 
     /// The method.
     #[inline]
     pub fn function(&self) -> &zend_internal_function {
         // SAFETY: the frame of an internal function has its function.
-        unsafe { &(*self.data.func).internal_function }
+        unsafe { &(*(*self.data).func).internal_function }
     }
 
     /// The name of the method.

@@ -42,25 +42,29 @@ pub fn prepare_log_at_end() {
     unsafe { virtual_cwd_activate() };
 }
 
-/// Runs `with` on `$_SESSION`, through the indirections that the symbol table may have.
+/// Runs `with` on `$_SESSION`, through the indirections that the symbol table may have; on a copy, which stays as it is whatever
+/// PHP code runs meanwhile.
 pub fn with_session<T>(with: impl FnOnce(Option<&Zval>) -> T) -> T {
-    let session = symbol_table().get("_SESSION");
-    let session = session.map(|value| value.indirect().unwrap_or(value).dereference());
-    with(session.filter(|value| !value.is_null()))
+    // SAFETY: the table is only read, and no PHP code runs before the value is copied.
+    let session = unsafe { (*symbol_table()).get("_SESSION") }
+        .map(|value| value.indirect().unwrap_or(value).dereference().shallow_clone());
+    with(session.as_ref().filter(|value| !value.is_null()))
 }
 
 /// Sets `$_SESSION`.
 pub fn set_session(value: &Zval) {
     let new = value.shallow_clone();
-    let old = match symbol_table().get_mut("_SESSION") {
+    let table = symbol_table();
+    // SAFETY: no PHP code runs before the new value is in its place, and this is the only reference into the table.
+    let old = match unsafe { (*table).get_mut("_SESSION") } {
         Some(slot) => {
             // SAFETY: an indirect zval of the symbol table points to the slot of the variable.
             let slot = if slot.is_indirect() { unsafe { &mut *slot.value.zv } } else { slot };
             Some(std::mem::replace(slot.dereference_mut(), new))
         }
         None => {
-            // A symbol table takes any name.
-            let _ = symbol_table().insert("_SESSION", new);
+            // SAFETY: as above; nothing was found that could be referred to. A symbol table takes any name.
+            let _ = unsafe { (*table).insert("_SESSION", new) };
             None
         }
     };
@@ -69,9 +73,9 @@ pub fn set_session(value: &Zval) {
 }
 
 /// The global variables. Not by `ExecutorGlobals::get()`, whose guard holds a lock: where memory runs out, the engine jumps
-/// out of the middle of a call, the guard is never dropped, and the next one waits for ever.
-fn symbol_table<'a>() -> &'a mut ZendHashTable {
-    // SAFETY: the globals of this thread live as long as it; no other thread has them, and no two of these references are
-    // used at the same time.
-    unsafe { &mut (*ext_php_rs_executor_globals()).symbol_table }
+/// out of the middle of a call, the guard is never dropped, and the next one waits for ever. A pointer: PHP code that runs
+/// reads and writes them too.
+fn symbol_table() -> *mut ZendHashTable {
+    // SAFETY: the globals of this thread live as long as it.
+    unsafe { &raw mut (*ext_php_rs_executor_globals()).symbol_table }
 }

@@ -10,16 +10,19 @@ use ext_php_rs::ffi::{
 };
 use ext_php_rs::zend::{ModuleEntry, output_write};
 
+/// `ZEND_INI_STAGE_STARTUP`.
+const ZEND_INI_STAGE_STARTUP: c_int = 1 << 0;
+
 /// A setting.
 pub trait Setting: Sync + 'static {
     /// Its full name.
     fn name(&self) -> &'static CStr;
     /// Its value where php.ini has none.
     fn default(&self) -> &'static CStr;
-    /// Whether it can be changed while a script runs.
-    fn is_changeable(&self) -> bool;
-    /// Takes over a value; false refuses it.
-    fn set(&self, text: &str) -> bool;
+    /// Whether scripts can change it.
+    fn is_for_scripts(&self) -> bool;
+    /// Takes over a value, while PHP or one of its threads starts or later; false refuses it.
+    fn set(&self, text: &str, starting: bool) -> bool;
     /// What is shown in place of its value; `None` for one that is no secret. Always the one or the other.
     fn shown(&self) -> Option<&'static str>;
 }
@@ -31,7 +34,7 @@ unsafe extern "C" fn modified<S: Setting>(
     setting: *mut c_void,
     _unused: *mut c_void,
     _unused_too: *mut c_void,
-    _stage: c_int,
+    stage: c_int,
 ) -> c_int {
     // SAFETY: the engine passes what register() has registered: a pointer to a static of this type.
     let setting = unsafe { &*setting.cast::<S>() };
@@ -44,7 +47,8 @@ unsafe extern "C" fn modified<S: Setting>(
             String::from_utf8_lossy(bytes).into_owned()
         }
     };
-    let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| setting.set(&text)));
+    let starting = stage == ZEND_INI_STAGE_STARTUP;
+    let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| setting.set(&text, starting)));
     if taken.unwrap_or(false) { 0 } else { -1 }
 }
 
@@ -70,7 +74,7 @@ pub fn register<S: Setting>(settings: &'static [S], module: i32) {
             displayer: setting.shown().is_some().then_some(show::<S> as _),
             value_length: setting.default().count_bytes() as u32,
             name_length: setting.name().count_bytes() as u16,
-            modifiable: if setting.is_changeable() { PHP_INI_ALL } else { PHP_INI_SYSTEM } as u8,
+            modifiable: if setting.is_for_scripts() { PHP_INI_ALL } else { PHP_INI_SYSTEM } as u8,
         })
         .collect();
     // SAFETY: zeros are the mark of the end.

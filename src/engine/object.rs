@@ -13,9 +13,8 @@ use ext_php_rs::ffi::{
     zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendObject, Zval};
-use ext_php_rs::zend::ExecuteData;
 
-use super::PhpString;
+use super::{PhpString, Zv};
 
 /// `ZEND_FETCH_CLASS_NO_AUTOLOAD`.
 const NO_AUTOLOAD: u32 = 0x80;
@@ -23,11 +22,6 @@ const NO_AUTOLOAD: u32 = 0x80;
 /// A class of the engine. Lives at least as long as the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class(NonNull<zend_class_entry>);
-
-// SAFETY: classes of modules are shared by all threads and do not change after the start.
-unsafe impl Send for Class {}
-// SAFETY: as above.
-unsafe impl Sync for Class {}
 
 impl Class {
     /// Wraps a class pointer of the engine.
@@ -53,14 +47,14 @@ impl Class {
         unsafe { Self::new(zend_lookup_class_ex(name.as_ptr(), std::ptr::null_mut(), NO_AUTOLOAD)) }
     }
 
-    /// The class on which the running method was called (`static`).
+    /// The class on which a method was called (`static`), from the `This` of its frame.
     #[inline]
-    pub fn called(frame: &ExecuteData) -> Option<Self> {
+    pub fn called(this: &Zval) -> Option<Self> {
         // SAFETY: in the frame of a method, This holds the object or the called class.
         unsafe {
-            match frame.This.object() {
+            match this.object() {
                 Some(object) => Self::new(object.ce),
-                None => Self::new(frame.This.value.ce),
+                None => Self::new(this.value.ce),
             }
         }
     }
@@ -109,11 +103,52 @@ impl Class {
 pub struct StaticSlot(NonNull<Zval>);
 
 impl StaticSlot {
-    /// The value. It lives until PHP code runs, or until the property is written.
+    /// Reads the value. To be done with before PHP code runs, which may write the property: that is why nothing but copies
+    /// leaves this impl.
     #[inline]
-    pub fn get(&self) -> &Zval {
-        // SAFETY: the slot is there until the end of the request, and nobody keeps it longer; no other thread has it.
-        unsafe { self.0.as_ref() }.dereference()
+    fn read<T>(self, read: impl FnOnce(&Zval) -> T) -> T {
+        // SAFETY: the slot is there until the end of the request, and nobody keeps it longer; no other thread has it. None of
+        // the functions below runs PHP code in here.
+        read(unsafe { self.0.as_ref() }.dereference())
+    }
+
+    /// A copy of the value.
+    #[inline]
+    pub fn value(self) -> Zval {
+        self.read(Zval::shallow_clone)
+    }
+
+    /// Whether it is null.
+    #[inline]
+    pub fn is_null(self) -> bool {
+        self.read(Zval::is_null)
+    }
+
+    /// The value, if it is an int.
+    #[inline]
+    pub fn long(self) -> Option<i64> {
+        self.read(Zval::long)
+    }
+
+    /// PHP's truth of it.
+    #[inline]
+    pub fn truthy(self) -> bool {
+        match self.read(Zval::bool) {
+            Some(flag) => flag,
+            None => self.value().truthy(),
+        }
+    }
+
+    /// Whether it is the very same value, see [`Zv::is_very_same`].
+    #[inline]
+    pub fn is_very_same(self, other: &Zval) -> bool {
+        self.read(|value| value.is_very_same(other))
+    }
+
+    /// Whether it is a string of these bytes.
+    #[inline]
+    pub fn is_string(self, bytes: &[u8]) -> bool {
+        self.read(|value| value.zend_str().is_some_and(|text| text.as_bytes() == bytes))
     }
 }
 

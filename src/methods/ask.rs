@@ -55,7 +55,13 @@ pub fn is_uids_online(call: &mut Call<'_>) -> Result {
         Some(answer) => answer,
         None => batch(call)?.into_zval(),
     };
-    let lists = lists.array().ok_or(Failure::Type(0, "array"))?;
+    let lists = lists.array().ok_or_else(|| {
+        let (class, given) = (call.scope.name(), lists.type_name());
+        let method = "batchGetClientIdByUid";
+        Failure::Exception(format!(
+            "{class}::{method}(): Return value must be of type array, {given} returned"
+        ))
+    })?;
     let mut online = ArrayBuilder::with_capacity(lists.len());
     for (uid, list) in entries(lists) {
         let value = scalar(Scalar::Int(i64::from(list.dereference().truthy())));
@@ -298,21 +304,17 @@ pub fn all_group_id_list(call: &mut Call<'_>) -> Result {
     let target = Target::of(call)?;
     target.for_asking()?;
     let mut list = ArrayBuilder::with_capacity(64);
-    let mut wrong = Ok(());
     target.cluster.group_ids(target.patience, |id| {
         let key = match id {
             Scalar::Int(id) => ArrayKey::Int(id),
             Scalar::Str(id) => ArrayKey::from(id),
-            _ => {
-                wrong = Err(Failure::Exception("a group id is neither an int nor a string".into()));
-                return;
-            }
+            _ => return Err(ReplyError::Shape("a group id is neither an int nor a string")),
         };
         if list.get_mut(key).is_none() {
             list.set_key(key, scalar(id));
         }
+        Ok(())
     })?;
-    wrong?;
     *call.answer = list.into_zval();
     Ok(())
 }

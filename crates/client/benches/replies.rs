@@ -87,6 +87,7 @@ fn group_ids(criterion: &mut Criterion) {
         reply::group_ids(&payload, |group| {
             black_box(group);
             *rows += 1;
+            Ok(())
         })
     });
 }

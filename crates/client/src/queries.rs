@@ -136,7 +136,11 @@ impl Cluster {
     }
 
     /// The ids of all groups (`getAllGroupIdList`, command 26). A group that several gateways have comes several times.
-    pub fn group_ids(&self, patience: Patience, mut each: impl FnMut(Scalar<'_>)) -> Result<(), Error> {
+    pub fn group_ids(
+        &self,
+        patience: Patience,
+        mut each: impl FnMut(Scalar<'_>) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
         self.ask_every(Command::GetGroupIdList, b"", patience, |_, payload, _| {
             reply::group_ids(payload, &mut each)
         })

@@ -83,12 +83,12 @@ pub fn counts<'a>(payload: &'a [u8], mut each: impl FnMut(Key<'a>, i64)) -> Resu
 /// A list of group ids: the reply to command 26.
 ///
 /// # Errors
-/// Where the payload is something else.
-pub fn group_ids<'a>(payload: &'a [u8], mut each: impl FnMut(Scalar<'a>)) -> Result {
+/// Where the payload is something else, or where `each` fails.
+pub fn group_ids<'a>(payload: &'a [u8], mut each: impl FnMut(Scalar<'a>) -> Result) -> Result {
     let mut reader = Reader::new(payload);
     for _ in 0..reader.array()? {
         reader.key()?;
-        each(reader.scalar()?);
+        each(reader.scalar()?)?;
     }
     reader.end()?;
     Ok(reader.finish()?)
@@ -309,7 +309,7 @@ mod tests {
         assert!(sessions(b"b:0;", |_, _| Ok(())).is_err());
         assert!(selected_connections(b"a:1:{i:1;s:0:\"\";}", |_| {}).is_err());
         assert!(selected_connections(b"a:1:{s:1:\"x\";a:0:{}}", |_| {}).is_err());
-        assert!(group_ids(b"a:1:{i:0;a:0:{}}", |_| {}).is_err());
+        assert!(group_ids(b"a:1:{i:0;a:0:{}}", |_| Ok(())).is_err());
         assert!(counts(b"a:1:{i:0;N;}", |_, _| {}).is_err());
         assert!(connections(b"a:0:{}x", |_| {}).is_err());
     }

@@ -208,7 +208,7 @@ const QUESTIONS: [(Command, bool, Ask); 10] = [
     (Command::BatchGetClientIdByUid, true, |cluster, _| {
         cluster.clients_of_uids(b"[\"u\"]", PATIENT, |_, _| ())
     }),
-    (Command::GetGroupIdList, true, |cluster, _| cluster.group_ids(PATIENT, |_| ())),
+    (Command::GetGroupIdList, true, |cluster, _| cluster.group_ids(PATIENT, |_| Ok(()))),
     (Command::GetAllClientSessions, true, |cluster, _| cluster.sessions(None, PATIENT, |_, _| Ok(()))),
     (Command::GetClientSessionsByGroup, true, |cluster, _| {
         cluster.sessions(Some(b"g"), PATIENT, |_, _| Ok(()))

@@ -146,7 +146,10 @@ const QUESTIONS: [Question; 13] = [
         command: Command::GetGroupIdList,
         ask: |at| {
             let mut groups = String::new();
-            at.cluster.group_ids(PATIENCE, |group| groups += &format!("{group:?}"))?;
+            at.cluster.group_ids(PATIENCE, |group| {
+                groups += &format!("{group:?}");
+                Ok(())
+            })?;
             Ok(groups)
         },
         due: |tree, _, _| Some(tree.group_ids()?.iter().map(|Same(group)| format!("{group:?}")).collect()),

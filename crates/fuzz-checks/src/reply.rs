@@ -33,7 +33,7 @@ fn hardly_anything_is_allocated(data: &[u8]) {
         bounded(SKIPPING, || reply::connections(data, |_| {}).is_ok()),
         bounded(SKIPPING, || reply::connections_by_uid(data, |_, _| Ok(())).is_ok()),
         bounded(SKIPPING, || reply::counts(data, |_, _| {}).is_ok()),
-        bounded(SKIPPING, || reply::group_ids(data, |_| {}).is_ok()),
+        bounded(SKIPPING, || reply::group_ids(data, |_| Ok(())).is_ok()),
         bounded(SKIPPING, || reply::sessions(data, |_, _| Ok(())).is_ok()),
         bounded(SKIPPING, || reply::selected(data, |_, _, _| Ok(())).is_ok()),
         bounded(SKIPPING, || reply::selected_connections(data, |_| {}).is_ok()),
@@ -79,7 +79,11 @@ fn counts(data: &[u8]) -> Option<Vec<(Key<'_>, i64)>> {
 
 fn group_ids(data: &[u8]) -> Option<Vec<Same<'_>>> {
     let mut list = Vec::new();
-    reply::group_ids(data, |id| list.push(Same(id))).ok()?;
+    reply::group_ids(data, |id| {
+        list.push(Same(id));
+        Ok(())
+    })
+    .ok()?;
     Some(list)
 }
 

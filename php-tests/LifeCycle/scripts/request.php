@@ -63,7 +63,11 @@ final class Glutton implements JsonSerializable
     }
 }
 
-$seen = ['pid' => getmypid(), 'statics' => statics(), 'own' => [RequestGateway::$secretKey, RequestGateway::$more]];
+$seen = [];
+if (class_exists(GatewayClient\Gateway::class, false)) {
+    $seen['client'] = [GatewayClient\Gateway::$registerAddress, GatewayClient\Gateway::$secretKey];
+}
+$seen += ['pid' => getmypid(), 'statics' => statics(), 'own' => [RequestGateway::$secretKey, RequestGateway::$more]];
 Gateway::$registerAddress = $_GET['register'];
 $client = $_GET['client'] ?? '';
 $current = static function (string $client): void {
