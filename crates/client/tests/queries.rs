@@ -359,6 +359,36 @@ fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
 }
 
 #[test]
+fn connecting_takes_no_more_time_than_the_question_has() {
+    let hanging = Hanging::new();
+    let cluster = worker("hangs longer", &[]);
+    cluster.follow(&[&hanging.address]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, Patience { connect: SAFETY_NET * 6, ..IMPATIENT });
+        wait_until("the question to end", || asking.is_finished());
+        assert_eq!(
+            asking.join().unwrap().unwrap_err().to_string(),
+            format!("can not connect to tcp://{} Connection timed out", hanging.address)
+        );
+    });
+}
+
+#[test]
+fn those_who_are_connected_are_asked_while_another_one_lets_nobody_in() {
+    let (hanging, peer) = (Hanging::new(), Peer::listen());
+    let cluster = worker("asked meanwhile", &[]);
+    cluster.follow(&[&hanging.address, &peer.address]);
+    let patience = Patience { connect: SAFETY_NET * 6, absent: Absent::LeaveOut, ..LONGER };
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, patience);
+        let mut conn = peer.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:7;");
+        assert_eq!(asking.join().unwrap().unwrap(), 7);
+    });
+}
+
+#[test]
 fn an_answer_without_one_of_the_gateways_is_no_answer() {
     let (alive, dead) = (Peer::listen(), dead_address());
     let cluster = worker("partial", &[]);
@@ -411,6 +441,85 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
         let lines = log_lines(&silent.address);
         assert!(lines.len() == 2 && lines[1].contains(" answers again: "), "{lines:?}");
         assert_eq!(log_lines(&dead).len(), 1);
+    });
+}
+
+/// Long enough for peers to answer on a busy machine, short enough to be waited for.
+const LONGER: Patience = Patience { reply: Duration::from_secs(2), ..PATIENT };
+
+#[test]
+fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
+    let [silent, short, long] = [(); 3].map(|()| Peer::listen());
+    let cluster = worker("hides nobody", &[&silent, &short, &long]);
+    let patience = Patience { absent: Absent::LeaveOut, ..LONGER };
+    // Far more than the kernel keeps for one who does not read.
+    let text = "x".repeat(MAX_REPLY - 64);
+    let answers = ["a:1:{i:1;s:1:\"x\";}".to_owned(), format!("a:1:{{i:1;s:{}:\"{text}\";}}", text.len())];
+    std::thread::scope(|scope| {
+        let mut conns: Vec<Conn> = Vec::new();
+        // On new connections, then on idle ones.
+        for _ in 0..2 {
+            let asking = scope.spawn(|| {
+                let mut lens = Vec::new();
+                let each = |_, session: &[u8]| {
+                    lens.push(session.len());
+                    Ok(())
+                };
+                cluster.sessions(None, patience, each).map(|()| lens)
+            });
+            let mut unanswered = silent.accept();
+            unanswered.expect(Command::GetAllClientSessions);
+            if conns.is_empty() {
+                conns = [&short, &long].map(Peer::accept).into();
+            }
+            for (conn, answer) in conns.iter_mut().zip(&answers) {
+                conn.expect(Command::GetAllClientSessions);
+                conn.reply(answer);
+            }
+            assert_eq!(asking.join().unwrap().unwrap(), [1, text.len()]);
+        }
+    });
+    let lines = [&silent, &short, &long].map(|peer| log_lines(&peer.address).len());
+    assert_eq!(lines, [1, 0, 0], "the one that was silent is named, and no other one");
+}
+
+#[test]
+fn a_question_that_fails_keeps_the_connections_on_which_an_answer_has_come() {
+    let [silent, prompt] = [(); 2].map(|()| Peer::listen());
+    let cluster = worker("keeps", &[&silent, &prompt]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, LONGER);
+        let mut unanswered = silent.accept();
+        unanswered.expect(Command::GetClientCountByGroup);
+        let mut conn = prompt.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:1;");
+        let error = asking.join().unwrap().unwrap_err();
+        assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *silent.address), "{error}");
+        let (silent, prompt) = (status(&cluster, &silent.address), status(&cluster, &prompt.address));
+        assert_eq!((&silent["queries_idle"], &silent["queries_failed"]), (&0.into(), &1.into()), "{silent}");
+        assert_eq!((&prompt["queries_idle"], &prompt["queries_failed"]), (&1.into(), &0.into()), "{prompt}");
+    });
+}
+
+#[test]
+fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_time_to_answer() {
+    let [silent, alive] = [(); 2].map(|()| Peer::listen());
+    let cluster = worker("leaves time", &[&silent, &alive]);
+    cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, Patience { absent: Absent::LeaveOut, ..LONGER });
+        let mut stuck = silent.accept();
+        stuck.expect(Command::SendToAll);
+        let mut link = alive.accept();
+        link.expect(Command::SendToAll);
+        link.pass_barrier();
+        let mut question = alive.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:2;");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+        let lines = log_lines(&silent.address);
+        assert!(lines.len() == 1 && lines[0].contains(" left out of answers: "), "{lines:?}");
     });
 }
 
