@@ -95,9 +95,10 @@ impl QueryConnection {
         now.duration_since(self.since) > LIFE
     }
 
-    /// Whether more has come than the answers to its questions: what follows would be taken for the next answer.
-    pub(crate) fn is_out_of_step(&self) -> bool {
-        self.socket.has_unread()
+    /// Whether it can carry another question: it is open still, and no more has come than the answers to its questions. What
+    /// follows would be taken for the next answer.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.socket.is_quiet()
     }
 
     /// What to wait for with [`socket::poll`].

@@ -102,19 +102,22 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
-        drop(conn);
 
+        // It ends when the question is on its way.
         let asking = count(scope, &cluster, PATIENT);
+        conn.expect(Command::GetClientCountByGroup);
+        drop(conn);
         let mut conn = peer.accept();
         conn.expect_key("key");
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         assert_eq!(status(&cluster, &peer.address)["queries_retried"], 1);
-        drop(conn);
 
         // But only once: what closes a new connection too does not want to answer.
         let asking = count(scope, &cluster, PATIENT);
+        conn.expect(Command::GetClientCountByGroup);
+        drop(conn);
         let mut conn = peer.accept();
         conn.expect_key("key");
         conn.expect(Command::GetClientCountByGroup);
@@ -123,6 +126,50 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         assert!(matches!(&error, Error::Closed { gateway, .. } if **gateway == *peer.address), "{error}");
     });
     assert!(peer.pending().is_none());
+    assert_eq!(status(&cluster, &peer.address)["queries_retried"], 2);
+}
+
+#[test]
+fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
+    let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
+    let cluster = worker("ended", &[&peers[0], &peers[1], &peers[2]]);
+    std::thread::scope(|scope| {
+        // They end while they are idle, which is seen before the question; or when they have the question.
+        for has_question in [false, true] {
+            let ask = || count(scope, &cluster, PATIENT);
+            let answer = |conns: &mut [Conn], asking: ScopedJoinHandle<'_, Result<i64, Error>>| {
+                // All have the question before one of them answers.
+                for conn in &mut *conns {
+                    conn.expect(Command::GetClientCountByGroup);
+                }
+                for conn in conns {
+                    conn.reply("i:1;");
+                }
+                assert_eq!(asking.join().unwrap().unwrap(), 3);
+            };
+            let asking = ask();
+            let mut conns = peers.each_ref().map(Peer::accept);
+            answer(&mut conns, asking);
+            let asking = if has_question {
+                let asking = ask();
+                for conn in &mut conns {
+                    conn.expect(Command::GetClientCountByGroup);
+                }
+                drop(conns);
+                asking
+            } else {
+                drop(conns);
+                ask()
+            };
+            let mut conns = peers.each_ref().map(Peer::accept);
+            answer(&mut conns, asking);
+            for peer in &peers {
+                let retried = u64::from(has_question);
+                assert_eq!(status(&cluster, &peer.address)["queries_retried"], retried, "{has_question}");
+            }
+            drop(conns);
+        }
+    });
 }
 
 #[test]
