@@ -387,6 +387,9 @@ fn see_commands(
             }
             Err(error) => error,
         };
+        // The question itself is not sent any more, but it was asked, and has failed.
+        QueryCounters::count(&gateway.queries.counters.asked);
+        QueryCounters::count(&gateway.queries.counters.failed);
         gateway.queries.last_error.set(error.to_string());
         missing.add(gateway, error)?;
     }

@@ -330,6 +330,7 @@ fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
         (&json!(3), &json!(0)),
         "{status}"
     );
+    assert_eq!((&status["queries"], &status["queries_failed"]), (&json!(4), &json!(3)), "{status}");
     proxy.heal();
     assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
 }

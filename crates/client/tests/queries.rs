@@ -586,6 +586,9 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
         question.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
     });
+    let status = status(&cluster, &dead);
+    let counts = ["queries", "queries_failed", "queries_timed_out"].map(|name| &status[name]);
+    assert_eq!(counts, [&1, &1, &0], "{status}");
 }
 
 #[test]
