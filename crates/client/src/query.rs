@@ -13,12 +13,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
+use gatewayworker_wire::client_id::ClientIdPrefix;
 
 use crate::error::{Error, ReplyError, reason};
 use crate::gateway::Gateway;
-use crate::query_connection::{BLOCKING, Fault, QueryConnection};
+use crate::query_connection::{BLOCKING, Fault, QueryConnection, Reply};
 use crate::query_pool::QueryCounters;
 use crate::reply;
+use crate::runtime::Parked;
 use crate::settings::{Absent, Patience};
 use crate::socket;
 
@@ -58,18 +60,27 @@ enum State {
     Failed(Fault),
 }
 
-/// Asks, and passes each reply's payload to `read`, in the order of the questions, once all are there. Where one cannot be
-/// answered nothing is read, and the error says which; unless `patience` is to leave absent gateways out. `read` also gets
-/// how many rows all replies announce together.
+/// The answers to a question, each of which is read once.
+///
+/// PHP's memory may run out while one is read: the engine then jumps out of the call, and what the call holds is never
+/// dropped. So nothing is held here but places in what the thread keeps, which is given back at the end of the request.
+pub(crate) struct Answers {
+    command: Command,
+    parked: Parked,
+    /// How many rows all of them announce together.
+    rows: usize,
+}
+
+/// Asks, and answers with all replies, in the order of the questions. Where one cannot be answered none is, and the error says
+/// which; unless `patience` is to leave absent gateways out.
 ///
 /// # Errors
-/// The first fault, in the order of the questions; or that of `read`, as [`Error::BadReply`].
+/// The first fault, in the order of the questions.
 pub(crate) fn ask(
     command: Command,
     questions: &[Question<'_>],
     patience: Patience,
-    mut read: impl FnMut(&Arc<Gateway>, &[u8], usize) -> Result<(), ReplyError>,
-) -> Result<(), Error> {
+) -> Result<Answers, Error> {
     let mut missing = Missing::new(patience.absent);
     let mut start = Instant::now();
     let deadline = start + patience.reply;
@@ -91,14 +102,15 @@ pub(crate) fn ask(
     if !receive_in_order(&mut asked, start, deadline, patience) {
         receive_as_it_comes(&mut asked, deadline, patience, Until::Over);
     }
-    let mut answered = Vec::with_capacity(asked.len());
+    let mut answers = Answers { command, parked: Parked::default(), rows: 0 };
     let mut failure = None;
     for Asked { gateway, state, .. } in asked {
         match state {
             State::Answered(mut connection) => {
                 let (serial, reply) = (connection.serial, connection.take_reply());
+                answers.rows += reply::announced_len(reply.payload());
                 gateway.queries.put(connection);
-                answered.push((gateway, serial, reply));
+                answers.parked.push(Answer { gateway: Arc::clone(gateway), serial, reply });
             }
             State::Failed(fault) => {
                 if let Err(error) = missing.add(gateway, error(gateway, command, fault, patience)) {
@@ -109,31 +121,66 @@ pub(crate) fn ask(
             State::Connecting(..) | State::Waiting(_) => {}
         }
     }
-    if let Some(error) = failure {
-        for (gateway, serial, reply) in answered {
-            gateway.queries.settle(serial, reply, true);
+    match failure {
+        Some(error) => {
+            while let Some(answer) = answers.parked.take() {
+                answer.settle(true);
+            }
+            Err(error)
         }
-        return Err(error);
+        None => missing.settle(questions).map(|()| answers),
     }
-    missing.settle(answered.iter().map(|(gateway, ..)| *gateway))?;
-    let rows = answered.iter().map(|(_, _, reply)| reply::announced_len(reply.payload())).sum();
-    // No connection is held from here on: where PHP's memory runs out while a reply is read, the engine jumps out of the
-    // call, and what the call holds is never dropped.
-    for (gateway, serial, reply) in answered {
-        let result = read(gateway, reply.payload(), rows);
-        gateway.queries.settle(serial, reply, result.is_ok());
-        if let Err(wrong) = result {
-            QueryCounters::count(&gateway.queries.counters.failed);
-            let error = Error::BadReply {
-                gateway: Arc::clone(&gateway.address.text),
-                command,
-                reason: wrong.to_string(),
-            };
-            gateway.queries.last_error.set(error.to_string());
-            return Err(error);
+}
+
+impl Answers {
+    /// Passes on each answer's payload, with what the ids of its gateway's clients begin with, and with the number of rows that
+    /// all answers announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
+    ///
+    /// # Errors
+    /// That of `read`, as [`Error::BadReply`].
+    pub(crate) fn read(
+        mut self,
+        mut read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        while let Some((prefix, payload)) = self.parked.first() {
+            let result = read(prefix, payload, self.rows);
+            let Some(answer) = self.parked.take() else { break };
+            let gateway = answer.settle(result.is_ok());
+            if let Err(wrong) = result {
+                QueryCounters::count(&gateway.queries.counters.failed);
+                let error = Error::BadReply {
+                    gateway: Arc::clone(&gateway.address.text),
+                    command: self.command,
+                    reason: wrong.to_string(),
+                };
+                gateway.queries.last_error.set(error.to_string());
+                return Err(error);
+            }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// A reply on its way to whoever reads it. Its connection is back in the pool.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    gateway: Arc<Gateway>,
+    serial: u64,
+    reply: Reply,
+}
+
+impl Answer {
+    /// What the ids of the gateway's clients begin with, and the payload.
+    pub(crate) fn parts(&self) -> (ClientIdPrefix, &[u8]) {
+        let address = &self.gateway.address;
+        (ClientIdPrefix::new(address.ip, address.port), self.reply.payload())
+    }
+
+    /// After it was read: its connection takes back its memory, or is let go of.
+    fn settle(self, valid: bool) -> Arc<Gateway> {
+        self.gateway.queries.settle(self.serial, self.reply, valid);
+        self.gateway
+    }
 }
 
 /// The usual way: waits for one reply after the other, and for no one longer than [`BLOCKING`], nor for half of the time that
@@ -431,16 +478,16 @@ impl Missing {
     ///
     /// # Errors
     /// The first error where nobody has answered.
-    fn settle<'a>(self, answered: impl ExactSizeIterator<Item = &'a Arc<Gateway>>) -> Result<(), Error> {
+    fn settle(self, questions: &[Question<'_>]) -> Result<(), Error> {
         if self.absent == Absent::Fail {
             return Ok(());
         }
-        if answered.len() == 0
-            && let Some((_, error)) = self.errors.first()
+        if let Some((_, error)) = self.errors.first()
+            && self.errors.len() == questions.len()
         {
             return Err(error.clone());
         }
-        for gateway in answered {
+        for Question { gateway, .. } in questions.iter().filter(|question| !self.has(question.gateway)) {
             if gateway.queries.is_absent(false) {
                 gateway.link.log("answers again", "its clients are in the answers from now on");
             }

@@ -352,6 +352,43 @@ fn told_of(told: &mut Vec<usize>, rows: usize) -> Result<(), ReplyError> {
     Ok(())
 }
 
+#[test]
+fn whoever_reads_an_answer_may_ask_meanwhile() {
+    let peers = [Peer::listen(), Peer::listen()];
+    let cluster = worker("nested", &[&peers[0], &peers[1]]);
+    let list = |len| format!("a:1:{{i:0;s:{len}:\"{}\";}}", "x".repeat(len));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut lens = Vec::new();
+            let inner = |lens: &mut Vec<usize>| {
+                cluster.session_lists(None, PATIENT, |_, payload, _| {
+                    lens.push(payload.len());
+                    Ok(())
+                })
+            };
+            let outer = cluster.session_lists(None, PATIENT, |_, payload, _| {
+                let before = payload.to_vec();
+                inner(&mut lens).unwrap();
+                assert!(payload == before, "an answer changes while it is read");
+                lens.push(payload.len());
+                Ok(())
+            });
+            outer.map(|()| lens)
+        });
+        // One question from outside, and one while each of its two answers is read.
+        let mut conns = peers.each_ref().map(Peer::accept);
+        for round in 1..=3 {
+            for (conn, len) in conns.iter_mut().zip([1, 2]) {
+                conn.expect(Command::GetAllClientSessions);
+                conn.reply(&list(len * 10_usize.pow(round)));
+            }
+        }
+        let lens = |round: u32| [1, 2].map(|len| list(len * 10_usize.pow(round)).len());
+        let ([a, b], [c, d], [e, f]) = (lens(1), lens(2), lens(3));
+        assert_eq!(asking.join().unwrap().unwrap(), [c, d, a, e, f, b]);
+    });
+}
+
 /// A listener that lets nobody in: its backlog is full.
 struct Hanging {
     _listener: socket2::Socket,
