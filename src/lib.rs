@@ -61,6 +61,7 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
 extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
     // PHP code may have run after the end of the last request was told to us.
     guarded(|| {
+        forget_answers();
         target::abandon();
         statics::forget();
         context::forget();
@@ -78,9 +79,20 @@ extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
 }
 
 fn forget() {
+    forget_answers();
     target::forget();
     statics::forget();
     context::forget();
+}
+
+/// What is left of questions that were being read when memory ran out: the engine has jumped out of the call.
+fn forget_answers() {
+    // SAFETY: between requests no method of ours is running: all have returned, or their frames are gone with the request's
+    // stack. Fibers are unwound before, or were given up without being resumed.
+    #[allow(unsafe_code)]
+    unsafe {
+        Process::forget_answers();
+    }
 }
 
 extern "C" fn show_info(module: *mut ModuleEntry) {

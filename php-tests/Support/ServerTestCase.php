@@ -133,6 +133,39 @@ abstract class ServerTestCase extends LifeCycleTestCase
         }
     }
 
+    /**
+     * The engine jumps out of a call in which an error ends the request, or memory runs out: what the call holds then is
+     * never freed by itself.
+     */
+    public function testARequestThatEndsWhileAnAnswerIsReadLeavesNothingInTheProcess(): void
+    {
+        if (!is_readable('/proc/self/statm')) {
+            self::markTestSkipped('without /proc the memory of a process cannot be seen');
+        }
+        $this->startCluster();
+        $this->startServer();
+        $bytes = 1 << 20;
+        foreach ([$this->text(0), $this->text(1)] as $client) {
+            $this->do('deadly session', ['client' => $client->clientId(), 'bytes' => $bytes]);
+        }
+        $pages = [];
+        foreach ([10, 50] as $requests) {
+            for ($i = 0; $i < $requests; $i++) {
+                $printed = $this->request(['do' => 'all sessions', 'register' => $this->cluster->register()]);
+                self::assertSame('', $printed, 'the request does not come to its end');
+            }
+            $seen = $this->do('count');
+            self::assertSame(2, $seen['count']);
+            $memory = (string) file_get_contents("/proc/{$seen['pid']}/statm");
+            $pages[$seen['pid']][] = (int) explode(' ', $memory)[1];
+        }
+        self::assertSame(60, substr_count($this->serverLog(), 'Class NeverToBe contains'), 'they end as they were to');
+        self::assertCount(1, $pages, 'it is one process');
+        [[$before, $after]] = array_values($pages);
+        // 50 times two answers would be ten times as much.
+        self::assertLessThan(10 * $bytes, ($after - $before) * 4096, 'it grows with each request');
+    }
+
     public function testASettingThatARequestChangesIsBackInTheNext(): void
     {
         $this->startCluster();

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::{ClientId, Command, Head};
 
-use crate::address::{GatewayAddress, GatewayKey};
+use crate::address::GatewayKey;
 use crate::command_link::{Attempt, CommandLink};
 use crate::error::{Error, ReplyError};
 use crate::gateway::Gateway;
 use crate::members::Members;
-use crate::query::{self, Question};
+use crate::query::{self, Answers, Question};
 use crate::register::Register;
 use crate::runtime::Background;
 use crate::secret::Secret;
@@ -347,35 +348,47 @@ impl Cluster {
         patience: Patience,
         mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        let gateway = self.members.of_client(id);
-        let frame = Head::new(command, id.connection).encode(0, 0)?;
-        let question = Question { gateway: &gateway, frame: &frame };
-        query::ask(command, &[question], patience, |_, payload, _| read(payload))
+        let answers = {
+            let gateway = self.members.of_client(id);
+            let frame = Head::new(command, id.connection).encode(0, 0)?;
+            query::ask(command, &[Question { gateway: &gateway, frame: &frame }], patience)?
+        };
+        answers.read(|_, payload, _| read(payload))
     }
 
-    /// Asks the gateway of a client with extension data.
+    /// Asks the gateway of a client with extension data, which is dropped before the answer is read, see [`query::Answers`].
     pub(crate) fn ask_one_with(
         &self,
         id: ClientId,
         command: Command,
-        ext: &[u8],
+        ext: Vec<u8>,
         patience: Patience,
         mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        let gateway = self.members.of_client(id);
-        let frame = Head::new(command, 0).frame(ext, b"")?;
-        let question = Question { gateway: &gateway, frame: &frame };
-        query::ask(command, &[question], patience, |_, payload, _| read(payload))
+        let answers = {
+            let gateway = self.members.of_client(id);
+            let frame = Head::new(command, 0).frame(&ext, b"")?;
+            query::ask(command, &[Question { gateway: &gateway, frame: &frame }], patience)?
+        };
+        drop(ext);
+        answers.read(|_, payload, _| read(payload))
     }
 
-    /// Asks every gateway the same. `read` gets each answer, and how many rows all of them announce together.
+    /// Asks every gateway the same. `read` gets each answer, and how many rows all of them announce together. Extension data
+    /// is dropped before, see [`query::Answers`].
     pub(crate) fn ask_every(
         &self,
         command: Command,
-        ext: &[u8],
+        ext: impl AsRef<[u8]>,
         patience: Patience,
-        mut read: impl FnMut(&GatewayAddress, &[u8], usize) -> Result<(), ReplyError>,
+        read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
+        let answers = self.answers_of_every(command, ext.as_ref(), patience)?;
+        drop(ext);
+        answers.read(read)
+    }
+
+    fn answers_of_every(&self, command: Command, ext: &[u8], patience: Patience) -> Result<Answers, Error> {
         let gateways = self.members.asked();
         // The look-up has told the log already.
         if let Some((name, reason)) = self.members.not_found()
@@ -386,9 +399,7 @@ impl Cluster {
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let questions: Vec<Question<'_>> =
             gateways.iter().map(|gateway| Question { gateway, frame: &frame }).collect();
-        query::ask(command, &questions, patience, |gateway, payload, rows| {
-            read(&gateway.address, payload, rows)
-        })
+        query::ask(command, &questions, patience)
     }
 }
 

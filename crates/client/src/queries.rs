@@ -13,7 +13,6 @@ use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::php::{Key, Scalar};
 use gatewayworker_wire::{ClientId, Command};
 
-use crate::address::GatewayAddress;
 use crate::cluster::Cluster;
 use crate::error::{Error, ReplyError};
 use crate::reply::{self, Groups};
@@ -75,7 +74,7 @@ impl Cluster {
         ext.extend_from_slice(b"{\"connection_id\":");
         gatewayworker_wire::json::write_connection_map(&mut ext, &[id.connection]);
         ext.extend_from_slice(b"}}");
-        self.ask_one_with(id, Command::Select, &ext, patience, |payload| {
+        self.ask_one_with(id, Command::Select, ext, patience, |payload| {
             reply::selected(payload, |_, uid, _| {
                 each(uid);
                 Ok(())
@@ -113,9 +112,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.ask_every(Command::GetClientIdByUid, uid, patience, |address, payload, rows| {
-            each(prefix(address), payload, rows)
-        })
+        self.ask_every(Command::GetClientIdByUid, uid, patience, &mut each)
     }
 
     /// The clients of many uids (`batchGetClientIdByUid`, command 16). `uids` is a JSON list. `each` gets every uid once
@@ -126,8 +123,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(Key<'_>, Option<[u8; ClientId::LEN]>),
     ) -> Result<(), Error> {
-        self.ask_every(Command::BatchGetClientIdByUid, uids, patience, |address, payload, _| {
-            let prefix = prefix(address);
+        self.ask_every(Command::BatchGetClientIdByUid, uids, patience, |prefix, payload, _| {
             reply::connections_by_uid(payload, |uid, connections| {
                 each(uid, None);
                 connections(&mut |connection| each(uid, Some(prefix.with(connection))))
@@ -158,9 +154,7 @@ impl Cluster {
             Some(_) => Command::GetClientSessionsByGroup,
             None => Command::GetAllClientSessions,
         };
-        self.ask_every(command, group.unwrap_or_default(), patience, |address, payload, rows| {
-            each(prefix(address), payload, rows)
-        })
+        self.ask_every(command, group.unwrap_or_default(), patience, &mut each)
     }
 
     /// As [`Cluster::session_lists`], row by row: the client's id and its session, serialized (empty: none).
@@ -193,9 +187,7 @@ impl Cluster {
             }
             None => ext.extend_from_slice(b"[]}"),
         }
-        self.ask_every(Command::Select, &ext, patience, |address, payload, rows| {
-            each(prefix(address), payload, rows)
-        })
+        self.ask_every(Command::Select, ext, patience, &mut each)
     }
 
     /// As [`Cluster::select`], row by row: the client's id, its uid and its groups.
@@ -210,8 +202,4 @@ impl Cluster {
             reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))
         })
     }
-}
-
-fn prefix(address: &GatewayAddress) -> ClientIdPrefix {
-    ClientIdPrefix::new(address.ip, address.port)
 }

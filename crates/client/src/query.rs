@@ -1,23 +1,31 @@
 //! Asking gateways: one of them, or many at the same time.
 //!
-//! All questions are sent before the first reply is read, and connections that have to be made are made
-//! concurrently. The calling thread does all of it.
+//! All questions are sent before the first reply is read, and connections that have to be made are made concurrently. The
+//! calling thread does all of it, and a question has one deadline: waiting for earlier commands, connecting and the answer
+//! take `patience.reply` together.
+//!
+//! Replies are waited for in order, in one blocking receive each, as long as they come promptly. Once that has waited in
+//! vain, and while connections are made, what comes is taken as it comes, from whichever gateway: a silent one hides none
+//! of the others, and long answers are taken while another one is awaited.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
+use gatewayworker_wire::client_id::ClientIdPrefix;
 
 use crate::error::{Error, ReplyError, reason};
 use crate::gateway::Gateway;
-use crate::query_connection::{Fault, QueryConnection};
+use crate::query_connection::{BLOCKING, Fault, QueryConnection, Reply};
 use crate::query_pool::QueryCounters;
 use crate::reply;
+use crate::runtime::Parked;
 use crate::settings::{Absent, Patience};
+use crate::socket;
 
-/// In a question to several gateways answers are read one after the other. Where one was read later than this and had not
-/// been waited for, nobody has seen how long it took: it may have come long before, while an earlier one was waited for.
+/// While replies are read in order, one that was read later than this and had not been waited for has taken nobody knows how
+/// long: it may have come long before, while an earlier one was waited for.
 const UNSEEN_FROM: Duration = Duration::from_millis(1);
 
 /// A question to one gateway.
@@ -29,149 +37,383 @@ pub(crate) struct Question<'a> {
 
 /// A question on its way.
 struct Asked<'a> {
-    question: Question<'a>,
-    connection: Result<QueryConnection, Fault>,
-    /// The connection had been idle: it may have died unnoticed.
+    gateway: &'a Arc<Gateway>,
+    frame: &'a [u8],
+    state: State,
+    /// The connection had been idle: it may have died unnoticed. It needs no authentication.
     reused: bool,
+    /// How much of the question, and of the authentication in front of it, is sent.
+    sent: usize,
+    /// When it was sent.
+    since: Instant,
 }
 
-/// Asks, and passes each reply's payload to `read`, in the order of the questions, once all are there. Where one cannot be
-/// answered nothing is read, and the error says which; unless `patience` is to leave absent gateways out. `read` also gets
-/// how many rows all replies announce together.
+/// How far a question is.
+enum State {
+    /// Its connection is being made, up to this moment.
+    Connecting(QueryConnection, Instant),
+    /// It is sent, or nearly. A part of the reply may have come.
+    Waiting(QueryConnection),
+    /// The reply has come, and waits in the connection.
+    Answered(QueryConnection),
+    /// There will be no reply.
+    Failed(Fault),
+}
+
+/// The answers to a question, each of which is read once.
+///
+/// PHP's memory may run out while one is read: the engine then jumps out of the call, and what the call holds is never
+/// dropped. So nothing is held here but places in what the thread keeps, which is given back at the end of the request.
+pub(crate) struct Answers {
+    command: Command,
+    parked: Parked,
+    /// How many rows all of them announce together.
+    rows: usize,
+}
+
+/// Asks, and answers with all replies, in the order of the questions. Where one cannot be answered none is, and the error says
+/// which; unless `patience` is to leave absent gateways out.
 ///
 /// # Errors
-/// The first fault, in the order of the questions; or that of `read`, as [`Error::BadReply`].
+/// The first fault, in the order of the questions.
 pub(crate) fn ask(
     command: Command,
     questions: &[Question<'_>],
     patience: Patience,
-    mut read: impl FnMut(&Arc<Gateway>, &[u8], usize) -> Result<(), ReplyError>,
-) -> Result<(), Error> {
+) -> Result<Answers, Error> {
     let mut missing = Missing::new(patience.absent);
-    see_commands(questions, command, patience, &mut missing)?;
-    let start = Instant::now();
+    let mut start = Instant::now();
+    let deadline = start + patience.reply;
+    if questions.iter().any(|question| question.gateway.link.outstanding()) {
+        see_commands(questions, command, patience, start, &mut missing)?;
+        start = Instant::now();
+    }
     let mut asked: Vec<Asked<'_>> = Vec::with_capacity(questions.len());
-    let mut opening = false;
+    let mut all_sent = true;
     for question in questions.iter().filter(|question| !missing.has(question.gateway)) {
-        let pool = &question.gateway.queries;
-        QueryCounters::count(&pool.counters.asked);
-        let (connection, reused) = match pool.take(start) {
+        let question = Asked::start(question, start, deadline, patience);
+        all_sent &= !question.is_unsent();
+        asked.push(question);
+    }
+    if !all_sent {
+        receive_as_it_comes(&mut asked, deadline, patience, Until::AllSent);
+        start = Instant::now();
+    }
+    if !receive_in_order(&mut asked, start, deadline, patience) {
+        receive_as_it_comes(&mut asked, deadline, patience, Until::Over);
+    }
+    let mut answers = Answers { command, parked: Parked::default(), rows: 0 };
+    let mut failure = None;
+    for Asked { gateway, state, .. } in asked {
+        match state {
+            State::Answered(mut connection) => {
+                let (serial, reply) = (connection.serial, connection.take_reply());
+                answers.rows += reply::announced_len(reply.payload());
+                gateway.queries.put(connection);
+                answers.parked.push(Answer { gateway: Arc::clone(gateway), serial, reply });
+            }
+            State::Failed(fault) => {
+                if let Err(error) = missing.add(gateway, error(gateway, command, fault, patience)) {
+                    failure.get_or_insert(error);
+                }
+            }
+            // An earlier one has failed, so that nobody has waited for it.
+            State::Connecting(..) | State::Waiting(_) => {}
+        }
+    }
+    match failure {
+        Some(error) => {
+            while let Some(answer) = answers.parked.take() {
+                answer.settle(true);
+            }
+            Err(error)
+        }
+        None => missing.settle(questions).map(|()| answers),
+    }
+}
+
+impl Answers {
+    /// Passes on each answer's payload, with what the ids of its gateway's clients begin with, and with the number of rows that
+    /// all answers announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
+    ///
+    /// # Errors
+    /// That of `read`, as [`Error::BadReply`].
+    pub(crate) fn read(
+        mut self,
+        mut read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
+    ) -> Result<(), Error> {
+        while let Some((prefix, payload)) = self.parked.first() {
+            let result = read(prefix, payload, self.rows);
+            let Some(answer) = self.parked.take() else { break };
+            let gateway = answer.settle(result.is_ok());
+            if let Err(wrong) = result {
+                QueryCounters::count(&gateway.queries.counters.failed);
+                let error = Error::BadReply {
+                    gateway: Arc::clone(&gateway.address.text),
+                    command: self.command,
+                    reason: wrong.to_string(),
+                };
+                gateway.queries.last_error.set(error.to_string());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A reply on its way to whoever reads it. Its connection is back in the pool.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    gateway: Arc<Gateway>,
+    serial: u64,
+    reply: Reply,
+}
+
+impl Answer {
+    /// What the ids of the gateway's clients begin with, and the payload.
+    pub(crate) fn parts(&self) -> (ClientIdPrefix, &[u8]) {
+        let address = &self.gateway.address;
+        (ClientIdPrefix::new(address.ip, address.port), self.reply.payload())
+    }
+
+    /// After it was read: its connection takes back its memory, or is let go of.
+    fn settle(self, valid: bool) -> Arc<Gateway> {
+        self.gateway.queries.settle(self.serial, self.reply, valid);
+        self.gateway
+    }
+}
+
+/// The usual way: waits for one reply after the other, and for no one longer than [`BLOCKING`], nor for half of the time that
+/// there is. Answers whether nothing is left to wait for.
+fn receive_in_order(asked: &mut [Asked<'_>], start: Instant, deadline: Instant, patience: Patience) -> bool {
+    let timeout = BLOCKING.min(patience.reply / 2);
+    let mut last = start;
+    let mut connecting = false;
+    for asked in asked.iter_mut() {
+        let State::Waiting(connection) = &mut asked.state else { continue };
+        // A blocking receive that begins later may end too late.
+        let until = last + timeout;
+        if until > deadline || last - start > timeout {
+            return false;
+        }
+        match connection.wait_for_reply(timeout, until, asked.gateway.queries.max_reply) {
+            Ok(true) => {
+                let now = Instant::now();
+                let waited = now - std::mem::replace(&mut last, now);
+                let took = now - asked.since;
+                asked.answered(took, took < UNSEEN_FROM || waited * 2 >= took);
+            }
+            Ok(false) => return false,
+            Err(fault) => {
+                asked.fail(fault, deadline, patience);
+                if !matches!(asked.state, State::Connecting(..)) {
+                    // That may have been all, see is_over().
+                    return false;
+                }
+                connecting = true;
+                last = Instant::now();
+            }
+        }
+    }
+    !connecting
+}
+
+/// How long [`receive_as_it_comes`] goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// All connections are made, and all questions sent on them.
+    AllSent,
+    /// Nothing has to be waited for any more.
+    Over,
+}
+
+/// The other way: waits for all at once, and takes what comes.
+#[cold]
+fn receive_as_it_comes(asked: &mut [Asked<'_>], deadline: Instant, patience: Patience, end: Until) {
+    // Settled ones stay in the list, as a descriptor that poll() passes over.
+    let nobody = libc::pollfd { fd: -1, events: 0, revents: 0 };
+    let mut polls = vec![nobody; asked.len()];
+    // Behind replies that were waited for in order the first look does not wait: nobody has seen when that came which is
+    // there already.
+    let mut seen = end == Until::AllSent;
+    while !is_over(asked, patience.absent) && (end == Until::Over || asked.iter().any(Asked::is_unsent)) {
+        let before = Instant::now();
+        let mut until = if seen { deadline } else { before };
+        for (poll, asked) in polls.iter_mut().zip(asked.iter()) {
+            *poll = asked.poll().unwrap_or(nobody);
+            if let State::Connecting(_, limit) = asked.state {
+                until = until.min(limit);
+            }
+        }
+        // After the deadline as well, once: what has come has come in time.
+        if let Err(error) = socket::poll(&mut polls, until.saturating_duration_since(before)) {
+            // Out of memory, or too many descriptors for poll(): the same for every connection.
+            return asked.iter_mut().for_each(|asked| asked.give_up(error.kind()));
+        }
+        let now = Instant::now();
+        for (poll, asked) in polls.iter().zip(asked.iter_mut()) {
+            if poll.revents != 0 {
+                asked.go_on(now, deadline, patience, seen);
+            }
+            let is_late = match asked.state {
+                State::Connecting(_, limit) => before >= limit.min(deadline),
+                _ => before >= deadline,
+            };
+            if is_late {
+                asked.give_up(io::ErrorKind::TimedOut);
+            }
+        }
+        seen = true;
+    }
+}
+
+/// Whether nothing more has to be waited for: all are settled; or the question fails, with the first fault in its order.
+fn is_over(asked: &[Asked<'_>], absent: Absent) -> bool {
+    for asked in asked {
+        match &asked.state {
+            State::Answered(_) => {}
+            State::Failed(fault) if absent == Absent::LeaveOut && fault.is_absence() => {}
+            State::Failed(_) => return true,
+            State::Connecting(..) | State::Waiting(_) => return false,
+        }
+    }
+    true
+}
+
+impl<'a> Asked<'a> {
+    /// Sends a question on an idle connection, or starts to make one.
+    fn start(question: &Question<'a>, now: Instant, deadline: Instant, patience: Patience) -> Self {
+        let Question { gateway, frame } = *question;
+        QueryCounters::count(&gateway.queries.counters.asked);
+        match gateway.queries.take(now) {
             Some(connection) => {
-                let sent = connection.send(question.frame, start + patience.reply);
-                (sent.map(|()| connection), true)
+                let state = State::Waiting(connection);
+                let mut asked = Self { gateway, frame, state, reused: true, sent: 0, since: now };
+                asked.send(deadline, patience);
+                asked
             }
             None => {
-                opening = true;
-                (pool.open(), false)
+                let state = Self::open(gateway, now, deadline, patience);
+                Self { gateway, frame, state, reused: false, sent: 0, since: now }
             }
-        };
-        asked.push(Asked { question: *question, connection, reused });
-    }
-    if opening {
-        finish_opening(&mut asked, patience);
-    }
-    // A reply has its time from when the question was sent, which is now, give or take the sending itself; connecting
-    // had its own.
-    let sent = if opening { Instant::now() } else { start };
-    let deadline = sent + patience.reply;
-    let mut last = sent;
-    let mut answered = Vec::with_capacity(asked.len());
-    for mut question in asked {
-        let Question { gateway, frame } = question.question;
-        let mut received = receive(&mut question, deadline, patience);
-        if question.reused && matches!(received, Err(Fault::Closed { clean: true, .. })) {
-            // The idle connection had died unnoticed, so that the question was never read: once more, on a new one.
-            QueryCounters::count(&gateway.queries.counters.retried);
-            let connection = gateway.queries.open();
-            let mut again = [Asked { question: Question { gateway, frame }, connection, reused: false }];
-            finish_opening(&mut again, patience);
-            let [mut again] = again;
-            received = receive(&mut again, Instant::now() + patience.reply, patience);
         }
-        let mut connection = match received {
-            Ok(connection) => connection,
-            Err(fault) => {
-                missing.add(gateway, error(gateway, command, fault, patience))?;
-                continue;
+    }
+
+    fn open(gateway: &Gateway, now: Instant, deadline: Instant, patience: Patience) -> State {
+        match gateway.queries.open() {
+            Ok(connection) => State::Connecting(connection, deadline.min(now + patience.connect)),
+            Err(fault) => State::Failed(fault),
+        }
+    }
+
+    /// Whether there is something to be sent yet.
+    fn is_unsent(&self) -> bool {
+        match self.state {
+            State::Connecting(..) => true,
+            State::Waiting(_) => self.sent < self.auth().len() + self.frame.len(),
+            State::Answered(_) | State::Failed(_) => false,
+        }
+    }
+
+    /// What goes in front of the question.
+    fn auth(&self) -> &'a [u8] {
+        if self.reused { &[] } else { &self.gateway.queries.auth }
+    }
+
+    /// Sends what is left of the question, as far as it goes.
+    fn send(&mut self, deadline: Instant, patience: Patience) {
+        let State::Waiting(connection) = &self.state else { return };
+        match connection.send(self.auth(), self.frame, self.sent) {
+            Ok(sent) => self.sent = sent,
+            Err(fault) => self.fail(fault, deadline, patience),
+        }
+    }
+
+    /// What to wait for; nothing where it is settled.
+    fn poll(&self) -> Option<libc::pollfd> {
+        match &self.state {
+            State::Connecting(connection, _) => Some(connection.poll(libc::POLLOUT)),
+            State::Waiting(connection) if self.is_unsent() => Some(connection.poll(libc::POLLOUT)),
+            State::Waiting(connection) => Some(connection.poll(libc::POLLIN)),
+            State::Answered(_) | State::Failed(_) => None,
+        }
+    }
+
+    /// What was waited for is there. `seen` where it was waited for all the time.
+    fn go_on(&mut self, now: Instant, deadline: Instant, patience: Patience, seen: bool) {
+        let is_unsent = self.is_unsent();
+        match &mut self.state {
+            State::Connecting(connection, _) => match connection.made() {
+                Ok(()) => {
+                    let State::Connecting(connection, _) = self.take() else { return };
+                    self.state = State::Waiting(connection);
+                    self.since = now;
+                    self.send(deadline, patience);
+                }
+                Err(fault) => self.state = State::Failed(fault),
+            },
+            State::Waiting(_) if is_unsent => self.send(deadline, patience),
+            State::Waiting(connection) => {
+                match connection.receive_all(deadline, self.gateway.queries.max_reply) {
+                    Ok(true) => self.answered(now - self.since, seen),
+                    Ok(false) => {}
+                    Err(fault) => self.fail(fault, deadline, patience),
+                }
             }
+            State::Answered(_) | State::Failed(_) => {}
+        }
+    }
+
+    /// The reply is there.
+    fn answered(&mut self, took: Duration, seen: bool) {
+        if seen {
+            self.gateway.queries.latency.record(took);
+        }
+        if let State::Waiting(connection) = self.take() {
+            self.state = State::Answered(connection);
+        }
+    }
+
+    /// There will be no reply on this connection. Where it had been idle and died unnoticed, the question was never read: once
+    /// more, on a new one.
+    fn fail(&mut self, fault: Fault, deadline: Instant, patience: Patience) {
+        self.state = if self.reused && matches!(fault, Fault::Closed { clean: true, .. }) {
+            QueryCounters::count(&self.gateway.queries.counters.retried);
+            self.reused = false;
+            self.sent = 0;
+            Self::open(self.gateway, Instant::now(), deadline, patience)
+        } else {
+            State::Failed(fault)
         };
-        let read_at = Instant::now();
-        let took = read_at - if question.reused { start } else { sent };
-        let waited = read_at - std::mem::replace(&mut last, read_at);
-        if took < UNSEEN_FROM || waited * 2 >= took {
-            gateway.queries.latency.record(took);
-        }
-        let (serial, reply) = (connection.serial, connection.take_reply());
-        gateway.queries.put(connection);
-        answered.push((gateway, serial, reply));
     }
-    missing.settle(answered.iter().map(|(gateway, ..)| *gateway))?;
-    let rows = answered.iter().map(|(_, _, reply)| reply::announced_len(reply.payload())).sum();
-    // No connection is held from here on: where PHP's memory runs out while a reply is read, the engine jumps out of the
-    // call, and what the call holds is never dropped.
-    for (gateway, serial, reply) in answered {
-        let result = read(gateway, reply.payload(), rows);
-        gateway.queries.settle(serial, reply, result.is_ok());
-        if let Err(wrong) = result {
-            QueryCounters::count(&gateway.queries.counters.failed);
-            let error = Error::BadReply {
-                gateway: Arc::clone(&gateway.address.text),
-                command,
-                reason: wrong.to_string(),
-            };
-            gateway.queries.last_error.set(error.to_string());
-            return Err(error);
-        }
-    }
-    Ok(())
-}
 
-/// Makes the new connections, all at the same time, and sends their questions behind the authentication.
-fn finish_opening(asked: &mut [Asked<'_>], patience: Patience) {
-    let mut results: Vec<(usize, Result<(), Fault>)> = Vec::new();
-    {
-        let starting: Vec<(usize, &QueryConnection)> = asked
-            .iter()
-            .enumerate()
-            .filter(|(_, asked)| !asked.reused)
-            .filter_map(|(index, asked)| Some((index, asked.connection.as_ref().ok()?)))
-            .collect();
-        let deadline = Instant::now() + patience.connect;
-        QueryConnection::finish_all(&starting, deadline, |index, made| results.push((index, made)));
-    }
-    let deadline = Instant::now() + patience.reply;
-    for (index, made) in results {
-        let asked = &mut asked[index];
-        let Question { gateway, frame } = asked.question;
-        let sent = made.and_then(|()| match &asked.connection {
-            Ok(connection) if gateway.queries.auth.is_empty() => connection.send(frame, deadline),
-            Ok(connection) => connection.send(&[&gateway.queries.auth, frame].concat(), deadline),
-            Err(_) => Ok(()),
-        });
-        if let Err(fault) = sent {
-            asked.connection = Err(fault);
+    /// Ends the waiting, where it is waited for.
+    fn give_up(&mut self, why: io::ErrorKind) {
+        match self.state {
+            State::Connecting(..) => self.state = State::Failed(Fault::Unreachable(why.into())),
+            State::Waiting(_) if why == io::ErrorKind::TimedOut => {
+                self.state = State::Failed(Fault::TimedOut)
+            }
+            State::Waiting(_) => self.state = State::Failed(Fault::Closed { clean: true, error: why.into() }),
+            State::Answered(_) | State::Failed(_) => {}
         }
     }
-}
 
-fn receive(asked: &mut Asked<'_>, deadline: Instant, patience: Patience) -> Result<QueryConnection, Fault> {
-    let gone = Fault::Closed { clean: false, error: io::ErrorKind::NotConnected.into() };
-    let mut connection = std::mem::replace(&mut asked.connection, Err(gone))?;
-    connection.receive(patience.reply, deadline, asked.question.gateway.queries.max_reply)?;
-    Ok(connection)
+    /// The state, to be replaced by the next one.
+    fn take(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Failed(Fault::TimedOut))
+    }
 }
 
 /// Waits until the gateways have processed the commands that this process has issued before: a question travels on
-/// another connection. Costs nothing where none are outstanding, and one round trip where some are.
+/// another connection. One round trip; costs nothing where none are outstanding, and is not called then.
 fn see_commands(
     questions: &[Question<'_>],
     command: Command,
     patience: Patience,
+    start: Instant,
     missing: &mut Missing,
 ) -> Result<(), Error> {
-    if !questions.iter().any(|question| question.gateway.link.outstanding()) {
-        return Ok(());
-    }
     let mut wake = false;
     let barriers: Vec<_> = questions
         .iter()
@@ -180,17 +422,21 @@ fn see_commands(
     if wake && let Some((gateway, _)) = barriers.first() {
         gateway.link.wake_urgently();
     }
-    let deadline = Instant::now() + patience.reply;
+    // Where the others are to answer without this one, they need time for it.
+    let others_wait = patience.absent == Absent::LeaveOut && questions.len() > 1;
+    let limit = if others_wait { patience.reply / 2 } else { patience.reply };
     for (gateway, issued) in barriers {
-        let error = match gateway.link.wait_barrier(issued, deadline) {
+        let error = match gateway.link.wait_barrier(issued, start + limit) {
             Ok(true) => continue,
             Ok(false) => {
                 QueryCounters::count(&gateway.queries.counters.timed_out);
-                let gateway = Arc::clone(&gateway.address.text);
-                Error::TimedOut { gateway, command, after: patience.reply }
+                Error::TimedOut { gateway: Arc::clone(&gateway.address.text), command, after: limit }
             }
             Err(error) => error,
         };
+        // The question itself is not sent any more, but it was asked, and has failed.
+        QueryCounters::count(&gateway.queries.counters.asked);
+        QueryCounters::count(&gateway.queries.counters.failed);
         gateway.queries.last_error.set(error.to_string());
         missing.add(gateway, error)?;
     }
@@ -232,16 +478,16 @@ impl Missing {
     ///
     /// # Errors
     /// The first error where nobody has answered.
-    fn settle<'a>(self, answered: impl ExactSizeIterator<Item = &'a Arc<Gateway>>) -> Result<(), Error> {
+    fn settle(self, questions: &[Question<'_>]) -> Result<(), Error> {
         if self.absent == Absent::Fail {
             return Ok(());
         }
-        if answered.len() == 0
-            && let Some((_, error)) = self.errors.first()
+        if let Some((_, error)) = self.errors.first()
+            && self.errors.len() == questions.len()
         {
             return Err(error.clone());
         }
-        for gateway in answered {
+        for Question { gateway, .. } in questions.iter().filter(|question| !self.has(question.gateway)) {
             if gateway.queries.is_absent(false) {
                 gateway.link.log("answers again", "its clients are in the answers from now on");
             }

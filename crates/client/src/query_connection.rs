@@ -1,12 +1,14 @@
 //! A connection that asks a gateway one question at a time, driven by the calling thread: no other thread takes part.
 //!
 //! A question is one `send` and, usually, one blocking `recv`, which the socket's own receive time-out bounds. Only where a
-//! deadline is nearer than that, or a reply takes longer or has not come whole, the clock and `poll` are used.
+//! reply takes longer or has not come whole, the clock and `poll` are used. Whether and how long to wait, and for whom else
+//! meanwhile, is decided in [`crate::query`].
 
-use std::io;
+use std::cmp::Ordering;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicU64};
 use std::time::{Duration, Instant};
 
 use crate::address::GatewayAddress;
@@ -14,11 +16,9 @@ use crate::socket::{self, Socket};
 
 /// How long a connection is used (`$ttl` in the original's `getGatewayConnection`).
 pub(crate) const LIFE: Duration = Duration::from_secs(50);
-/// A blocking receive may end this much after a deadline: its own time-out was set for a whole reply.
-const SLACK: Duration = Duration::from_millis(20);
 /// The longest time-out of a blocking receive. Longer ones of the kernel are coarse: of 5 s it makes up to 5.26 s. Answers that
 /// take longer than this are waited for with `poll`, which is precise.
-const BLOCKING: Duration = Duration::from_millis(200);
+pub(crate) const BLOCKING: Duration = Duration::from_millis(200);
 /// How much is received at once into a new buffer. A larger one is filled as far as it goes.
 const PIECE: usize = 64 << 10;
 /// A buffer that grew beyond this for one reply is given back. Below it, long lists that are asked for again and again find
@@ -40,6 +40,20 @@ pub(crate) enum Fault {
     Surplus { announced: usize },
     /// A reply over the limit.
     TooLong { len: usize },
+}
+
+impl Fault {
+    /// Whether the gateway is absent, rather than there and wrong.
+    pub(crate) fn is_absence(&self) -> bool {
+        !matches!(self, Self::Surplus { .. } | Self::TooLong { .. })
+    }
+}
+
+/// What one receive has brought.
+enum Received {
+    Nothing,
+    Part,
+    Whole,
 }
 
 /// A reply: its length in 4 bytes, then the payload.
@@ -71,7 +85,7 @@ impl QueryConnection {
     /// Starts to connect. `open` is held until the connection is closed.
     pub(crate) fn start(address: &GatewayAddress, open: Arc<()>) -> Result<Self, Fault> {
         let socket = Socket::connect(address.reach).map_err(Fault::Unreachable)?;
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let serial = SERIAL.fetch_add(1, atomic::Ordering::Relaxed);
         let (since, recv_timeout) = (Instant::now(), Duration::ZERO);
         Ok(Self { serial, socket, since, recv_timeout, buffer: Vec::new(), _open: open })
     }
@@ -81,128 +95,128 @@ impl QueryConnection {
         now.duration_since(self.since) > LIFE
     }
 
-    /// Whether more has come than the answers to its questions: what follows would be taken for the next answer.
-    pub(crate) fn is_out_of_step(&self) -> bool {
-        self.socket.has_unread()
+    /// Whether it can carry another question: it is open still, and no more has come than the answers to its questions. What
+    /// follows would be taken for the next answer.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.socket.is_quiet()
     }
 
-    /// Waits for many connections at once; each that is made, or has failed, is reported to `done` with its index.
-    pub(crate) fn finish_all(
-        starting: &[(usize, &Self)],
-        deadline: Instant,
-        mut done: impl FnMut(usize, Result<(), Fault>),
-    ) {
-        let mut left: Vec<(usize, &Self)> = starting.to_vec();
-        while !left.is_empty() {
-            let timeout = deadline.saturating_duration_since(Instant::now());
-            if timeout.is_zero() {
-                break;
-            }
-            let mut polls: Vec<libc::pollfd> = left
-                .iter()
-                .map(|(_, connection)| libc::pollfd {
-                    fd: connection.socket.as_raw_fd(),
-                    events: libc::POLLOUT,
-                    revents: 0,
-                })
-                .collect();
-            if let Err(error) = socket::poll(&mut polls, timeout) {
-                // Out of memory, or too many descriptors for poll(): the same for every connection.
-                for (index, _) in left.drain(..) {
-                    done(index, Err(Fault::Unreachable(io::Error::from(error.kind()))));
-                }
-                return;
-            }
-            let mut ready = polls.iter().map(|poll| poll.revents != 0);
-            left.retain(|(index, connection)| {
-                let ready = ready.next().unwrap_or(false);
-                if ready {
-                    done(*index, connection.made());
-                }
-                !ready
-            });
-        }
-        for (index, _) in left {
-            done(index, Err(Fault::Unreachable(io::ErrorKind::TimedOut.into())));
-        }
+    /// What to wait for with [`socket::poll`].
+    pub(crate) fn poll(&self, events: libc::c_short) -> libc::pollfd {
+        libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 }
     }
 
-    fn made(&self) -> Result<(), Fault> {
+    /// How the attempt to connect ended; to be asked once the socket is writable.
+    pub(crate) fn made(&self) -> Result<(), Fault> {
         self.socket.connected().and_then(|()| self.socket.set_blocking(true)).map_err(Fault::Unreachable)
     }
 
-    /// Sends bytes: usually in one call, since a question is far smaller than a socket's buffer.
-    pub(crate) fn send(&self, mut bytes: &[u8], deadline: Instant) -> Result<(), Fault> {
-        loop {
-            match self.socket.send_now(bytes) {
-                Ok(sent) if sent == bytes.len() => return Ok(()),
-                Ok(sent) => bytes = &bytes[sent..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(libc::POLLOUT, deadline)?;
-                }
+    /// Sends what is left of a question, `auth` in front of `frame`, where this much of it has been sent. Answers how much
+    /// that is now: usually all of it at once, since a question is far smaller than a socket's buffer.
+    pub(crate) fn send(&self, auth: &[u8], frame: &[u8], mut sent: usize) -> Result<usize, Fault> {
+        while sent < auth.len() + frame.len() {
+            let more = match sent.checked_sub(auth.len()) {
+                Some(sent) => self.socket.send_now(&frame[sent..]),
+                None => self.socket.send_vectored_now(&[IoSlice::new(&auth[sent..]), IoSlice::new(frame)]),
+            };
+            match more {
+                Ok(more) => sent += more,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Fault::Closed { clean: true, error }),
             }
         }
+        Ok(sent)
     }
 
-    /// Receives one reply; [`QueryConnection::take_reply`] has it then.
-    pub(crate) fn receive(
+    /// Waits for the reply in one blocking receive, for as long as `timeout`; where a part of it comes, for the rest until
+    /// `until`. Answers whether it is whole: [`QueryConnection::take_reply`] has it then.
+    pub(crate) fn wait_for_reply(
         &mut self,
         timeout: Duration,
-        deadline: Instant,
+        until: Instant,
         max_reply: usize,
-    ) -> Result<(), Fault> {
-        let timeout = timeout.min(BLOCKING);
+    ) -> Result<bool, Fault> {
         if self.recv_timeout != timeout {
             // Zero would mean "for ever"; the kernel's resolution is finer than a millisecond.
             let whole = timeout.max(Duration::from_millis(1));
             self.socket.set_recv_timeout(whole).map_err(|error| Fault::Closed { clean: true, error })?;
             self.recv_timeout = timeout;
         }
-        self.buffer.clear();
-        let mut wanted = self.buffer.capacity().max(PIECE);
-        // The first receive may block for the socket's time-out, which does not end after the deadline where the question
-        // was sent just now. The others take what is there, and look at the clock before they wait.
-        let mut block = deadline.saturating_duration_since(Instant::now()) + SLACK >= timeout;
-        loop {
-            let received = if std::mem::take(&mut block) {
-                self.socket.recv(&mut self.buffer, wanted)
-            } else {
-                self.socket.recv_now(&mut self.buffer, wanted)
-            };
-            match received {
-                Ok(0) => return Err(self.closed(io::ErrorKind::UnexpectedEof.into())),
-                Ok(_) => {}
-                // The time-out of a blocking receive reads as "would block".
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
-                {
-                    self.wait(libc::POLLIN, deadline)?;
-                    continue;
-                }
-                Err(error) => return Err(self.closed(error)),
+        match self.receive(true, max_reply)? {
+            Received::Whole => return Ok(true),
+            Received::Nothing => return Ok(false),
+            Received::Part => {}
+        }
+        while !self.receive_all(until, max_reply)? {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
             }
-            if let Some(announced) = self.buffer.first_chunk::<4>() {
-                let announced = u32::from_be_bytes(*announced) as usize;
-                if announced > max_reply {
-                    return Err(Fault::TooLong { len: announced });
-                }
-                let total = 4 + announced;
-                match self.buffer.len() {
-                    len if len == total => return Ok(()),
-                    len if len > total => return Err(Fault::Surplus { announced }),
-                    len => {
-                        let missing = total - len;
-                        if self.buffer.capacity() - len < missing.min(PIECE) {
-                            // Memory grows with what has come, never with what is announced, and never beyond that.
-                            self.buffer.reserve_exact(missing.min(PIECE + len));
-                        }
-                        wanted = missing.min(self.buffer.capacity() - len);
-                    }
-                }
+            socket::poll(&mut [self.poll(libc::POLLIN)], left).map_err(|error| self.closed(error))?;
+        }
+        Ok(true)
+    }
+
+    /// Takes what has come, without waiting; no more than one piece after `until`, since bytes may come as fast as they are
+    /// taken. Answers whether the reply is whole.
+    pub(crate) fn receive_all(&mut self, until: Instant, max_reply: usize) -> Result<bool, Fault> {
+        loop {
+            match self.receive(false, max_reply)? {
+                Received::Whole => return Ok(true),
+                Received::Nothing => return Ok(false),
+                Received::Part if Instant::now() >= until => return Ok(false),
+                Received::Part => {}
             }
         }
+    }
+
+    /// Receives once, as much as there is room for.
+    fn receive(&mut self, wait: bool, max_reply: usize) -> Result<Received, Fault> {
+        let wanted = self.make_room();
+        let received = if wait {
+            self.socket.recv(&mut self.buffer, wanted)
+        } else {
+            self.socket.recv_now(&mut self.buffer, wanted)
+        };
+        match received {
+            Ok(0) => return Err(self.closed(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            // The time-out of a blocking receive reads as "would block".
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Ok(Received::Nothing);
+            }
+            Err(error) => return Err(self.closed(error)),
+        }
+        let Some(announced) = self.announced() else { return Ok(Received::Part) };
+        if announced > max_reply {
+            return Err(Fault::TooLong { len: announced });
+        }
+        match self.buffer.len().cmp(&(4 + announced)) {
+            Ordering::Less => Ok(Received::Part),
+            Ordering::Equal => Ok(Received::Whole),
+            Ordering::Greater => Err(Fault::Surplus { announced }),
+        }
+    }
+
+    /// How many bytes to receive next. Makes room for them: memory grows with what has come, never with what is announced,
+    /// and never beyond that.
+    fn make_room(&mut self) -> usize {
+        let len = self.buffer.len();
+        let Some(announced) = self.announced() else {
+            // What comes first tells how long the reply is; usually it is all of it.
+            return if self.buffer.capacity() == 0 { PIECE } else { self.buffer.capacity() - len };
+        };
+        let missing = (4 + announced).saturating_sub(len);
+        if self.buffer.capacity() - len < missing.min(PIECE) {
+            self.buffer.reserve_exact(missing.min(PIECE + len));
+        }
+        missing.min(self.buffer.capacity() - len)
+    }
+
+    /// The length in front of a reply, once it is there.
+    fn announced(&self) -> Option<usize> {
+        Some(u32::from_be_bytes(*self.buffer.first_chunk::<4>()?) as usize)
     }
 
     /// The reply that was received last.
@@ -214,24 +228,11 @@ impl QueryConnection {
     pub(crate) fn reuse(&mut self, reply: Reply) {
         if reply.0.capacity() <= KEPT_BUFFER {
             self.buffer = reply.0;
+            self.buffer.clear();
         }
     }
 
     fn closed(&self, error: io::Error) -> Fault {
         Fault::Closed { clean: self.buffer.is_empty(), error }
-    }
-
-    /// Waits until the socket is ready.
-    fn wait(&self, events: libc::c_short, deadline: Instant) -> Result<(), Fault> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Fault::TimedOut);
-            }
-            let mut polls = [libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 }];
-            if socket::poll(&mut polls, left).map_err(|error| self.closed(error))? {
-                return Ok(());
-            }
-        }
     }
 }

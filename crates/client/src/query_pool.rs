@@ -70,12 +70,12 @@ impl QueryPool {
         if before == now { before } else { self.absent.swap(now, Ordering::Relaxed) }
     }
 
-    /// A connection that was used before, is young enough, and on which nothing has come since its last answer.
+    /// A connection that was used before, is young enough, and on which nothing has come since its last answer, nor its end.
     pub(crate) fn take(&self, now: Instant) -> Option<QueryConnection> {
         let mut idle = lock(&self.idle);
         loop {
             let connection = idle.pop()?;
-            if !connection.is_old(now) && !connection.is_out_of_step() {
+            if !connection.is_old(now) && connection.is_ready() {
                 return Some(connection);
             }
         }

@@ -34,7 +34,8 @@ impl Default for Settings {
 pub struct Patience {
     /// For a register or a gateway to be connected (`Gateway::$connectTimeout`).
     pub connect: Duration,
-    /// For a gateway's reply (the original's 5 seconds).
+    /// For a question, all in all (the original has 5 seconds for the reply alone): for gateways to have done what they were
+    /// told before, to be connected (no longer than `connect`), and to reply.
     pub reply: Duration,
     /// What a question to all gateways does about those that are absent.
     pub absent: Absent,

@@ -151,11 +151,12 @@ impl Socket {
         self.inner.send_vectored_with_flags(slices, SEND_FLAGS | libc::MSG_DONTWAIT)
     }
 
-    /// Whether bytes have come that nobody has read; the end of the stream is none. Does not wait, also on a blocking socket.
-    pub(crate) fn has_unread(&self) -> bool {
+    /// Whether the connection is open, as far as the kernel knows, and nothing has come that nobody has read. Does not wait,
+    /// also on a blocking socket.
+    pub(crate) fn is_quiet(&self) -> bool {
         let peeked =
             self.inner.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT);
-        peeked.is_ok_and(|len| len > 0)
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Appends at most `max` received bytes to `to`; 0 is the end of the stream. Waits on a blocking socket.

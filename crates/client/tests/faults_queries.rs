@@ -282,14 +282,25 @@ fn when_all_idle_connections_died_at_once_each_question_is_asked_once_more() {
         Devgateway::start(Config { gateways: vec!["127.0.0.1:0".parse().unwrap(); 3], ..Config::default() });
     let gateways = gateways.unwrap();
     let proxies: Vec<Proxy> = (0..3).map(|index| Proxy::to(&gateway_address(&gateways, index))).collect();
-    let addresses: Vec<&str> = proxies.iter().map(|proxy| &*proxy.address).collect();
+    let addresses: [&str; 3] = std::array::from_fn(|index| &*proxies[index].address);
     let cluster = worker("all died", &[]);
     cluster.follow(&addresses);
+    let count_of = |address, name| status(&cluster, address)[name].as_u64().unwrap();
     for round in 1..=3 {
         assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
-        proxies.iter().for_each(Proxy::cut);
-        for address in &addresses {
-            assert_eq!(status(&cluster, address)["queries_failed"], 0, "round {round}");
+        // Before the question, or when it has got half way.
+        for half_way in [false, true] {
+            let retried = addresses.each_ref().map(|address| count_of(address, "queries_retried"));
+            for proxy in &proxies {
+                if half_way { proxy.set(Way::There, Flow::CutAfter(14)) } else { proxy.cut() }
+            }
+            assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+            for (address, before) in addresses.iter().zip(retried) {
+                assert_eq!(count_of(address, "queries_failed"), 0, "round {round}");
+                if half_way {
+                    assert_eq!(count_of(address, "queries_retried"), before + 1, "round {round}");
+                }
+            }
         }
     }
 }
@@ -319,6 +330,7 @@ fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
         (&json!(3), &json!(0)),
         "{status}"
     );
+    assert_eq!((&status["queries"], &status["queries_failed"]), (&json!(4), &json!(3)), "{status}");
     proxy.heal();
     assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
 }

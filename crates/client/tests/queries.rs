@@ -102,19 +102,22 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
-        drop(conn);
 
+        // It ends when the question is on its way.
         let asking = count(scope, &cluster, PATIENT);
+        conn.expect(Command::GetClientCountByGroup);
+        drop(conn);
         let mut conn = peer.accept();
         conn.expect_key("key");
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         assert_eq!(status(&cluster, &peer.address)["queries_retried"], 1);
-        drop(conn);
 
         // But only once: what closes a new connection too does not want to answer.
         let asking = count(scope, &cluster, PATIENT);
+        conn.expect(Command::GetClientCountByGroup);
+        drop(conn);
         let mut conn = peer.accept();
         conn.expect_key("key");
         conn.expect(Command::GetClientCountByGroup);
@@ -123,6 +126,50 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         assert!(matches!(&error, Error::Closed { gateway, .. } if **gateway == *peer.address), "{error}");
     });
     assert!(peer.pending().is_none());
+    assert_eq!(status(&cluster, &peer.address)["queries_retried"], 2);
+}
+
+#[test]
+fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
+    let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
+    let cluster = worker("ended", &[&peers[0], &peers[1], &peers[2]]);
+    std::thread::scope(|scope| {
+        // They end while they are idle, which is seen before the question; or when they have the question.
+        for has_question in [false, true] {
+            let ask = || count(scope, &cluster, PATIENT);
+            let answer = |conns: &mut [Conn], asking: ScopedJoinHandle<'_, Result<i64, Error>>| {
+                // All have the question before one of them answers.
+                for conn in &mut *conns {
+                    conn.expect(Command::GetClientCountByGroup);
+                }
+                for conn in conns {
+                    conn.reply("i:1;");
+                }
+                assert_eq!(asking.join().unwrap().unwrap(), 3);
+            };
+            let asking = ask();
+            let mut conns = peers.each_ref().map(Peer::accept);
+            answer(&mut conns, asking);
+            let asking = if has_question {
+                let asking = ask();
+                for conn in &mut conns {
+                    conn.expect(Command::GetClientCountByGroup);
+                }
+                drop(conns);
+                asking
+            } else {
+                drop(conns);
+                ask()
+            };
+            let mut conns = peers.each_ref().map(Peer::accept);
+            answer(&mut conns, asking);
+            for peer in &peers {
+                let retried = u64::from(has_question);
+                assert_eq!(status(&cluster, &peer.address)["queries_retried"], retried, "{has_question}");
+            }
+            drop(conns);
+        }
+    });
 }
 
 #[test]
@@ -305,6 +352,43 @@ fn told_of(told: &mut Vec<usize>, rows: usize) -> Result<(), ReplyError> {
     Ok(())
 }
 
+#[test]
+fn whoever_reads_an_answer_may_ask_meanwhile() {
+    let peers = [Peer::listen(), Peer::listen()];
+    let cluster = worker("nested", &[&peers[0], &peers[1]]);
+    let list = |len| format!("a:1:{{i:0;s:{len}:\"{}\";}}", "x".repeat(len));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut lens = Vec::new();
+            let inner = |lens: &mut Vec<usize>| {
+                cluster.session_lists(None, PATIENT, |_, payload, _| {
+                    lens.push(payload.len());
+                    Ok(())
+                })
+            };
+            let outer = cluster.session_lists(None, PATIENT, |_, payload, _| {
+                let before = payload.to_vec();
+                inner(&mut lens).unwrap();
+                assert!(payload == before, "an answer changes while it is read");
+                lens.push(payload.len());
+                Ok(())
+            });
+            outer.map(|()| lens)
+        });
+        // One question from outside, and one while each of its two answers is read.
+        let mut conns = peers.each_ref().map(Peer::accept);
+        for round in 1..=3 {
+            for (conn, len) in conns.iter_mut().zip([1, 2]) {
+                conn.expect(Command::GetAllClientSessions);
+                conn.reply(&list(len * 10_usize.pow(round)));
+            }
+        }
+        let lens = |round: u32| [1, 2].map(|len| list(len * 10_usize.pow(round)).len());
+        let ([a, b], [c, d], [e, f]) = (lens(1), lens(2), lens(3));
+        assert_eq!(asking.join().unwrap().unwrap(), [c, d, a, e, f, b]);
+    });
+}
+
 /// A listener that lets nobody in: its backlog is full.
 struct Hanging {
     _listener: socket2::Socket,
@@ -356,6 +440,36 @@ fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
         error.to_string(),
         format!("can not connect to tcp://{} Connection timed out", hanging.address)
     );
+}
+
+#[test]
+fn connecting_takes_no_more_time_than_the_question_has() {
+    let hanging = Hanging::new();
+    let cluster = worker("hangs longer", &[]);
+    cluster.follow(&[&hanging.address]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, Patience { connect: SAFETY_NET * 6, ..IMPATIENT });
+        wait_until("the question to end", || asking.is_finished());
+        assert_eq!(
+            asking.join().unwrap().unwrap_err().to_string(),
+            format!("can not connect to tcp://{} Connection timed out", hanging.address)
+        );
+    });
+}
+
+#[test]
+fn those_who_are_connected_are_asked_while_another_one_lets_nobody_in() {
+    let (hanging, peer) = (Hanging::new(), Peer::listen());
+    let cluster = worker("asked meanwhile", &[]);
+    cluster.follow(&[&hanging.address, &peer.address]);
+    let patience = Patience { connect: SAFETY_NET * 6, absent: Absent::LeaveOut, ..LONGER };
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, patience);
+        let mut conn = peer.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:7;");
+        assert_eq!(asking.join().unwrap().unwrap(), 7);
+    });
 }
 
 #[test]
@@ -414,6 +528,85 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
     });
 }
 
+/// Long enough for peers to answer on a busy machine, short enough to be waited for.
+const LONGER: Patience = Patience { reply: Duration::from_secs(2), ..PATIENT };
+
+#[test]
+fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
+    let [silent, short, long] = [(); 3].map(|()| Peer::listen());
+    let cluster = worker("hides nobody", &[&silent, &short, &long]);
+    let patience = Patience { absent: Absent::LeaveOut, ..LONGER };
+    // Far more than the kernel keeps for one who does not read.
+    let text = "x".repeat(MAX_REPLY - 64);
+    let answers = ["a:1:{i:1;s:1:\"x\";}".to_owned(), format!("a:1:{{i:1;s:{}:\"{text}\";}}", text.len())];
+    std::thread::scope(|scope| {
+        let mut conns: Vec<Conn> = Vec::new();
+        // On new connections, then on idle ones.
+        for _ in 0..2 {
+            let asking = scope.spawn(|| {
+                let mut lens = Vec::new();
+                let each = |_, session: &[u8]| {
+                    lens.push(session.len());
+                    Ok(())
+                };
+                cluster.sessions(None, patience, each).map(|()| lens)
+            });
+            let mut unanswered = silent.accept();
+            unanswered.expect(Command::GetAllClientSessions);
+            if conns.is_empty() {
+                conns = [&short, &long].map(Peer::accept).into();
+            }
+            for (conn, answer) in conns.iter_mut().zip(&answers) {
+                conn.expect(Command::GetAllClientSessions);
+                conn.reply(answer);
+            }
+            assert_eq!(asking.join().unwrap().unwrap(), [1, text.len()]);
+        }
+    });
+    let lines = [&silent, &short, &long].map(|peer| log_lines(&peer.address).len());
+    assert_eq!(lines, [1, 0, 0], "the one that was silent is named, and no other one");
+}
+
+#[test]
+fn a_question_that_fails_keeps_the_connections_on_which_an_answer_has_come() {
+    let [silent, prompt] = [(); 2].map(|()| Peer::listen());
+    let cluster = worker("keeps", &[&silent, &prompt]);
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, LONGER);
+        let mut unanswered = silent.accept();
+        unanswered.expect(Command::GetClientCountByGroup);
+        let mut conn = prompt.accept();
+        conn.expect(Command::GetClientCountByGroup);
+        conn.reply("i:1;");
+        let error = asking.join().unwrap().unwrap_err();
+        assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *silent.address), "{error}");
+        let (silent, prompt) = (status(&cluster, &silent.address), status(&cluster, &prompt.address));
+        assert_eq!((&silent["queries_idle"], &silent["queries_failed"]), (&0.into(), &1.into()), "{silent}");
+        assert_eq!((&prompt["queries_idle"], &prompt["queries_failed"]), (&1.into(), &0.into()), "{prompt}");
+    });
+}
+
+#[test]
+fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_time_to_answer() {
+    let [silent, alive] = [(); 2].map(|()| Peer::listen());
+    let cluster = worker("leaves time", &[&silent, &alive]);
+    cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    std::thread::scope(|scope| {
+        let asking = count(scope, &cluster, Patience { absent: Absent::LeaveOut, ..LONGER });
+        let mut stuck = silent.accept();
+        stuck.expect(Command::SendToAll);
+        let mut link = alive.accept();
+        link.expect(Command::SendToAll);
+        link.pass_barrier();
+        let mut question = alive.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:2;");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+        let lines = log_lines(&silent.address);
+        assert!(lines.len() == 1 && lines[0].contains(" left out of answers: "), "{lines:?}");
+    });
+}
+
 #[test]
 fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
     let (alive, dead) = (Peer::listen(), dead_address());
@@ -430,6 +623,9 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
         question.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
     });
+    let status = status(&cluster, &dead);
+    let counts = ["queries", "queries_failed", "queries_timed_out"].map(|name| &status[name]);
+    assert_eq!(counts, [&1, &1, &0], "{status}");
 }
 
 #[test]

@@ -63,6 +63,17 @@ final class Glutton implements JsonSerializable
     }
 }
 
+/**
+ * Ends the request when it is unserialized, by an error that no code can catch.
+ */
+final class Deadly
+{
+    public function __wakeup(): void
+    {
+        eval('class NeverToBe { abstract function f(); }');
+    }
+}
+
 $seen = [];
 if (class_exists(GatewayClient\Gateway::class, false)) {
     $seen['client'] = [GatewayClient\Gateway::$registerAddress, GatewayClient\Gateway::$secretKey];
@@ -132,6 +143,13 @@ switch ($_GET['do']) {
         while (memory_get_usage() < $_GET['until']) {
             $fill[] = str_repeat('y', 1 << 16);
         }
+        $seen['answers'] = count(Gateway::getAllClientSessions());
+        break;
+    case 'deadly session':
+        $text = str_repeat('x', (int) $_GET['bytes']);
+        Gateway::setSocketSession($client, serialize(['text' => $text, 'deadly' => new Deadly()]));
+        break;
+    case 'all sessions':
         $seen['answers'] = count(Gateway::getAllClientSessions());
         break;
     case 'memory in the list of gateways':
