@@ -249,7 +249,8 @@ impl Members {
     }
 
     fn look_up(&self, name: &str) -> Result<GatewayAddress, String> {
-        GatewayAddress::resolve(name, &self.background.settings.address_map).map_err(|error| {
+        let settings = &self.background.settings;
+        GatewayAddress::resolve(name, settings.resolver, &settings.address_map).map_err(|error| {
             self.background.log.event(format_args!("tcp://{name}"), "left out", &error);
             error.to_string()
         })

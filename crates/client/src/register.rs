@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, timeout};
 
-use crate::address;
+use crate::address::{self, LookUpPause};
 use crate::error::{Error, reason};
 use crate::fork::lock;
 use crate::last_error::LastError;
@@ -37,6 +37,8 @@ const SHORTEST_TURN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Register {
     registers: Vec<String>,
+    /// Whether any of them is named, so that it may move.
+    named: bool,
     secret: Secret,
     members: Arc<Members>,
     background: Arc<Background>,
@@ -51,6 +53,9 @@ struct State {
     started: bool,
     /// Resolved by the calling thread: name look-ups must stay out of the background.
     targets: Vec<Option<SocketAddr>>,
+    /// All registers have failed since they were resolved: their names may have other addresses by now.
+    stale: bool,
+    look_ups: LookUpPause,
     /// Counts the lists that came.
     lists: u64,
     list_at: Option<Instant>,
@@ -126,7 +131,8 @@ impl Register {
     ) -> Arc<Self> {
         let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
         let last_error = LastError::default();
-        Arc::new(Self { registers, secret, members, background, state, last_error, changed, nudge })
+        let named = registers.iter().any(|register| address::is_named(register));
+        Arc::new(Self { registers, named, secret, members, background, state, last_error, changed, nudge })
     }
 
     /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
@@ -137,25 +143,64 @@ impl Register {
         {
             let state = lock(&self.state);
             if state.lists > 0 && !fresh {
+                if state.stale {
+                    drop(state);
+                    self.look_up_again();
+                }
                 return Ok(());
             }
         }
         self.wait_for_list(fresh, patience)
     }
 
+    /// Once all registers have failed, those that are named may have moved, as containers do. The background must not ask the
+    /// resolver, so the next call does, and goes on with the last list.
+    #[cold]
+    fn look_up_again(&self) {
+        {
+            let mut state = lock(&self.state);
+            if !state.stale || !state.look_ups.is_over() {
+                return;
+            }
+            // One caller looks, not all of them. The next failure asks for it again.
+            state.stale = false;
+        }
+        // What was not found is where it was, if anywhere.
+        let _ = self.look_up();
+    }
+
+    /// Looks the registers up, without the lock; why the last one that was not found was not. It keeps the address that it
+    /// had: a resolver may be away for a while, too.
+    fn look_up(&self) -> Option<String> {
+        let began = Instant::now();
+        let resolver = self.background.settings.resolver;
+        let found: Vec<_> =
+            self.registers.iter().map(|register| address::resolve(register, resolver)).collect();
+        let mut state = lock(&self.state);
+        state.look_ups.begin(began);
+        state.targets.resize(self.registers.len(), None);
+        let (mut moved, mut trouble) = (false, None);
+        for (target, found) in state.targets.iter_mut().zip(found) {
+            match found {
+                Ok(address) => moved |= target.replace(address) != Some(address),
+                Err(error) => trouble = Some(reason(&error)),
+            }
+        }
+        if moved {
+            self.nudge.notify_one();
+        }
+        trouble
+    }
+
     #[cold]
     fn wait_for_list(self: &Arc<Self>, fresh: bool, patience: Duration) -> Result<(), Error> {
         self.background.set_connect_timeout(patience);
         let deadline = Instant::now() + patience;
-        let targets = self.registers.iter().map(|register| address::resolve(register));
-        let (targets, errors): (Vec<_>, Vec<_>) =
-            targets.map(|target| target.map_or_else(|e| (None, Some(e)), |t| (Some(t), None))).unzip();
+        let trouble = self.look_up();
         let mut state = lock(&self.state);
-        state.targets = targets;
         if state.targets.iter().all(Option::is_none) {
-            let reason = errors.into_iter().flatten().next_back().map(|error| reason(&error));
             let last = self.registers.len().saturating_sub(1);
-            let error = self.unreachable(last, reason.unwrap_or_default());
+            let error = self.unreachable(last, trouble.unwrap_or_default());
             self.last_error.set(error.to_string());
             state.error = Some(error.clone());
             return Err(error);
@@ -274,6 +319,7 @@ impl Register {
                 }
                 if !listed {
                     state.failed_rounds += 1;
+                    state.stale = self.named;
                 }
             }
             self.changed.notify_all();

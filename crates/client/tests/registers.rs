@@ -204,6 +204,50 @@ fn the_list_is_kept_while_the_register_is_away_and_followed_again_when_it_is_bac
 }
 
 #[test]
+fn a_register_that_is_named_is_followed_to_its_new_address_and_kept_while_the_resolver_is_away() {
+    const NAME: &str = "register.moves:1236";
+    let mut register = Peer::listen();
+    let cluster = client("moves", "", &[NAME]);
+    let error = cluster.discover(false, PATIENT).unwrap_err();
+    assert!(error.to_string().contains("Name or service not known"), "{error}");
+    name(NAME, Some(&register.address));
+    let mut conn = std::thread::scope(|scope| {
+        let discovering = scope.spawn(|| cluster.discover(false, PATIENT));
+        let mut conn = register.accept();
+        conn.send(&list(&["127.0.0.1:2900"]));
+        discovering.join().unwrap().unwrap();
+        conn
+    });
+    // Each time its container is replaced by one with another ip, while calls go on.
+    for round in 1..=2 {
+        drop((register, conn));
+        register = Peer::listen();
+        name(NAME, Some(&register.address));
+        let mut accepted = None;
+        wait_until("a subscription at the new address", || {
+            cluster.discover(false, PATIENT).unwrap();
+            accepted = register.pending();
+            accepted.is_some()
+        });
+        conn = accepted.unwrap();
+        assert!(conn.line().contains("worker_connect"));
+        let added = format!("127.0.0.1:{}", 2900 + round);
+        conn.send(&list(&["127.0.0.1:2900", &added]));
+        wait_until("its list", || listed(&cluster).contains(&added));
+    }
+    // It is where it was, and only its name is not to be had.
+    let address = register.address.clone();
+    drop((register, conn));
+    name(NAME, None);
+    let before = looked_up(NAME);
+    wait_until("a look-up in vain", || {
+        cluster.discover(false, PATIENT).unwrap();
+        looked_up(NAME) > before
+    });
+    Peer::listen_at(&address).accept();
+}
+
+#[test]
 fn a_fresh_discovery_asks_the_register_anew() {
     let register = Peer::listen();
     let cluster = client("fresh", "", &[&register.address]);

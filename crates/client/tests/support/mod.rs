@@ -8,8 +8,9 @@
 pub mod program;
 pub mod proxy;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,12 +34,46 @@ pub const MAX_REPLY: usize = 1 << 20;
 pub fn process() -> &'static Process {
     let address_map = AddressMap::parse("10.77.0.1=127.0.0.1").unwrap();
     Process::current(|| Settings {
+        resolver,
         send_buffer: SEND_BUFFER,
         max_reply: MAX_REPLY,
         address_map,
         ..Settings::default()
     })
     .unwrap()
+}
+
+/// What the resolver of the tests knows, and how often it was asked: there is no DNS here.
+#[derive(Debug, Default)]
+struct Name {
+    address: Option<String>,
+    asked: u32,
+}
+
+static NAMES: Mutex<BTreeMap<String, Name>> = Mutex::new(BTreeMap::new());
+
+fn with_name<T>(name: &str, with: impl FnOnce(&mut Name) -> T) -> T {
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    with(names.entry(name.to_owned()).or_default())
+}
+
+fn resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let address = with_name(name, |name| {
+        name.asked += 1;
+        name.address.clone()
+    });
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "Name or service not known");
+    Ok(vec![address.ok_or_else(unknown)?.parse().unwrap()])
+}
+
+/// From now on, this `name:port` is at this `ip:port`; with `None`, nobody knows it.
+pub fn name(name: &str, address: Option<&str>) {
+    with_name(name, |name| name.address = address.map(str::to_owned));
+}
+
+/// How often this `name:port` was looked up so far.
+pub fn looked_up(name: &str) -> u32 {
+    with_name(name, |name| name.asked)
 }
 
 /// A cluster in worker mode, of these gateways.
