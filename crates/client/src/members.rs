@@ -1,12 +1,13 @@
 //! The gateways of a cluster, kept up to date.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::iter;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use gatewayworker_wire::ClientId;
 
-use crate::address::{GatewayAddress, GatewayKey};
+use crate::address::{GatewayAddress, GatewayKey, LookUpPause};
 use crate::fork::lock;
 use crate::gateway::Gateway;
 use crate::runtime::Background;
@@ -14,8 +15,6 @@ use crate::secret::Secret;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
 const MOST_STRAYS: usize = 256;
-/// A name that was not found is looked up again after this.
-const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
 
 /// The gateways of one cluster.
 #[derive(Debug)]
@@ -27,16 +26,11 @@ pub(crate) struct Members {
 
 #[derive(Debug, Default)]
 struct State {
-    /// As listed, those with the same ip next to each other: the original's order of results.
-    listed: Vec<Arc<Gateway>>,
-    /// Listed with a name instead of an ip, and not looked up yet, or not found.
-    named: Vec<String>,
-    /// When names that were not found are looked up again, and why the last one was not.
-    look_up_again: Option<(Instant, String)>,
-    /// The list that was taken over last, to see at once that nothing has changed.
-    followed: Vec<String>,
+    /// Those to be sent to.
+    listed: List,
     /// Those to be asked, where the caller names others than those to be sent to.
-    asked: Option<(Vec<String>, Vec<Arc<Gateway>>)>,
+    asked: Option<List>,
+    look_ups: LookUpPause,
     /// Known from client ids only.
     strays: HashMap<GatewayKey, Arc<Gateway>>,
     /// Let go of, with frames that are still being sent: the end of the process waits for them too, and a gateway that is back
@@ -44,6 +38,25 @@ struct State {
     retiring: Vec<Arc<Gateway>>,
     /// The stray that was wanted last: scripts that only send to single clients need no list.
     last_stray: Option<Arc<Gateway>>,
+}
+
+/// A list of gateways, as somebody has told it, and what became of it.
+#[derive(Debug, Default)]
+struct List {
+    /// As it was told, to see at once that nothing has changed.
+    followed: Vec<String>,
+    /// Those with the same ip next to each other: the original's order of results.
+    gateways: Vec<Arc<Gateway>>,
+    /// Listed with a name instead of an ip, and still without an address.
+    named: Vec<Named>,
+}
+
+/// The name of a gateway that has to be looked up.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    /// Why it was not found; none as long as nobody has looked.
+    trouble: Option<String>,
 }
 
 impl Members {
@@ -55,12 +68,10 @@ impl Members {
     #[inline]
     pub(crate) fn with<T>(&self, with: impl FnOnce(&[Arc<Gateway>]) -> T) -> T {
         let mut state = lock(&self.state);
-        if !state.named.is_empty() {
-            drop(state);
-            self.look_up_listed();
-            state = lock(&self.state);
+        if !state.listed.named.is_empty() {
+            state = self.look_up(state);
         }
-        with(&state.listed)
+        with(&state.listed.gateways)
     }
 
     /// The members, in their order.
@@ -68,21 +79,21 @@ impl Members {
         self.with(<[_]>::to_vec)
     }
 
-    /// Those to be asked, in their order.
+    /// Those to be asked, in their order. As [`Members::with`], for calling threads.
     pub(crate) fn asked(&self) -> Vec<Arc<Gateway>> {
-        if let Some((_, asked)) = &lock(&self.state).asked {
-            return asked.clone();
+        let mut state = lock(&self.state);
+        if !state.to_be_asked().named.is_empty() {
+            state = self.look_up(state);
         }
-        self.all()
+        state.to_be_asked().gateways.clone()
     }
 
     /// Members, strays, and those that have left and may still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
         let state = lock(&self.state);
-        let mut everybody = state.listed.clone();
-        let asked = state.asked.iter().flat_map(|(_, asked)| asked);
+        let mut everybody = Vec::new();
         let retiring = state.retiring.iter().filter(|gateway| !gateway.link.is_over());
-        for gateway in asked.chain(state.strays.values()).chain(retiring) {
+        for gateway in state.known().chain(state.strays.values()).chain(retiring) {
             if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
                 everybody.push(Arc::clone(gateway));
             }
@@ -95,7 +106,7 @@ impl Members {
     pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
         let state = lock(&self.state);
-        if let Some(gateway) = state.listed.iter().find(|gateway| gateway.address.key() == key) {
+        if let Some(gateway) = state.listed.gateways.iter().find(|gateway| gateway.address.key() == key) {
             return Arc::clone(gateway);
         }
         if let Some(stray) = state.last_stray.as_ref().filter(|stray| stray.address.key() == key) {
@@ -109,8 +120,8 @@ impl Members {
     fn stray(&self, id: ClientId) -> Arc<Gateway> {
         let mut state = lock(&self.state);
         let key = GatewayKey::from(id);
-        if let Some((_, asked)) = &state.asked
-            && let Some(gateway) = asked.iter().find(|gateway| gateway.address.key() == key)
+        if let Some(asked) = &state.asked
+            && let Some(gateway) = asked.gateways.iter().find(|gateway| gateway.address.key() == key)
         {
             return Arc::clone(gateway);
         }
@@ -136,9 +147,7 @@ impl Members {
 
     /// Whether the gateway stands in a list, and is not known from a client id only.
     pub(crate) fn is_listed(&self, gateway: &Arc<Gateway>) -> bool {
-        let state = lock(&self.state);
-        let asked = state.asked.iter().flat_map(|(_, asked)| asked);
-        state.listed.iter().chain(asked).any(|listed| Arc::ptr_eq(listed, gateway))
+        lock(&self.state).known().any(|listed| Arc::ptr_eq(listed, gateway))
     }
 
     /// Lets go of those of these gateways that are known from a client id only and never were there. (One that was, and is
@@ -155,115 +164,136 @@ impl Members {
     /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
     pub(crate) fn follow<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
-        if is_same(&state.followed, addresses) {
+        if state.listed.is_of(addresses) {
             return;
         }
-        let (listed, named) = self.gateways(&mut state, addresses);
-        let gone = std::mem::replace(&mut state.listed, listed);
-        state.named = named;
-        state.look_up_again = None;
-        state.followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
-        state.retire(&gone);
+        let list = self.list(&mut state, addresses);
+        let gone = std::mem::replace(&mut state.listed, list);
+        state.retire(&gone.gateways);
     }
 
-    /// Takes over a list of those to be asked. Names in it are looked up, so this is for calling threads.
+    /// Takes over a list of those to be asked.
     pub(crate) fn follow_asked<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
-        if state.asked.as_ref().is_some_and(|(followed, _)| is_same(followed, addresses)) {
+        if state.asked.as_ref().is_some_and(|asked| asked.is_of(addresses)) {
             return;
         }
-        let (mut asked, named) = self.gateways(&mut state, addresses);
-        for name in named {
-            if let Ok(address) = self.look_up(&name) {
-                asked.push(self.gateway(&mut state, address));
-            }
-        }
-        let followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
-        let gone = state.asked.replace((followed, grouped_by_ip(asked)));
-        state.retire(&gone.map(|(_, asked)| asked).unwrap_or_default());
+        let list = self.list(&mut state, addresses);
+        let gone = state.asked.replace(list);
+        state.retire(&gone.unwrap_or_default().gateways);
     }
 
-    /// The gateways of a list, known ones and new ones, and the names that have to be looked up.
-    fn gateways<T: AsRef<str>>(
-        &self,
-        state: &mut State,
-        addresses: &[T],
-    ) -> (Vec<Arc<Gateway>>, Vec<String>) {
+    /// A list, of known gateways, new ones, and names that have to be looked up.
+    fn list<T: AsRef<str>>(&self, state: &mut State, addresses: &[T]) -> List {
         state.last_stray = None;
         let map = &self.background.settings.address_map;
-        let mut named = Vec::new();
-        let mut gateways: Vec<Arc<Gateway>> = Vec::with_capacity(addresses.len());
+        let mut list = List {
+            followed: addresses.iter().map(|address| address.as_ref().to_owned()).collect(),
+            ..List::default()
+        };
         for text in addresses.iter().map(AsRef::as_ref) {
-            if gateways.iter().any(|gateway| &*gateway.address.text == text) {
-                continue;
-            }
-            let asked = state.asked.iter().flat_map(|(_, asked)| asked);
-            let known = state.listed.iter().chain(asked).find(|gateway| &*gateway.address.text == text);
+            let is_it = |gateway: &&Arc<Gateway>| &*gateway.address.text == text;
+            let known = state.known().chain(&list.gateways).find(is_it).cloned();
             if let Some(known) = known {
-                gateways.push(Arc::clone(known));
+                list.add(&known);
             } else if let Some(address) = GatewayAddress::from_literal(text, map) {
-                gateways.push(self.gateway(state, address));
-            } else {
-                named.push(text.to_owned());
+                list.add(&self.gateway(state, address));
+            } else if list.named(text).is_none() {
+                // One that is known not to be found was told of, and has its pause.
+                let known = state.lists().find_map(|list| list.named(text)).cloned();
+                list.named.push(known.unwrap_or_else(|| Named { name: text.to_owned(), trouble: None }));
             }
         }
-        (grouped_by_ip(gateways), named)
+        list.group_by_ip();
+        list
     }
 
-    /// A listed gateway whose name has no address, and why: an answer without it would not be whole.
+    /// A gateway to be asked whose name has no address, and why: an answer without it would not be whole.
     pub(crate) fn not_found(&self) -> Option<(String, String)> {
         let state = lock(&self.state);
-        let name = state.named.first()?.clone();
-        Some((name, state.look_up_again.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default()))
+        let Named { name, trouble } = state.to_be_asked().named.first()?;
+        Some((name.clone(), trouble.clone().unwrap_or_default()))
     }
 
+    /// Looks up the names of both lists: new ones at once, those that were not found after a pause. It is done without the
+    /// lock, since the resolver may take its time and the background needs the lock too.
     #[cold]
-    fn look_up_listed(&self) {
-        let (named, followed) = {
-            let state = lock(&self.state);
-            if state.look_up_again.as_ref().is_some_and(|(again, _)| Instant::now() < *again) {
-                return;
+    fn look_up<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let again = state.look_ups.is_over();
+        let mut names: Vec<String> = Vec::new();
+        for named in state.lists().flat_map(|list| &list.named) {
+            if (again || named.trouble.is_none()) && !names.contains(&named.name) {
+                names.push(named.name.clone());
             }
-            (state.named.clone(), state.followed.clone())
-        };
-        // Without the lock: the resolver may take its time.
-        let found: Vec<_> = named.iter().map(|name| (name, self.look_up(name))).collect();
-        let mut state = lock(&self.state);
-        if state.followed != followed {
-            // The list has changed meanwhile; the next call looks at it.
-            return;
         }
-        state.named.clear();
-        state.look_up_again = None;
-        let mut listed = std::mem::take(&mut state.listed);
+        if names.is_empty() {
+            return state;
+        }
+        drop(state);
+        let began = Instant::now();
+        let settings = &self.background.settings;
+        let resolve = |name: &str| GatewayAddress::resolve(name, settings.resolver, &settings.address_map);
+        let found: Vec<_> = names.iter().map(|name| (name, resolve(name))).collect();
+        let mut state = lock(&self.state);
+        state.look_ups.begin(began);
+        // The lists may have changed meanwhile.
         for (name, address) in found {
             match address {
-                Ok(address) => listed.push(self.gateway(&mut state, address)),
-                Err(reason) => {
-                    state.named.push(name.clone());
-                    state.look_up_again = Some((Instant::now() + LOOK_UP_AGAIN, reason));
-                }
+                Ok(address) => self.found(&mut state, name, address),
+                Err(error) => self.missed(&mut state, name, &error.to_string()),
             }
         }
-        state.listed = grouped_by_ip(listed);
+        state
     }
 
-    fn look_up(&self, name: &str) -> Result<GatewayAddress, String> {
-        let settings = &self.background.settings;
-        GatewayAddress::resolve(name, settings.resolver, &settings.address_map).map_err(|error| {
-            self.background.log.event(format_args!("tcp://{name}"), "left out", &error);
-            error.to_string()
-        })
+    fn found(&self, state: &mut State, name: &str, address: GatewayAddress) {
+        if state.lists().all(|list| list.named(name).is_none()) {
+            return;
+        }
+        let gateway = self.gateway(state, address);
+        for list in state.lists_mut().filter(|list| list.named(name).is_some()) {
+            list.named.retain(|named| named.name != name);
+            list.add(&gateway);
+            list.group_by_ip();
+        }
+    }
+
+    /// A name was not found. The log is told once, until it is found or the reason is another one.
+    fn missed(&self, state: &mut State, name: &str, reason: &str) {
+        let mut told = true;
+        for named in state.lists_mut().flat_map(|list| &mut list.named).filter(|named| named.name == name) {
+            told &= named.trouble.as_deref() == Some(reason);
+            named.trouble = Some(reason.to_owned());
+        }
+        if !told {
+            self.background.log.event(format_args!("tcp://{name}"), "left out", reason);
+        }
     }
 }
 
 impl State {
+    fn lists(&self) -> impl Iterator<Item = &List> {
+        iter::once(&self.listed).chain(&self.asked)
+    }
+
+    fn lists_mut(&mut self) -> impl Iterator<Item = &mut List> {
+        iter::once(&mut self.listed).chain(&mut self.asked)
+    }
+
+    /// The gateways of all lists; those of both lists come twice.
+    fn known(&self) -> impl Iterator<Item = &Arc<Gateway>> {
+        self.lists().flat_map(|list| &list.gateways)
+    }
+
+    fn to_be_asked(&self) -> &List {
+        self.asked.as_ref().unwrap_or(&self.listed)
+    }
+
     /// Lets go of those that stand in no list any more.
     fn retire(&mut self, gone: &[Arc<Gateway>]) {
         self.retiring.retain(|gateway| !gateway.link.is_over());
         for old in gone {
-            let asked = self.asked.iter().flat_map(|(_, asked)| asked);
-            if !self.listed.iter().chain(asked).any(|kept| Arc::ptr_eq(kept, old)) {
+            if !self.known().any(|kept| Arc::ptr_eq(kept, old)) {
                 old.link.retire();
                 self.retiring.push(Arc::clone(old));
             }
@@ -278,19 +308,31 @@ impl State {
     }
 }
 
-fn is_same<T: AsRef<str>>(followed: &[String], addresses: &[T]) -> bool {
-    followed.len() == addresses.len() && followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
-}
+impl List {
+    fn is_of<T: AsRef<str>>(&self, addresses: &[T]) -> bool {
+        self.followed.len() == addresses.len()
+            && self.followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
+    }
 
-/// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
-fn grouped_by_ip(gateways: Vec<Arc<Gateway>>) -> Vec<Arc<Gateway>> {
-    let mut order: Vec<u32> = Vec::new();
-    for gateway in &gateways {
-        if !order.contains(&gateway.address.ip) {
-            order.push(gateway.address.ip);
+    fn named(&self, name: &str) -> Option<&Named> {
+        self.named.iter().find(|named| named.name == name)
+    }
+
+    /// Adds a gateway, unless it is there; [`List::group_by_ip`] has to follow.
+    fn add(&mut self, gateway: &Arc<Gateway>) {
+        if !self.gateways.iter().any(|known| Arc::ptr_eq(known, gateway)) {
+            self.gateways.push(Arc::clone(gateway));
         }
     }
-    let mut grouped = gateways;
-    grouped.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
-    grouped
+
+    /// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
+    fn group_by_ip(&mut self) {
+        let mut order: Vec<u32> = Vec::new();
+        for gateway in &self.gateways {
+            if !order.contains(&gateway.address.ip) {
+                order.push(gateway.address.ip);
+            }
+        }
+        self.gateways.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
+    }
 }

@@ -48,6 +48,7 @@ pub fn process() -> &'static Process {
 struct Name {
     address: Option<String>,
     asked: u32,
+    held: bool,
 }
 
 static NAMES: Mutex<BTreeMap<String, Name>> = Mutex::new(BTreeMap::new());
@@ -62,6 +63,7 @@ fn resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
         name.asked += 1;
         name.address.clone()
     });
+    wait_until("the resolver to be let go of", || !with_name(name, |name| name.held));
     let unknown = || io::Error::new(io::ErrorKind::NotFound, "Name or service not known");
     Ok(vec![address.ok_or_else(unknown)?.parse().unwrap()])
 }
@@ -69,6 +71,18 @@ fn resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
 /// From now on, this `name:port` is at this `ip:port`; with `None`, nobody knows it.
 pub fn name(name: &str, address: Option<&str>) {
     with_name(name, |name| name.address = address.map(str::to_owned));
+}
+
+/// Has the resolver take its time with this `name:port`, until the answer is dropped.
+pub fn hold(name: &'static str) -> impl Drop {
+    struct Held(&'static str);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            with_name(self.0, |name| name.held = false);
+        }
+    }
+    with_name(name, |name| name.held = true);
+    Held(name)
 }
 
 /// How often this `name:port` was looked up so far.

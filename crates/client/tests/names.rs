@@ -1,0 +1,84 @@
+//! Gateways that are listed by name: looked up on calling threads, again where that failed, and never left out in silence.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use gatewayworker_client::wire::Command;
+use gatewayworker_client::{Absent, Cluster, Error, Message, Patience};
+use gatewayworker_devgateway::{Config, Devgateway, Started};
+use serde_json::json;
+use support::*;
+
+const LEAVING_OUT: Patience = Patience { absent: Absent::LeaveOut, ..PATIENT };
+
+fn gateway() -> Started {
+    Devgateway::start(Config { register: None, ..Config::default() }).unwrap()
+}
+
+/// How often a gateway was asked how many clients it has.
+fn counted(gateway: &Started) -> u64 {
+    let stats = control(gateway, json!({"cmd": "stats"}));
+    let command = (Command::GetClientCountByGroup as u8).to_string();
+    stats["gateways"][0]["frames"][command].as_u64().unwrap_or_default()
+}
+
+/// The name that a question says is not found.
+fn missed(cluster: &Cluster, patience: Patience) -> String {
+    let error = cluster.client_count(b"", patience).unwrap_err();
+    assert!(error.to_string().contains("Name or service not known"), "{error}");
+    let Error::Unreachable { gateway, .. } = error else { panic!("{error}") };
+    gateway.to_string()
+}
+
+#[test]
+fn in_worker_mode_a_name_that_is_not_found_is_an_error_and_looked_up_again_and_told_once() {
+    const NAME: &str = "gateway.late:2900";
+    let (there, late) = (gateway(), gateway());
+    let address = gateway_address(&there, 0);
+    let cluster = worker("late name", &[]);
+    cluster.follow(&[&address]);
+    cluster.follow_for_questions(&[&*address, NAME]);
+    assert_eq!(missed(&cluster, PATIENT), NAME);
+    assert_eq!(counted(&there), 0, "an answer would not be whole");
+    assert_eq!(cluster.client_count(b"", LEAVING_OUT).unwrap(), 0);
+    assert_eq!(counted(&there), 1);
+    // Where there is nobody else, it is an error in any case.
+    cluster.follow_for_questions(&[NAME]);
+    assert_eq!(missed(&cluster, LEAVING_OUT), NAME);
+    cluster.follow_for_questions(&[&*address, NAME]);
+    wait_until("another look-up", || {
+        assert_eq!(missed(&cluster, PATIENT), NAME);
+        looked_up(NAME) >= 2
+    });
+    let lines = log_lines(NAME);
+    assert_eq!(lines.len(), 1, "however often it is looked up: {lines:?}");
+    assert!(lines[0].contains(" left out: "), "{lines:?}");
+    name(NAME, Some(&gateway_address(&late, 0)));
+    wait_until("it to be found", || cluster.client_count(b"", PATIENT).is_ok());
+    assert_eq!(counted(&late), 1);
+    assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
+    assert_eq!(counted(&late), 2);
+}
+
+#[test]
+fn while_the_resolver_takes_its_time_everybody_else_goes_on() {
+    const NAME: &str = "gateway.slow:2900";
+    let slow = gateway();
+    let there = Peer::listen();
+    let cluster = worker("slow resolver", &[&there]);
+    name(NAME, Some(&gateway_address(&slow, 0)));
+    let held = hold(NAME);
+    std::thread::scope(|scope| {
+        cluster.follow_for_questions(&[NAME]);
+        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
+        wait_until("the look-up", || looked_up(NAME) == 1);
+        // What the background does each second where the status is published, and what every send does.
+        assert_eq!(listed(&cluster), [&*there.address]);
+        cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+        there.accept().expect(Command::SendToAll);
+        assert!(!asking.is_finished());
+        drop(held);
+        assert_eq!(asking.join().unwrap().unwrap(), 0);
+    });
+}
