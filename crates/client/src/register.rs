@@ -18,7 +18,7 @@ use crate::error::{Error, reason};
 use crate::fork::lock;
 use crate::last_error::LastError;
 use crate::members::Members;
-use crate::runtime::Background;
+use crate::runtime::{Background, SHORTEST_ATTEMPT};
 use crate::secret::Secret;
 use crate::socket::Socket;
 
@@ -56,6 +56,9 @@ struct State {
     /// All registers have failed since they were resolved: their names may have other addresses by now.
     stale: bool,
     look_ups: LookUpPause,
+    /// How many calls wait for a list, and how long the last of them is ready to.
+    waiting: usize,
+    patience: Duration,
     /// Counts the lists that came.
     lists: u64,
     list_at: Option<Instant>,
@@ -194,7 +197,6 @@ impl Register {
 
     #[cold]
     fn wait_for_list(self: &Arc<Self>, fresh: bool, patience: Duration) -> Result<(), Error> {
-        self.background.set_connect_timeout(patience);
         let deadline = Instant::now() + patience;
         let trouble = self.look_up();
         let mut state = lock(&self.state);
@@ -217,26 +219,30 @@ impl Register {
         }
         let rounds = state.failed_rounds;
         let lists = state.lists;
+        state.waiting += 1;
+        state.patience = patience;
         self.nudge.notify_one();
-        loop {
+        let result = loop {
             let listed = if fresh { state.lists > lists && state.serving >= wanted } else { state.lists > 0 };
             if listed {
-                return Ok(());
+                break Ok(());
             }
             if state.failed_rounds > rounds
                 && let Some(error) = state.error.clone()
             {
-                return Err(error);
+                break Err(error);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(match state.error.clone() {
+                break Err(match state.error.clone() {
                     Some(error) if state.connected.is_none() => error,
                     _ => Error::RegisterSilent { registers: self.names(), after: patience },
                 });
             }
             (state, _) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
-        }
+        };
+        state.waiting -= 1;
+        result
     }
 
     /// The registers, as messages name them.
@@ -337,14 +343,19 @@ impl Register {
 
     /// One connection to one register, until it ends; why it did.
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
-        let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
-        let patience = (self.background.connect_timeout() / share).max(SHORTEST_TURN);
-        let mut unlisted = {
+        let (patience, mut unlisted) = {
             let mut state = lock(&self.state);
+            let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
+            let patience = match state.waiting {
+                // Nobody waits: a call that was in a hurry must not keep a slow register away from all others.
+                0 => state.patience.max(SHORTEST_ATTEMPT),
+                // They are to hear of the other registers, too.
+                _ => (state.patience / share).max(SHORTEST_TURN),
+            };
             // Who asks afresh wants the list as it is.
             let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
-            Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() })
+            (patience, Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() }))
         };
         let connect = async {
             let socket = Socket::connect_async(target).await?;

@@ -239,6 +239,21 @@ fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
 }
 
 #[test]
+fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_share() {
+    let hanging = Hanging::new();
+    // In a list, so that its link is kept when the call gives up.
+    let register = register_of(&[&hanging.address]);
+    let cluster = client("in a hurry", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
+    let error = cluster.send_to_all(Message::text(b"hi"), impatient).unwrap_err();
+    assert!(error.to_string().contains("Connection timed out"), "{error}");
+    let peer = hanging.let_in();
+    let _link = peer.accept();
+    assert_eq!(log_lines(&peer.address), [""; 0], "the first attempt was not given up");
+}
+
+#[test]
 fn a_message_to_a_client_of_a_dead_gateway_is_an_error_in_client_mode() {
     let dead = dead_address();
     let cluster = client("dead", "", &["127.0.0.1:1"]);

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::net::TcpStream;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
@@ -267,28 +266,6 @@ fn a_fan_out_asks_all_before_it_reads_an_answer() {
             assert_eq!(asking.join().unwrap().unwrap(), 111);
         }
     });
-}
-
-/// A listener that lets nobody in: its backlog is full.
-struct Hanging {
-    _listener: socket2::Socket,
-    _backlog: Vec<TcpStream>,
-    address: String,
-}
-
-impl Hanging {
-    fn new() -> Self {
-        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
-        listener.bind(&any.into()).unwrap();
-        listener.listen(0).unwrap();
-        let address = listener.local_addr().unwrap().as_socket().unwrap();
-        let mut backlog = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
-            backlog.push(stream);
-        }
-        Self { _listener: listener, _backlog: backlog, address: address.to_string() }
-    }
 }
 
 #[test]

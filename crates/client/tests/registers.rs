@@ -10,6 +10,7 @@ use gatewayworker_client::wire::Command;
 use gatewayworker_client::{Error, Message, Patience};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::{Value as Json, json};
+use support::proxy::{Flow, Proxy, Way};
 use support::*;
 
 /// What the register prints when it knows these gateways.
@@ -122,6 +123,18 @@ fn a_silent_register_is_an_error_after_the_time_out() {
     let (result, _, address) = discover("silent", impatient, |register| kept = Some(register));
     let error = result.unwrap_err();
     assert!(matches!(&error, Error::RegisterSilent { registers, .. } if *registers == address), "{error}");
+}
+
+#[test]
+fn a_call_that_is_in_a_hurry_does_not_keep_a_slow_register_away_from_all_others() {
+    let register = register_of(&["127.0.0.1:2900"]);
+    let proxy = Proxy::to(&register_address(&register));
+    let cluster = client("slow", "", &[&proxy.address]);
+    // Longer than its answer is waited for where somebody waits.
+    proxy.set(Way::Back, Flow::Pieces { len: 1 << 16, pause: Duration::from_secs(1) });
+    let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
+    cluster.discover(false, impatient).unwrap_err();
+    wait_until("the list", || listed(&cluster) == ["127.0.0.1:2900"]);
 }
 
 #[test]

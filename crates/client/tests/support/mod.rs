@@ -286,6 +286,38 @@ impl Peer {
     }
 }
 
+/// A listener that lets nobody in: its backlog is full.
+#[derive(Debug)]
+pub struct Hanging {
+    listener: socket2::Socket,
+    backlog: Vec<TcpStream>,
+    pub address: String,
+}
+
+impl Hanging {
+    pub fn new() -> Self {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut backlog = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            backlog.push(stream);
+        }
+        Self { listener, backlog, address: address.to_string() }
+    }
+
+    /// Lets in whoever comes from now on. Who has tried in vain tries again after a second or two: the kernel does.
+    pub fn let_in(self) -> Peer {
+        let Self { listener, backlog, address } = self;
+        (0..backlog.len()).for_each(|_| drop(listener.accept().unwrap()));
+        listener.listen(128).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Peer { listener: listener.into(), address }
+    }
+}
+
 /// A frame that has arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
