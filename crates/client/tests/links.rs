@@ -239,6 +239,23 @@ fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
 }
 
 #[test]
+fn a_fan_out_that_waited_in_vain_names_the_gateway_that_did_not_answer() {
+    let (dead, hanging) = (dead_address(), Hanging::new());
+    let register = register_of(&[&dead, &hanging.address]);
+    let cluster = client("in vain", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let impatient = Patience { connect: Duration::from_millis(50), ..PATIENT };
+    let to_some = [id(&dead, 1), id(&hanging.address, 1)];
+    for error in [
+        cluster.send_to_all(Message::text(b"one"), impatient).unwrap_err(),
+        cluster.send_to_clients(&to_some, Message::text(b"one"), impatient).unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains(&hanging.address) && text.contains("Connection timed out"), "{text}");
+    }
+}
+
+#[test]
 fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_share() {
     let hanging = Hanging::new();
     // In a list, so that its link is kept when the call gives up.
@@ -251,6 +268,34 @@ fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_sh
     let peer = hanging.let_in();
     let _link = peer.accept();
     assert_eq!(log_lines(&peer.address), [""; 0], "the first attempt was not given up");
+}
+
+#[test]
+fn however_many_queues_are_full_a_call_waits_once() {
+    const DEAD: usize = 60;
+    let dead: Vec<String> = (0..DEAD).map(|_| dead_address()).collect();
+    let alive = Peer::listen();
+    let listed: Vec<&str> = dead.iter().map(String::as_str).chain([&*alive.address]).collect();
+    let register = register_of(&listed);
+    let cluster = client("many full", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    cluster.send_to_all(Message::text(&[b'x'; SEND_BUFFER]), PATIENT).unwrap();
+    let mut link = alive.accept();
+    link.frame();
+    // For each of them it would be longer than anything may take.
+    let patience = Patience { connect: SAFETY_NET / 40, ..PATIENT };
+    let to: Vec<_> = listed.iter().map(|address| id(address, 1)).collect();
+    std::thread::scope(|scope| {
+        let some = scope.spawn(|| cluster.send_to_clients(&to, Message::text(b"some"), patience));
+        assert_eq!(link.frame().body, b"some");
+        let except = scope.spawn(|| cluster.send_to_all_except(&to, Message::text(b"except"), patience));
+        assert_eq!(link.frame().body, b"except");
+        for call in [some, except] {
+            let error = call.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::QueueFull { .. }), "{error}");
+        }
+    });
+    assert_eq!(status(&cluster, &dead[DEAD - 1])["refused"], 2);
 }
 
 #[test]
