@@ -59,6 +59,12 @@ impl GatewayAddress {
         Self { text: text.into(), ip, port: address.port(), reach: map.reach(address) }
     }
 
+    /// Whether it is the same gateway, whatever it is called. Those with IPv6 have nothing but their port in client ids.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key() == other.key() && self.reach == other.reach
+    }
+
     /// The two numbers of a client id in one: what clusters look gateways up by.
     #[must_use]
     pub fn key(&self) -> GatewayKey {

@@ -112,13 +112,12 @@ impl Members {
         if let Some(stray) = state.last_stray.as_ref().filter(|stray| stray.address.key() == key) {
             return Arc::clone(stray);
         }
-        drop(state);
-        self.stray(id)
+        self.stray(state, id)
     }
 
+    /// Under the same lock, or a list that comes meanwhile would make another one of it.
     #[cold]
-    fn stray(&self, id: ClientId) -> Arc<Gateway> {
-        let mut state = lock(&self.state);
+    fn stray(&self, mut state: MutexGuard<'_, State>, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
         if let Some(asked) = &state.asked
             && let Some(gateway) = asked.gateways.iter().find(|gateway| gateway.address.key() == key)
@@ -137,11 +136,11 @@ impl Members {
         stray
     }
 
-    /// The gateway at an address that stands in no list: one that is known from client ids, one that has left and still has
-    /// frames to send (new ones have to go behind them), or a new one.
+    /// The gateway at an address: one of a list, one that is known from client ids, one that has left and still has frames to
+    /// send (new ones have to go behind them), or a new one.
     fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
-        let key = address.key();
-        let known = state.strays.remove(&key).or_else(|| state.take_back(key));
+        let known = state.known().find(|known| known.address.is_same(&address)).cloned();
+        let known = known.or_else(|| state.take_stray(&address)).or_else(|| state.take_back(&address));
         known.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background))
     }
 
@@ -300,9 +299,16 @@ impl State {
         }
     }
 
+    /// The gateway at this address that is known from client ids, which is none of those from now on.
+    fn take_stray(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
+        let key = address.key();
+        let is_it = self.strays.get(&key).is_some_and(|stray| stray.address.is_same(address));
+        if is_it { self.strays.remove(&key) } else { None }
+    }
+
     /// The gateway at this address that has left and is back before its queue has ended.
-    fn take_back(&mut self, key: GatewayKey) -> Option<Arc<Gateway>> {
-        let is_it = |gateway: &Arc<Gateway>| gateway.address.key() == key && gateway.link.take_back();
+    fn take_back(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
+        let is_it = |gateway: &Arc<Gateway>| gateway.address.is_same(address) && gateway.link.take_back();
         let place = self.retiring.iter().position(is_it)?;
         Some(self.retiring.swap_remove(place))
     }
@@ -318,9 +324,9 @@ impl List {
         self.named.iter().find(|named| named.name == name)
     }
 
-    /// Adds a gateway, unless it is there; [`List::group_by_ip`] has to follow.
+    /// Adds a gateway, unless it is there, perhaps with another name; [`List::group_by_ip`] has to follow.
     fn add(&mut self, gateway: &Arc<Gateway>) {
-        if !self.gateways.iter().any(|known| Arc::ptr_eq(known, gateway)) {
+        if !self.gateways.iter().any(|known| known.address.is_same(&gateway.address)) {
             self.gateways.push(Arc::clone(gateway));
         }
     }
@@ -334,5 +340,43 @@ impl List {
             }
         }
         self.gateways.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::runtime::Process;
+    use crate::settings::Settings;
+
+    fn members() -> Arc<Members> {
+        let process = Process::current(Settings::default).unwrap();
+        Members::new(Secret::new(b""), Arc::clone(&process.background))
+    }
+
+    #[test]
+    fn a_gateway_is_one_gateway_however_a_list_and_an_id_of_its_clients_meet() {
+        let members = members();
+        let id = ClientId { ip: 0x7f00_0001, port: 2900, connection: 1 };
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    members.of_client(id);
+                }
+            });
+            let twice = (0..20_000).find(|_| {
+                members.follow(&["127.0.0.1:2900"]);
+                let known = members.everybody().len();
+                members.follow::<&str>(&[]);
+                known != 1
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(twice, None, "there were two of it");
+        });
     }
 }

@@ -82,3 +82,36 @@ fn while_the_resolver_takes_its_time_everybody_else_goes_on() {
         assert_eq!(asking.join().unwrap().unwrap(), 0);
     });
 }
+
+#[test]
+fn a_gateway_that_is_listed_under_several_names_is_one_gateway() {
+    const NAMES: [&str; 2] = ["gateway.one:2900", "gateway.alias:2900"];
+    let peer = Peer::listen();
+    for name_of_it in NAMES {
+        name(name_of_it, Some(&peer.address));
+    }
+    let cluster = worker("several names", &[]);
+    for list in [&[NAMES[0], NAMES[1]][..], &[NAMES[1], &peer.address], &[&peer.address, &peer.address]] {
+        cluster.follow(list);
+        cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+        assert_eq!(listed(&cluster).len(), 1, "{list:?}");
+    }
+    cluster.follow_for_questions(&[NAMES[0], &peer.address]);
+    let mut link = peer.accept();
+    for _ in 0..3 {
+        link.expect(Command::SendToAll);
+    }
+    assert_eq!(count_behind_barrier(&cluster, &peer, &mut link), 1);
+    assert!(peer.pending().is_none(), "one connection carries all of it");
+}
+
+#[test]
+fn gateways_with_ipv6_are_told_apart_by_more_than_their_port() {
+    let cluster = worker("ipv6", &[]);
+    let [first, second] = ["[::1]:9", "[fe80::1]:9"];
+    cluster.follow(&[first]);
+    cluster.send_to_all(Message::text(b"for the first"), PATIENT).unwrap();
+    cluster.follow::<&str>(&[]);
+    cluster.follow(&[second]);
+    assert_eq!(listed(&cluster), [second, first], "the first one still has something to send");
+}
