@@ -140,7 +140,7 @@ impl CommandLink {
     /// Queues a frame; [`CommandLink::wake`] has to follow where `wake` becomes true.
     ///
     /// # Errors
-    /// Where the queue is full.
+    /// Where the queue is full, or the gateway has left the cluster.
     #[inline]
     pub(crate) fn push(
         self: &Arc<Self>,
@@ -158,10 +158,7 @@ impl CommandLink {
                 gateway: Arc::clone(&self.address.text),
                 limit: self.background.settings.send_buffer,
             }),
-            Pushed::Retired => Err(Error::Unreachable {
-                gateway: Arc::clone(&self.address.text),
-                reason: "it has left the cluster".into(),
-            }),
+            Pushed::Retired => Err(Error::Left { gateway: Arc::clone(&self.address.text) }),
         }
     }
 
@@ -180,7 +177,7 @@ impl CommandLink {
     /// Waits until the gateway has processed all that was queued before the barrier. False: not within the deadline.
     ///
     /// # Errors
-    /// Where the gateway cannot be reached.
+    /// Where the gateway cannot be reached, or has left the cluster.
     pub(crate) fn wait_barrier(&self, issued: u64, deadline: Instant) -> Result<bool, Error> {
         self.queue.wait_confirmed(issued, deadline).map_err(|failure| self.error(&failure))
     }
@@ -278,6 +275,8 @@ impl CommandLink {
         let gateway = Arc::clone(&self.address.text);
         if failure.rejected {
             Error::Rejected { gateway }
+        } else if self.queue.is_retired() {
+            Error::Left { gateway }
         } else {
             Error::Unreachable { gateway, reason: failure.reason.clone() }
         }

@@ -230,6 +230,14 @@ pub fn count_behind_barrier(cluster: &Cluster, peer: &Peer, link: &mut Conn) -> 
     })
 }
 
+/// The whole text of the error about a gateway that cannot be connected to.
+pub fn unreachable_text(address: &str, reason: &str) -> String {
+    format!(
+        "can not connect to tcp://{address} {reason} (is the Gateway running, and can it be reached from here? \
+         gatewayworker.address_map is for addresses of containers)"
+    )
+}
+
 /// An address at which nobody listens.
 pub fn dead_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
@@ -286,6 +294,28 @@ impl Peer {
     }
 }
 
+/// An address that refuses connections, and that nobody else gets meanwhile.
+#[derive(Debug)]
+pub struct Refusing {
+    _bound: socket2::Socket,
+    pub address: String,
+}
+
+impl Refusing {
+    pub fn new() -> Self {
+        let (bound, address) = bound_socket();
+        Self { _bound: bound, address: address.to_string() }
+    }
+}
+
+fn bound_socket() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 /// A listener that lets nobody in: its backlog is full.
 #[derive(Debug)]
 pub struct Hanging {
@@ -296,11 +326,8 @@ pub struct Hanging {
 
 impl Hanging {
     pub fn new() -> Self {
-        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        listener.bind(&any.into()).unwrap();
+        let (listener, address) = bound_socket();
         listener.listen(0).unwrap();
-        let address = listener.local_addr().unwrap().as_socket().unwrap();
         let mut backlog = Vec::new();
         while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
             backlog.push(stream);
