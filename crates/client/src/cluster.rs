@@ -402,7 +402,15 @@ impl Cluster {
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let questions: Vec<Question<'_>> =
             gateways.iter().map(|gateway| Question { gateway, frame: &frame }).collect();
-        query::ask(command, &questions, patience, |gateway, payload| read(&gateway.address, payload))
+        let mut answers = 0;
+        let asked = query::ask(command, &questions, patience, |gateway, payload| {
+            answers += 1;
+            read(&gateway.address, payload)
+        });
+        if answers < questions.len() {
+            self.members.doubt_names();
+        }
+        asked
     }
 }
 

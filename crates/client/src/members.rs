@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::iter;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use gatewayworker_wire::ClientId;
 
-use crate::address::{GatewayAddress, GatewayKey, LookUpPause};
+use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
 use crate::fork::lock;
 use crate::gateway::Gateway;
 use crate::runtime::Background;
@@ -19,6 +19,8 @@ const MOST_STRAYS: usize = 256;
 /// The gateways of one cluster.
 #[derive(Debug)]
 pub(crate) struct Members {
+    /// For the links, which tell what became of them.
+    me: Weak<Self>,
     secret: Secret,
     background: Arc<Background>,
     state: Mutex<State>,
@@ -47,7 +49,8 @@ struct List {
     followed: Vec<String>,
     /// Those with the same ip next to each other: the original's order of results.
     gateways: Vec<Arc<Gateway>>,
-    /// Listed with a name instead of an ip, and still without an address.
+    /// Listed with a name instead of an ip, and still without an address; or without an answer at the address that they had,
+    /// which they keep until another one is found.
     named: Vec<Named>,
 }
 
@@ -55,13 +58,13 @@ struct List {
 #[derive(Clone, Debug)]
 struct Named {
     name: String,
-    /// Why it was not found; none as long as nobody has looked.
+    /// Why it was not found, or is looked up again; none as long as nobody has looked.
     trouble: Option<String>,
 }
 
 impl Members {
     pub(crate) fn new(secret: Secret, background: Arc<Background>) -> Arc<Self> {
-        Arc::new(Self { secret, background, state: Mutex::default() })
+        Arc::new_cyclic(|me| Self { me: Weak::clone(me), secret, background, state: Mutex::default() })
     }
 
     /// Runs `with` on the members, in their order. Names are looked up first, so this is for calling threads.
@@ -141,7 +144,7 @@ impl Members {
     fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
         let known = state.known().find(|known| known.address.is_same(&address)).cloned();
         let known = known.or_else(|| state.take_stray(&address)).or_else(|| state.take_back(&address));
-        known.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background))
+        known.unwrap_or_else(|| Gateway::new(address, &self.secret, Weak::clone(&self.me), &self.background))
     }
 
     /// Whether the gateway stands in a list, and is not known from a client id only.
@@ -207,10 +210,48 @@ impl Members {
         list
     }
 
+    /// A gateway could not be reached. Those that are listed by name may have other addresses by now, as containers that are
+    /// replaced do: the next call looks.
+    #[cold]
+    pub(crate) fn doubt_names(&self) {
+        let mut state = lock(&self.state);
+        for list in state.lists_mut() {
+            for gateway in list.gateways.iter().filter(|gateway| !gateway.link.is_online()) {
+                let name = &*gateway.address.text;
+                if address::is_named(name) && list.named.iter().all(|named| named.name != name) {
+                    let trouble = Some("it cannot be reached where it was".into());
+                    list.named.push(Named { name: name.to_owned(), trouble });
+                }
+            }
+        }
+    }
+
+    /// The link to this gateway has been away for long, and has frames that wait. No list tells when to let go of a gateway
+    /// that is known from client ids only: now.
+    #[cold]
+    pub(crate) fn give_up_stray(&self, address: &GatewayAddress) {
+        let mut state = lock(&self.state);
+        if let Some(stray) = state.take_stray(address) {
+            state.last_stray = None;
+            state.retire(&[stray]);
+        }
+    }
+
+    /// The link of a gateway that was let go of has ended: its idle query connections go with it.
+    pub(crate) fn forget_ended(&self) {
+        let ended: Vec<_> = {
+            let mut state = lock(&self.state);
+            state.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect()
+        };
+        // They are closed without the lock.
+        drop(ended);
+    }
+
     /// A gateway to be asked whose name has no address, and why: an answer without it would not be whole.
     pub(crate) fn not_found(&self) -> Option<(String, String)> {
         let state = lock(&self.state);
-        let Named { name, trouble } = state.to_be_asked().named.first()?;
+        let asked = state.to_be_asked();
+        let Named { name, trouble } = asked.named.iter().find(|named| !asked.has(&named.name))?;
         Some((name.clone(), trouble.clone().unwrap_or_default()))
     }
 
@@ -249,16 +290,28 @@ impl Members {
         if state.lists().all(|list| list.named(name).is_none()) {
             return;
         }
+        state.last_stray = None;
         let gateway = self.gateway(state, address);
+        let mut gone = Vec::new();
         for list in state.lists_mut().filter(|list| list.named(name).is_some()) {
             list.named.retain(|named| named.name != name);
+            // Where another container has its name now, the gateway that was there is gone.
+            let is_gone = |known: &mut Arc<Gateway>| {
+                *known.address.text == *name && !known.address.is_same(&gateway.address)
+            };
+            gone.extend(list.gateways.extract_if(.., is_gone));
             list.add(&gateway);
             list.group_by_ip();
         }
+        state.retire(&gone);
     }
 
     /// A name was not found. The log is told once, until it is found or the reason is another one.
     fn missed(&self, state: &mut State, name: &str, reason: &str) {
+        for list in state.lists_mut().filter(|list| list.has(name)) {
+            // It stays where it was.
+            list.named.retain(|named| named.name != name);
+        }
         let mut told = true;
         for named in state.lists_mut().flat_map(|list| &mut list.named).filter(|named| named.name == name) {
             told &= named.trouble.as_deref() == Some(reason);
@@ -290,11 +343,13 @@ impl State {
 
     /// Lets go of those that stand in no list any more.
     fn retire(&mut self, gone: &[Arc<Gateway>]) {
-        self.retiring.retain(|gateway| !gateway.link.is_over());
         for old in gone {
             if !self.known().any(|kept| Arc::ptr_eq(kept, old)) {
                 old.link.retire();
-                self.retiring.push(Arc::clone(old));
+                // One that was never needed has nothing to send.
+                if !old.link.is_over() {
+                    self.retiring.push(Arc::clone(old));
+                }
             }
         }
     }
@@ -318,6 +373,11 @@ impl List {
     fn is_of<T: AsRef<str>>(&self, addresses: &[T]) -> bool {
         self.followed.len() == addresses.len()
             && self.followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
+    }
+
+    /// Whether a gateway of this name has an address.
+    fn has(&self, name: &str) -> bool {
+        self.gateways.iter().any(|gateway| *gateway.address.text == *name)
     }
 
     fn named(&self, name: &str) -> Option<&Named> {
@@ -347,10 +407,17 @@ impl List {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::io::Read;
+    use std::net::TcpListener;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use gatewayworker_wire::{Command, Head};
 
     use super::*;
+    use crate::error::Error;
     use crate::runtime::Process;
+    use crate::send_queue::Encoded;
     use crate::settings::Settings;
 
     fn members() -> Arc<Members> {
@@ -378,5 +445,66 @@ mod tests {
             stop.store(true, Ordering::Relaxed);
             assert_eq!(twice, None, "there were two of it");
         });
+    }
+
+    fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !reached() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// In tests of this crate a second is long, see `LONG_AWAY`.
+    #[test]
+    fn a_gateway_that_only_client_ids_name_is_given_up_when_it_is_long_away_with_what_waits_for_it() {
+        let members = members();
+        let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
+        for with_frames in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let link = Arc::clone(&members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link);
+            let send = || {
+                let mut wake = false;
+                link.push(Encoded::Copied(&frame), true, &mut wake).unwrap();
+                link.wake();
+            };
+            send();
+            let (mut conn, _) = listener.accept().unwrap();
+            conn.read_exact(&mut vec![0; frame.len()]).unwrap();
+            if with_frames {
+                drop((listener, conn));
+                wait_until("the end to be noticed", || !link.is_online());
+                send();
+            } else {
+                // A question waits, until the commands before it are confirmed.
+                link.barrier(&mut false).unwrap();
+                drop((listener, conn));
+            }
+            wait_until("it to be given up, and nothing of it to be kept", || {
+                members.everybody().is_empty() && lock(&members.state).retiring.is_empty()
+            });
+            let lines = members.background.log.take();
+            let dropped: Vec<_> = lines.iter().filter(|line| line.contains(" dropped: 1 frames")).collect();
+            assert_eq!(dropped.len(), usize::from(with_frames), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn that_a_gateway_has_left_is_no_trouble_with_the_connection() {
+        let members = members();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        members.follow(&[listener.local_addr().unwrap().to_string()]);
+        let link = Arc::clone(&members.all()[0].link);
+        let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
+        let push = || link.push(Encoded::Copied(&frame), true, &mut false);
+        push().unwrap();
+        let issued = link.barrier(&mut false).unwrap();
+        link.wake_urgently();
+        members.follow::<&str>(&[]);
+        let waited = link.wait_barrier(issued, Instant::now() + Duration::from_secs(20));
+        for error in [waited.unwrap_err(), push().unwrap_err()] {
+            assert!(matches!(error, Error::Left { .. }), "{error}");
+        }
     }
 }

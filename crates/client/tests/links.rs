@@ -273,9 +273,9 @@ fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_sh
 #[test]
 fn however_many_queues_are_full_a_call_waits_once() {
     const DEAD: usize = 60;
-    let dead: Vec<String> = (0..DEAD).map(|_| dead_address()).collect();
+    let dead: Vec<Refusing> = (0..DEAD).map(|_| Refusing::new()).collect();
     let alive = Peer::listen();
-    let listed: Vec<&str> = dead.iter().map(String::as_str).chain([&*alive.address]).collect();
+    let listed: Vec<&str> = dead.iter().map(|dead| &*dead.address).chain([&*alive.address]).collect();
     let register = register_of(&listed);
     let cluster = client("many full", "", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
@@ -295,7 +295,7 @@ fn however_many_queues_are_full_a_call_waits_once() {
             assert!(matches!(error, Error::QueueFull { .. }), "{error}");
         }
     });
-    assert_eq!(status(&cluster, &dead[DEAD - 1])["refused"], 2);
+    assert_eq!(status(&cluster, &dead[DEAD - 1].address)["refused"], 2);
 }
 
 #[test]
@@ -394,6 +394,36 @@ fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
     (0..10).for_each(|_| assert!(link.frame().body == body));
     assert_eq!(link.frame().body, b"later", "the others do not notice");
     wait_until("the end of its link", || listed(&cluster) == [&*staying.address]);
+}
+
+#[test]
+fn the_query_connections_of_a_gateway_that_left_the_cluster_are_closed_when_its_link_ends() {
+    let (peer, cluster, mut link) = linked("leaves with questions");
+    let mut question = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| session_len(&cluster, &peer));
+        link.pass_barrier();
+        let mut question = peer.accept();
+        question.expect(Command::GetSessionByClientId);
+        question.reply("N;");
+        asking.join().unwrap().unwrap();
+        question
+    });
+    cluster.follow::<&str>(&[]);
+    assert!(link.is_closed());
+    assert!(question.is_closed());
+    // One that is only asked has no link that could end.
+    let asked = Peer::listen();
+    cluster.follow_for_questions(&[&asked.address]);
+    let mut question = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
+        let mut question = asked.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:1;");
+        asking.join().unwrap().unwrap();
+        question
+    });
+    cluster.follow_for_questions::<&str>(&[]);
+    assert!(question.is_closed());
 }
 
 #[test]

@@ -115,3 +115,58 @@ fn gateways_with_ipv6_are_told_apart_by_more_than_their_port() {
     cluster.follow(&[second]);
     assert_eq!(listed(&cluster), [second, first], "the first one still has something to send");
 }
+
+#[test]
+fn a_gateway_that_is_named_is_followed_to_its_new_address() {
+    const NAME: &str = "gateway.moves:2900";
+    let mut peer = Peer::listen();
+    name(NAME, Some(&peer.address));
+    let register = register_of(&[NAME]);
+    let cluster = client("gateway moves", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    let mut link = peer.accept();
+    link.expect(Command::SendToAll);
+    // Its container is replaced by one with another ip; and once more, while the resolver is away for a while.
+    for round in 1..=2 {
+        drop((peer, link));
+        if round == 2 {
+            let before = looked_up(NAME);
+            name(NAME, None);
+            wait_until("a look-up in vain", || {
+                // It is no name that is not found: it is where it was.
+                cluster.discover(false, PATIENT).unwrap();
+                looked_up(NAME) > before
+            });
+        }
+        peer = Peer::listen();
+        name(NAME, Some(&peer.address));
+        let mut accepted = None;
+        wait_until("a link to the new address", || {
+            cluster.discover(false, PATIENT).unwrap();
+            // Until then nobody is there.
+            let _ = cluster.send_to_all(Message::text(b"hi"), PATIENT);
+            accepted = peer.pending();
+            accepted.is_some()
+        });
+        link = accepted.unwrap();
+        assert!(link.command().is(Command::SendToAll));
+        assert_eq!(status(&cluster, NAME)["reach"], peer.address);
+    }
+    assert_eq!(log_lines(NAME).iter().filter(|line| line.contains("left out")).count(), 0);
+}
+
+#[test]
+fn a_gateway_that_is_only_asked_is_followed_to_its_new_address_too() {
+    const NAME: &str = "gateway.asked:2900";
+    let before = gateway();
+    name(NAME, Some(&gateway_address(&before, 0)));
+    let cluster = worker("asked gateway moves", &[]);
+    cluster.follow_for_questions(&[NAME]);
+    cluster.client_count(b"", PATIENT).unwrap();
+    before.stop();
+    let after = gateway();
+    name(NAME, Some(&gateway_address(&after, 0)));
+    wait_until("an answer", || cluster.client_count(b"", PATIENT).is_ok());
+    assert_eq!(counted(&after), 1);
+}
