@@ -59,7 +59,8 @@ pub fn throw(error: &Error) {
         Error::RegisterUnreachable { .. }
         | Error::RegisterSilent { .. }
         | Error::NoGateways { .. }
-        | Error::Unreachable { .. } => Kind::Unreachable,
+        | Error::Unreachable { .. }
+        | Error::Left { .. } => Kind::Unreachable,
         Error::RegisterRejected { .. } | Error::Rejected { .. } => Kind::Rejected,
         Error::TimedOut { .. } | Error::Closed { .. } => Kind::NoAnswer,
         Error::RegisterGarbage { .. } | Error::BadReply { .. } | Error::ReplyTooLong { .. } => Kind::BadReply,

@@ -316,5 +316,6 @@ pub fn core() -> Settings {
         max_reply: values.max_reply,
         address_map: values.address_map.clone(),
         status_path: values.status_path.clone(),
+        ..Settings::default()
     })
 }

@@ -139,7 +139,9 @@ impl Target {
     pub fn accepted(&self, result: Result<(), Error>) -> Result<bool, Failure> {
         match result {
             Ok(()) => Ok(true),
-            Err(Error::QueueFull { .. } | Error::Unreachable { .. }) if self.worker.is_some() => {
+            Err(Error::QueueFull { .. } | Error::Unreachable { .. } | Error::Left { .. })
+                if self.worker.is_some() =>
+            {
                 // The link tells the log when its queue fills, once; not for every frame.
                 Ok(false)
             }

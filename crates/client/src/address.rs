@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gatewayworker_wire::ClientId;
 
@@ -41,13 +42,12 @@ impl GatewayAddress {
         Some(Self::new(text, address, map))
     }
 
-    /// An `ip:port` or `name:port` text. May ask the system's resolver, so never to be called in the background
-    /// thread.
+    /// An `ip:port` or `name:port` text. May ask the resolver, so never to be called in the background thread.
     ///
     /// # Errors
     /// Where the text is no address, or the name is unknown.
-    pub fn resolve(text: &str, map: &AddressMap) -> io::Result<Self> {
-        Ok(Self::new(text, resolve(text)?, map))
+    pub fn resolve(text: &str, resolver: Resolver, map: &AddressMap) -> io::Result<Self> {
+        Ok(Self::new(text, resolve(text, resolver)?, map))
     }
 
     fn new(text: &str, address: SocketAddr, map: &AddressMap) -> Self {
@@ -57,6 +57,12 @@ impl GatewayAddress {
             SocketAddr::V6(_) => 0,
         };
         Self { text: text.into(), ip, port: address.port(), reach: map.reach(address) }
+    }
+
+    /// Whether it is the same gateway, whatever it is called. Those with IPv6 have nothing but their port in client ids.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key() == other.key() && self.reach == other.reach
     }
 
     /// The two numbers of a client id in one: what clusters look gateways up by.
@@ -90,18 +96,61 @@ impl From<ClientId> for GatewayKey {
     }
 }
 
+/// Looks up the addresses of a `name:port`. It may take its time: only calling threads wait for it.
+pub type Resolver = fn(&str) -> io::Result<Vec<SocketAddr>>;
+
+/// The resolver of the system: hosts file, DNS, and whatever else it is set to.
+///
+/// # Errors
+/// Where the name is unknown, or nobody is there to tell.
+pub fn system_resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok(name.to_socket_addrs()?.collect())
+}
+
+/// Whether a name stands for the ip, so that the address may become another one.
+pub(crate) fn is_named(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_err()
+}
+
 /// Resolves `host:port`; IPv4 is preferred, as in the original.
-pub(crate) fn resolve(text: &str) -> io::Result<SocketAddr> {
+pub(crate) fn resolve(text: &str, resolver: Resolver) -> io::Result<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let addresses: Vec<SocketAddr> = text.to_socket_addrs()?.collect();
+    let addresses = resolver(text)?;
     addresses
         .iter()
         .find(|address| address.is_ipv4())
         .or(addresses.first())
         .copied()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+}
+
+/// When names may be looked up once more: the call that does it waits for the resolver.
+#[derive(Debug, Default)]
+pub(crate) struct LookUpPause {
+    until: Option<Instant>,
+}
+
+impl LookUpPause {
+    /// The pause after names were looked up. A resolver that is not there may take many seconds to say so: no more than a
+    /// tenth of a caller's time is spent on it.
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const SHARE: u32 = 9;
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Names have been looked up, from `began` until now.
+    pub(crate) fn begin(&mut self, began: Instant) {
+        let now = Instant::now();
+        self.until = Some(now + Self::after(now - began));
+    }
+
+    fn after(took: Duration) -> Duration {
+        took.saturating_mul(Self::SHARE).max(Self::SHORTEST)
+    }
 }
 
 /// Advertised address → reachable address, for gateways in containers or behind NAT (`gatewayworker.address_map`).
@@ -170,6 +219,12 @@ mod tests {
         assert_eq!(reach("172.25.0.2:2900"), ("10.0.0.5:2900".into(), "172.25.0.2".into(), 2900));
         assert_eq!(reach("172.25.0.2:2901"), ("10.0.0.6:12901".into(), "172.25.0.2".into(), 2901));
         assert_eq!(reach("172.25.0.3:2900"), ("172.25.0.3:2900".into(), "172.25.0.3".into(), 2900));
+    }
+
+    #[test]
+    fn a_resolver_that_takes_long_is_asked_less_often() {
+        let seconds = |took: f64| LookUpPause::after(Duration::from_secs_f64(took)).as_secs_f64();
+        assert_eq!([seconds(0.0), seconds(0.1), seconds(10.0)], [1.0, 1.0, 90.0]);
     }
 
     #[test]

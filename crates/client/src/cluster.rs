@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gatewayworker_wire::client_id::ClientIdPrefix;
@@ -53,6 +53,30 @@ pub struct Cluster {
 thread_local! {
     /// Where frames are encoded: one buffer for all calls of a thread.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// When a call stops to wait: `$connectTimeout` after it first had to, for whatever and however many it waits for.
+struct Deadline {
+    patience: Duration,
+    /// Calls that wait for nothing look at no clock.
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    fn of(patience: Patience) -> Self {
+        Self { patience: patience.connect, at: None }
+    }
+
+    fn get(&mut self) -> Instant {
+        *self.at.get_or_insert_with(|| Instant::now() + self.patience)
+    }
+}
+
+/// How many of several gateways are waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Enough {
+    One,
+    All,
 }
 
 /// A scratch buffer that grew beyond this is given back.
@@ -133,16 +157,18 @@ impl Cluster {
     ) -> Result<(), Error> {
         let gateway = self.members.of_client(id);
         let link = &gateway.link;
+        let mut deadline = Deadline::of(patience);
         if self.waits() && !link.is_online() {
             let one = [Arc::clone(&gateway)];
-            self.wait_for_any(&one, patience).inspect_err(|_| self.members.forget_strays(&one))?;
+            self.wait_connected(&one, Enough::One, &mut deadline)
+                .inspect_err(|_| self.members.forget_strays(&one))?;
         }
         encode(head, ext, body, |frame| {
             let mut wake = false;
             let mut pushed = link.push(frame, true, &mut wake);
             if matches!(pushed, Err(Error::QueueFull { .. })) {
                 if self.waits() {
-                    pushed = wait_for_room(link, frame, Instant::now() + patience.connect, &mut wake);
+                    pushed = wait_for_room(link, frame, deadline.get(), &mut wake);
                 }
                 if pushed.is_err() {
                     link.refuse();
@@ -164,7 +190,8 @@ impl Cluster {
         body: &[u8],
         patience: Patience,
     ) -> Result<(), Error> {
-        self.wait_for_fan_out(patience)?;
+        let mut deadline = Deadline::of(patience);
+        self.wait_for_fan_out(&mut deadline)?;
         encode(head, ext, body, |frame| {
             let refused = self.members.with(|gateways| {
                 let mut fan_out = FanOut::new(gateways.len());
@@ -173,7 +200,7 @@ impl Cluster {
                 }
                 fan_out.finish(&self.background)
             });
-            self.settle_refused(refused, frame, patience)
+            self.settle_refused(refused, frame, &mut deadline)
         })?
     }
 
@@ -186,7 +213,8 @@ impl Cluster {
         body: &[u8],
         patience: Patience,
     ) -> Result<(), Error> {
-        self.wait_for_fan_out(patience)?;
+        let mut deadline = Deadline::of(patience);
+        self.wait_for_fan_out(&mut deadline)?;
         let special_ext = |gateway: &Gateway| {
             let key = gateway.address.key();
             special.iter().find(|(special, _)| *special == key).map(|(_, ext)| ext)
@@ -203,10 +231,10 @@ impl Cluster {
                 }
                 fan_out.finish(&self.background)
             });
-            self.settle_refused(refused, frame, patience)
+            self.settle_refused(refused, frame, &mut deadline)
         })?;
         for (gateway, ext) in others {
-            result = result.and(self.send_own(FanOut::new(2), &gateway, head, ext, body, patience));
+            result = result.and(self.send_own(FanOut::new(2), &gateway, head, ext, body, &mut deadline));
         }
         result
     }
@@ -222,10 +250,9 @@ impl Cluster {
         patience: Patience,
     ) -> Result<(), Error> {
         let gateways: Vec<_> = frames.iter().map(|(id, _)| self.members.of_client(*id)).collect();
+        let mut deadline = Deadline::of(patience);
         if self.waits() && gateways.iter().any(|gateway| !gateway.link.is_online()) {
-            self.wait_for_all(&gateways, patience);
-            let anybody = gateways.iter().any(|gateway| gateway.link.is_online());
-            let outcome = if anybody { Ok(()) } else { self.wait_for_any(&gateways, patience) };
+            let outcome = self.wait_connected(&gateways, Enough::All, &mut deadline);
             let gone: Vec<_> = gateways.iter().filter(|gateway| !gateway.link.is_online()).cloned().collect();
             self.members.forget_strays(&gone);
             outcome?;
@@ -237,7 +264,7 @@ impl Cluster {
                 continue;
             }
             let fan_out = FanOut::new(gateways.len());
-            result = result.and(self.send_own(fan_out, gateway, head, ext, body, patience));
+            result = result.and(self.send_own(fan_out, gateway, head, ext, body, &mut deadline));
         }
         result
     }
@@ -250,60 +277,53 @@ impl Cluster {
         head: Head,
         ext: &[u8],
         body: &[u8],
-        patience: Patience,
+        deadline: &mut Deadline,
     ) -> Result<(), Error> {
         encode(head, ext, body, |frame| {
             fan_out.push(gateway, frame);
-            self.settle_refused(fan_out.finish(&self.background), frame, patience)
+            self.settle_refused(fan_out.finish(&self.background), frame, deadline)
         })?
     }
 
     /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
     #[inline]
-    fn wait_for_fan_out(&self, patience: Patience) -> Result<(), Error> {
+    fn wait_for_fan_out(&self, deadline: &mut Deadline) -> Result<(), Error> {
         if !self.waits() {
             return Ok(());
         }
         let any = self.members.with(|gateways| gateways.iter().any(|gateway| gateway.link.is_online()));
-        if any { Ok(()) } else { self.wait_for_any(&self.members.all(), patience) }
+        if any { Ok(()) } else { self.wait_connected(&self.members.all(), Enough::One, deadline) }
     }
 
-    /// Waits until one of these gateways is connected.
+    /// Waits until one of these gateways is connected, or until each of them is or cannot be.
     ///
     /// # Errors
-    /// Where none can be: the error of the first.
+    /// Where none is: the first that is late, or else what kept the first from being connected.
     #[cold]
-    fn wait_for_any(&self, gateways: &[Arc<Gateway>], patience: Patience) -> Result<(), Error> {
-        self.background.set_connect_timeout(patience.connect);
+    fn wait_connected(
+        &self,
+        gateways: &[Arc<Gateway>],
+        enough: Enough,
+        deadline: &mut Deadline,
+    ) -> Result<(), Error> {
+        self.background.set_connect_timeout(deadline.patience);
         let attempts: Vec<(&Arc<CommandLink>, Attempt)> =
             gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
-        let deadline = Instant::now() + patience.connect;
-        let outcome = self.background.events.wait(deadline, || {
-            let outcomes: Vec<_> = attempts.iter().map(|(link, attempt)| link.outcome(*attempt)).collect();
-            if outcomes.iter().any(|outcome| matches!(outcome, Some(Ok(())))) {
-                return Some(Ok(()));
-            }
-            let all_failed = outcomes.iter().all(Option::is_some);
-            all_failed.then(|| outcomes.into_iter().flatten().next().unwrap_or(Ok(())))
+        let outcomes = || attempts.iter().map(|(link, attempt)| (link, link.outcome(*attempt)));
+        let is_connected = |outcome: &Option<Result<(), Error>>| matches!(outcome, Some(Ok(())));
+        // Those that are late are found below.
+        let _ = self.background.events.wait(deadline.get(), || {
+            let one = enough == Enough::One && outcomes().any(|(_, outcome)| is_connected(&outcome));
+            (one || outcomes().all(|(_, outcome)| outcome.is_some())).then_some(())
         });
-        match (outcome, gateways.first()) {
-            (Some(outcome), _) => outcome,
-            (None, Some(first)) => Err(first.link.late()),
-            (None, None) => Ok(()),
+        let outcomes: Vec<_> = outcomes().collect();
+        if outcomes.is_empty() || outcomes.iter().any(|(_, outcome)| is_connected(outcome)) {
+            return Ok(());
         }
-    }
-
-    /// Waits until each of these gateways is connected or cannot be.
-    #[cold]
-    fn wait_for_all(&self, gateways: &[Arc<Gateway>], patience: Patience) {
-        self.background.set_connect_timeout(patience.connect);
-        let attempts: Vec<(&Arc<CommandLink>, Attempt)> =
-            gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
-        let deadline = Instant::now() + patience.connect;
-        // Those that are late are left for the caller to find.
-        let _ = self.background.events.wait(deadline, || {
-            attempts.iter().all(|(link, attempt)| link.outcome(*attempt).is_some()).then_some(())
-        });
+        match outcomes.iter().find(|(_, outcome)| outcome.is_none()) {
+            Some((late, _)) => Err(late.late()),
+            None => outcomes.into_iter().find_map(|(_, outcome)| outcome).unwrap_or(Ok(())),
+        }
     }
 
     /// Frames of a fan-out that found no room: waits for it in client mode; says in the log who did not get theirs.
@@ -311,17 +331,13 @@ impl Cluster {
         &self,
         refused: Vec<Arc<CommandLink>>,
         frame: Encoded<'_>,
-        patience: Patience,
+        deadline: &mut Deadline,
     ) -> Result<(), Error> {
-        if refused.is_empty() {
-            return Ok(());
-        }
-        let deadline = Instant::now() + patience.connect;
         let mut result = Ok(());
         for link in refused {
             let mut wake = false;
             let pushed = if self.waits() {
-                wait_for_room(&link, frame, deadline, &mut wake)
+                wait_for_room(&link, frame, deadline.get(), &mut wake)
             } else {
                 link.push(frame, false, &mut wake)
             };
@@ -399,7 +415,11 @@ impl Cluster {
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let questions: Vec<Question<'_>> =
             gateways.iter().map(|gateway| Question { gateway, frame: &frame }).collect();
-        query::ask(command, &questions, patience)
+        let answers = query::ask(command, &questions, patience);
+        if answers.as_ref().map_or(0, Answers::len) < questions.len() {
+            self.members.doubt_names();
+        }
+        answers
     }
 }
 

@@ -4,17 +4,18 @@
 //! batches, and always has a read pending, so that the end of the connection is noticed at once.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, sleep_until, timeout};
 
-use crate::address::GatewayAddress;
+use crate::address::{self, GatewayAddress};
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
+use crate::members::Members;
 use crate::runtime::Background;
 use crate::secret::Secret;
 use crate::send_queue::{BARRIER, Batch, Counters, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
@@ -27,7 +28,7 @@ const BACKOFF: Duration = Duration::from_millis(40);
 const BACKOFF_LIMIT: Duration = Duration::from_millis(160);
 /// The longest pause for one that has been away for longer than [`LONG_AWAY`].
 const BACKOFF_LIMIT_LONG: Duration = Duration::from_secs(2);
-const LONG_AWAY: Duration = Duration::from_secs(60);
+const LONG_AWAY: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 60_000 });
 /// An attempt that failed this recently speaks for the next one too: it is not tried again for one more caller.
 const FRESH_FAILURE: Duration = Duration::from_millis(100);
 /// A gateway that closes a connection this soon after it was made, without having answered anything, may have rejected
@@ -40,7 +41,7 @@ const BATCHES_PER_TURN: usize = 4;
 /// How often the kernel is asked about a connection, see [`Socket::bear_with_peer`]: more than once before its limit is over.
 const LOOK: Duration = Duration::from_secs(8);
 /// How long the queue of a gateway that left the cluster is still sent. One that is restarted is back by then.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
 
 type Stream = Arc<AsyncFd<Socket>>;
 
@@ -54,6 +55,8 @@ impl Sink for Stream {
 pub(crate) struct CommandLink {
     address: GatewayAddress,
     secret: Secret,
+    /// Who keeps the gateway, to be told what becomes of it.
+    members: Weak<Members>,
     queue: SendQueue<Stream>,
     background: Arc<Background>,
     /// There is something to write.
@@ -80,10 +83,16 @@ impl std::fmt::Debug for CommandLink {
 }
 
 impl CommandLink {
-    pub(crate) fn new(address: GatewayAddress, secret: Secret, background: Arc<Background>) -> Arc<Self> {
+    pub(crate) fn new(
+        address: GatewayAddress,
+        secret: Secret,
+        members: Weak<Members>,
+        background: Arc<Background>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             address,
             secret,
+            members,
             queue: SendQueue::new(background.settings.send_buffer),
             background,
             work: Notify::new(),
@@ -140,7 +149,7 @@ impl CommandLink {
     /// Queues a frame; [`CommandLink::wake`] has to follow where `wake` becomes true.
     ///
     /// # Errors
-    /// Where the queue is full.
+    /// Where the queue is full, or the gateway has left the cluster.
     #[inline]
     pub(crate) fn push(
         self: &Arc<Self>,
@@ -158,10 +167,7 @@ impl CommandLink {
                 gateway: Arc::clone(&self.address.text),
                 limit: self.background.settings.send_buffer,
             }),
-            Pushed::Retired => Err(Error::Unreachable {
-                gateway: Arc::clone(&self.address.text),
-                reason: "it has left the cluster".into(),
-            }),
+            Pushed::Retired => Err(Error::Left { gateway: Arc::clone(&self.address.text) }),
         }
     }
 
@@ -180,7 +186,7 @@ impl CommandLink {
     /// Waits until the gateway has processed all that was queued before the barrier. False: not within the deadline.
     ///
     /// # Errors
-    /// Where the gateway cannot be reached.
+    /// Where the gateway cannot be reached, or has left the cluster.
     pub(crate) fn wait_barrier(&self, issued: u64, deadline: Instant) -> Result<bool, Error> {
         self.queue.wait_confirmed(issued, deadline).map_err(|failure| self.error(&failure))
     }
@@ -278,6 +284,8 @@ impl CommandLink {
         let gateway = Arc::clone(&self.address.text);
         if failure.rejected {
             Error::Rejected { gateway }
+        } else if self.queue.is_retired() {
+            Error::Left { gateway }
         } else {
             Error::Unreachable { gateway, reason: failure.reason.clone() }
         }
@@ -320,10 +328,11 @@ impl CommandLink {
             // It may be back in the cluster by now.
             if let Some(dropped) = self.queue.end(&mut batch) {
                 if dropped > 0 {
-                    self.log(
-                        "dropped",
-                        &format!("{dropped} frames: the gateway left the cluster and takes nothing"),
-                    );
+                    let reason = format!("{dropped} frames: the gateway stands in no list and takes nothing");
+                    self.log("dropped", &reason);
+                }
+                if let Some(members) = self.members.upgrade() {
+                    members.forget_ended();
                 }
                 return;
             }
@@ -359,19 +368,27 @@ impl CommandLink {
                 self.last_error.set(failure.reason.clone());
             }
             let long_away = pause.is_long_away();
-            let pause = pause.next(&failure);
+            let delay = pause.next(&failure);
             self.online.store(false, Ordering::Relaxed);
             self.queue.failed(failure, batch);
             self.background.events.notify();
-            if long_away && self.queue.rest() {
-                // Nothing waits for it: the next frame starts the link again.
-                return false;
+            if let Some(members) = self.members.upgrade() {
+                if address::is_named(&self.address.text) {
+                    members.doubt_names();
+                }
+                if long_away {
+                    if self.queue.rest() {
+                        // Nothing waits for it: the next frame starts the link again.
+                        return false;
+                    }
+                    members.give_up_stray(&self.address);
+                }
             }
             if drain.is_over(&self.queue) {
                 break;
             }
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep(delay) => {}
                 () = self.nudge.notified() => {}
                 () = self.tenure.notified() => drain.follow(&self.queue),
                 () = drain.deadline() => {}

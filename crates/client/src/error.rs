@@ -1,4 +1,5 @@
-//! What can go wrong. Every variant that concerns a gateway names it, and says what to do about it.
+//! What can go wrong. Every variant that concerns a gateway or a register names it, and says what to look at where its reason
+//! does not.
 
 use std::io;
 use std::sync::Arc;
@@ -56,12 +57,22 @@ pub enum Error {
         registers: String,
     },
     /// A gateway cannot be connected to.
-    #[error("can not connect to tcp://{gateway} {reason}")]
+    #[error(
+        "can not connect to tcp://{gateway} {reason} (is the Gateway running, and can it be reached from here? gatewayworker.address_map is for addresses of containers)"
+    )]
     Unreachable {
         /// The gateway.
         gateway: Arc<str>,
         /// What the system said.
         reason: String,
+    },
+    /// A gateway has left the cluster while something was sent to it, or before it took what had been.
+    #[error(
+        "the gateway tcp://{gateway} has left the cluster and does not take what is sent to it (its clients get other ids when they connect again)"
+    )]
+    Left {
+        /// The gateway.
+        gateway: Arc<str>,
     },
     /// A gateway closes connections with our secret key.
     #[error(

@@ -10,7 +10,9 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::RawFd;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,15 +38,40 @@ pub(crate) fn with_descriptors<T>(change: impl FnOnce(&mut Vec<RawFd>) -> T) -> 
     change(&mut lock(&OPEN))
 }
 
+/// Held while a file is opened or closed, which may take its time where a file system hangs: a fork waits for it, so that the
+/// file stands in the list of descriptors, and nobody else does. Always locked before [`OPEN`].
+static FILES: Mutex<()> = Mutex::new(());
+
+/// Opens a file that a child closes, as it closes all of ours; [`close_file`] has to follow.
+///
+/// # Errors
+/// Those of `open`.
+pub(crate) fn open_file(open: impl FnOnce() -> io::Result<File>) -> io::Result<File> {
+    install();
+    let _no_fork = lock(&FILES);
+    let file = open()?;
+    with_descriptors(|descriptors| descriptors.push(file.as_raw_fd()));
+    Ok(file)
+}
+
+/// Closes a file of [`open_file`].
+pub(crate) fn close_file(file: File) {
+    let _no_fork = lock(&FILES);
+    with_descriptors(|descriptors| descriptors.retain(|fd| *fd != file.as_raw_fd()));
+    drop(file);
+}
+
 /// A `std` mutex guard, also where a panicking thread poisoned it: all our critical sections leave consistent data.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The guard that `prepare` took, until the fork is over.
+/// The guards that `prepare` took, until the fork is over.
 static HELD: GuardSlot = GuardSlot(std::cell::UnsafeCell::new(None));
 
-struct GuardSlot(std::cell::UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
+type Guards = (MutexGuard<'static, ()>, MutexGuard<'static, Vec<RawFd>>);
+
+struct GuardSlot(std::cell::UnsafeCell<Option<Guards>>);
 
 // SAFETY: the slot is touched only by the fork handlers. A thread writes it after it has locked OPEN and empties it
 // before it unlocks OPEN, so that the lock itself serialises every access.
@@ -61,21 +88,22 @@ pub(crate) fn install() {
 }
 
 extern "C" fn prepare() {
-    let guard = lock(&OPEN);
+    let files = lock(&FILES);
+    let open = lock(&OPEN);
     // SAFETY: this thread holds OPEN, see GuardSlot.
-    unsafe { *HELD.0.get() = Some(guard) };
+    unsafe { *HELD.0.get() = Some((files, open)) };
 }
 
 extern "C" fn parent() {
     // SAFETY: this thread holds OPEN since prepare(), see GuardSlot.
-    let guard = unsafe { (*HELD.0.get()).take() };
-    drop(guard);
+    let guards = unsafe { (*HELD.0.get()).take() };
+    drop(guards);
 }
 
 extern "C" fn child() {
     // SAFETY: this thread, the only one of the child, holds OPEN since prepare(), see GuardSlot.
-    let guard = unsafe { (*HELD.0.get()).take() };
-    if let Some(mut open) = guard {
+    let guards = unsafe { (*HELD.0.get()).take() };
+    if let Some((_files, mut open)) = guards {
         for fd in open.drain(..) {
             // SAFETY: the descriptor is open: it stands in the list, which did not change since prepare(). Its
             // owner, inherited state of the parent, is never used in this process.
@@ -83,4 +111,36 @@ extern "C" fn child() {
         }
     }
     GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_takes_its_time_to_open_keeps_no_socket_waiting() {
+        let (opening, is_opening) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            open_file(|| {
+                opening.send(()).unwrap();
+                may_go_on.recv_timeout(Duration::from_secs(20)).map_err(io::Error::other)?;
+                File::open("/dev/null")
+            })
+        });
+        is_opening.recv().unwrap();
+        with_descriptors(|_| ());
+        // Nobody is there any more where this came too late.
+        let _ = go_on.send(());
+        let file = thread.join().unwrap().expect("who opens a socket does not wait for a file");
+        let fd = file.as_raw_fd();
+        assert!(with_descriptors(|open| open.contains(&fd)));
+        close_file(file);
+        assert!(!with_descriptors(|open| open.contains(&fd)));
+    }
 }

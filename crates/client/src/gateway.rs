@@ -1,9 +1,10 @@
 //! One gateway of a cluster: its two kinds of connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::address::GatewayAddress;
 use crate::command_link::CommandLink;
+use crate::members::Members;
 use crate::query_pool::QueryPool;
 use crate::runtime::Background;
 use crate::secret::Secret;
@@ -17,9 +18,14 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(address: GatewayAddress, secret: &Secret, background: &Arc<Background>) -> Arc<Self> {
+    pub(crate) fn new(
+        address: GatewayAddress,
+        secret: &Secret,
+        members: Weak<Members>,
+        background: &Arc<Background>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            link: CommandLink::new(address.clone(), secret.clone(), Arc::clone(background)),
+            link: CommandLink::new(address.clone(), secret.clone(), members, Arc::clone(background)),
             queries: QueryPool::new(address.clone(), secret, background.settings.max_reply),
             address,
         })

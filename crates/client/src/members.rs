@@ -1,12 +1,13 @@
 //! The gateways of a cluster, kept up to date.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::iter;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Instant;
 
 use gatewayworker_wire::ClientId;
 
-use crate::address::{GatewayAddress, GatewayKey};
+use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
 use crate::fork::lock;
 use crate::gateway::Gateway;
 use crate::runtime::Background;
@@ -14,12 +15,12 @@ use crate::secret::Secret;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
 const MOST_STRAYS: usize = 256;
-/// A name that was not found is looked up again after this.
-const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
 
 /// The gateways of one cluster.
 #[derive(Debug)]
 pub(crate) struct Members {
+    /// For the links, which tell what became of them.
+    me: Weak<Self>,
     secret: Secret,
     background: Arc<Background>,
     state: Mutex<State>,
@@ -27,16 +28,11 @@ pub(crate) struct Members {
 
 #[derive(Debug, Default)]
 struct State {
-    /// As listed, those with the same ip next to each other: the original's order of results.
-    listed: Vec<Arc<Gateway>>,
-    /// Listed with a name instead of an ip, and not looked up yet, or not found.
-    named: Vec<String>,
-    /// When names that were not found are looked up again, and why the last one was not.
-    look_up_again: Option<(Instant, String)>,
-    /// The list that was taken over last, to see at once that nothing has changed.
-    followed: Vec<String>,
+    /// Those to be sent to.
+    listed: List,
     /// Those to be asked, where the caller names others than those to be sent to.
-    asked: Option<(Vec<String>, Vec<Arc<Gateway>>)>,
+    asked: Option<List>,
+    look_ups: LookUpPause,
     /// Known from client ids only.
     strays: HashMap<GatewayKey, Arc<Gateway>>,
     /// Let go of, with frames that are still being sent: the end of the process waits for them too, and a gateway that is back
@@ -46,21 +42,39 @@ struct State {
     last_stray: Option<Arc<Gateway>>,
 }
 
+/// A list of gateways, as somebody has told it, and what became of it.
+#[derive(Debug, Default)]
+struct List {
+    /// As it was told, to see at once that nothing has changed.
+    followed: Vec<String>,
+    /// Those with the same ip next to each other: the original's order of results.
+    gateways: Vec<Arc<Gateway>>,
+    /// Listed with a name instead of an ip, and still without an address; or without an answer at the address that they had,
+    /// which they keep until another one is found.
+    named: Vec<Named>,
+}
+
+/// The name of a gateway that has to be looked up.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    /// Why it was not found, or is looked up again; none as long as nobody has looked.
+    trouble: Option<String>,
+}
+
 impl Members {
     pub(crate) fn new(secret: Secret, background: Arc<Background>) -> Arc<Self> {
-        Arc::new(Self { secret, background, state: Mutex::default() })
+        Arc::new_cyclic(|me| Self { me: Weak::clone(me), secret, background, state: Mutex::default() })
     }
 
     /// Runs `with` on the members, in their order. Names are looked up first, so this is for calling threads.
     #[inline]
     pub(crate) fn with<T>(&self, with: impl FnOnce(&[Arc<Gateway>]) -> T) -> T {
         let mut state = lock(&self.state);
-        if !state.named.is_empty() {
-            drop(state);
-            self.look_up_listed();
-            state = lock(&self.state);
+        if !state.listed.named.is_empty() {
+            state = self.look_up(state);
         }
-        with(&state.listed)
+        with(&state.listed.gateways)
     }
 
     /// The members, in their order.
@@ -68,21 +82,21 @@ impl Members {
         self.with(<[_]>::to_vec)
     }
 
-    /// Those to be asked, in their order.
+    /// Those to be asked, in their order. As [`Members::with`], for calling threads.
     pub(crate) fn asked(&self) -> Vec<Arc<Gateway>> {
-        if let Some((_, asked)) = &lock(&self.state).asked {
-            return asked.clone();
+        let mut state = lock(&self.state);
+        if !state.to_be_asked().named.is_empty() {
+            state = self.look_up(state);
         }
-        self.all()
+        state.to_be_asked().gateways.clone()
     }
 
     /// Members, strays, and those that have left and may still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
         let state = lock(&self.state);
-        let mut everybody = state.listed.clone();
-        let asked = state.asked.iter().flat_map(|(_, asked)| asked);
+        let mut everybody = Vec::new();
         let retiring = state.retiring.iter().filter(|gateway| !gateway.link.is_over());
-        for gateway in asked.chain(state.strays.values()).chain(retiring) {
+        for gateway in state.known().chain(state.strays.values()).chain(retiring) {
             if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
                 everybody.push(Arc::clone(gateway));
             }
@@ -95,22 +109,21 @@ impl Members {
     pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
         let state = lock(&self.state);
-        if let Some(gateway) = state.listed.iter().find(|gateway| gateway.address.key() == key) {
+        if let Some(gateway) = state.listed.gateways.iter().find(|gateway| gateway.address.key() == key) {
             return Arc::clone(gateway);
         }
         if let Some(stray) = state.last_stray.as_ref().filter(|stray| stray.address.key() == key) {
             return Arc::clone(stray);
         }
-        drop(state);
-        self.stray(id)
+        self.stray(state, id)
     }
 
+    /// Under the same lock, or a list that comes meanwhile would make another one of it.
     #[cold]
-    fn stray(&self, id: ClientId) -> Arc<Gateway> {
-        let mut state = lock(&self.state);
+    fn stray(&self, mut state: MutexGuard<'_, State>, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
-        if let Some((_, asked)) = &state.asked
-            && let Some(gateway) = asked.iter().find(|gateway| gateway.address.key() == key)
+        if let Some(asked) = &state.asked
+            && let Some(gateway) = asked.gateways.iter().find(|gateway| gateway.address.key() == key)
         {
             return Arc::clone(gateway);
         }
@@ -126,19 +139,17 @@ impl Members {
         stray
     }
 
-    /// The gateway at an address that stands in no list: one that is known from client ids, one that has left and still has
-    /// frames to send (new ones have to go behind them), or a new one.
+    /// The gateway at an address: one of a list, one that is known from client ids, one that has left and still has frames to
+    /// send (new ones have to go behind them), or a new one.
     fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
-        let key = address.key();
-        let known = state.strays.remove(&key).or_else(|| state.take_back(key));
-        known.unwrap_or_else(|| Gateway::new(address, &self.secret, &self.background))
+        let known = state.known().find(|known| known.address.is_same(&address)).cloned();
+        let known = known.or_else(|| state.take_stray(&address)).or_else(|| state.take_back(&address));
+        known.unwrap_or_else(|| Gateway::new(address, &self.secret, Weak::clone(&self.me), &self.background))
     }
 
     /// Whether the gateway stands in a list, and is not known from a client id only.
     pub(crate) fn is_listed(&self, gateway: &Arc<Gateway>) -> bool {
-        let state = lock(&self.state);
-        let asked = state.asked.iter().flat_map(|(_, asked)| asked);
-        state.listed.iter().chain(asked).any(|listed| Arc::ptr_eq(listed, gateway))
+        lock(&self.state).known().any(|listed| Arc::ptr_eq(listed, gateway))
     }
 
     /// Lets go of those of these gateways that are known from a client id only and never were there. (One that was, and is
@@ -155,141 +166,345 @@ impl Members {
     /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
     pub(crate) fn follow<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
-        if is_same(&state.followed, addresses) {
+        if state.listed.is_of(addresses) {
             return;
         }
-        let (listed, named) = self.gateways(&mut state, addresses);
-        let gone = std::mem::replace(&mut state.listed, listed);
-        state.named = named;
-        state.look_up_again = None;
-        state.followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
-        state.retire(&gone);
+        let list = self.list(&mut state, addresses);
+        let gone = std::mem::replace(&mut state.listed, list);
+        state.retire(&gone.gateways);
     }
 
-    /// Takes over a list of those to be asked. Names in it are looked up, so this is for calling threads.
+    /// Takes over a list of those to be asked.
     pub(crate) fn follow_asked<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
-        if state.asked.as_ref().is_some_and(|(followed, _)| is_same(followed, addresses)) {
+        if state.asked.as_ref().is_some_and(|asked| asked.is_of(addresses)) {
             return;
         }
-        let (mut asked, named) = self.gateways(&mut state, addresses);
-        for name in named {
-            if let Ok(address) = self.look_up(&name) {
-                asked.push(self.gateway(&mut state, address));
-            }
-        }
-        let followed = addresses.iter().map(|address| address.as_ref().to_owned()).collect();
-        let gone = state.asked.replace((followed, grouped_by_ip(asked)));
-        state.retire(&gone.map(|(_, asked)| asked).unwrap_or_default());
+        let list = self.list(&mut state, addresses);
+        let gone = state.asked.replace(list);
+        state.retire(&gone.unwrap_or_default().gateways);
     }
 
-    /// The gateways of a list, known ones and new ones, and the names that have to be looked up.
-    fn gateways<T: AsRef<str>>(
-        &self,
-        state: &mut State,
-        addresses: &[T],
-    ) -> (Vec<Arc<Gateway>>, Vec<String>) {
+    /// A list, of known gateways, new ones, and names that have to be looked up.
+    fn list<T: AsRef<str>>(&self, state: &mut State, addresses: &[T]) -> List {
         state.last_stray = None;
         let map = &self.background.settings.address_map;
-        let mut named = Vec::new();
-        let mut gateways: Vec<Arc<Gateway>> = Vec::with_capacity(addresses.len());
-        for text in addresses.iter().map(AsRef::as_ref) {
-            if gateways.iter().any(|gateway| &*gateway.address.text == text) {
-                continue;
-            }
-            let asked = state.asked.iter().flat_map(|(_, asked)| asked);
-            let known = state.listed.iter().chain(asked).find(|gateway| &*gateway.address.text == text);
-            if let Some(known) = known {
-                gateways.push(Arc::clone(known));
-            } else if let Some(address) = GatewayAddress::from_literal(text, map) {
-                gateways.push(self.gateway(state, address));
-            } else {
-                named.push(text.to_owned());
-            }
-        }
-        (grouped_by_ip(gateways), named)
-    }
-
-    /// A listed gateway whose name has no address, and why: an answer without it would not be whole.
-    pub(crate) fn not_found(&self) -> Option<(String, String)> {
-        let state = lock(&self.state);
-        let name = state.named.first()?.clone();
-        Some((name, state.look_up_again.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default()))
-    }
-
-    #[cold]
-    fn look_up_listed(&self) {
-        let (named, followed) = {
-            let state = lock(&self.state);
-            if state.look_up_again.as_ref().is_some_and(|(again, _)| Instant::now() < *again) {
-                return;
-            }
-            (state.named.clone(), state.followed.clone())
+        let mut list = List {
+            followed: addresses.iter().map(|address| address.as_ref().to_owned()).collect(),
+            ..List::default()
         };
-        // Without the lock: the resolver may take its time.
-        let found: Vec<_> = named.iter().map(|name| (name, self.look_up(name))).collect();
-        let mut state = lock(&self.state);
-        if state.followed != followed {
-            // The list has changed meanwhile; the next call looks at it.
-            return;
+        for text in addresses.iter().map(AsRef::as_ref) {
+            let is_it = |gateway: &&Arc<Gateway>| &*gateway.address.text == text;
+            let known = state.known().chain(&list.gateways).find(is_it).cloned();
+            if let Some(known) = known {
+                list.add(&known);
+            } else if let Some(address) = GatewayAddress::from_literal(text, map) {
+                list.add(&self.gateway(state, address));
+            } else if list.named(text).is_none() {
+                // One that is known not to be found was told of, and has its pause.
+                let known = state.lists().find_map(|list| list.named(text)).cloned();
+                list.named.push(known.unwrap_or_else(|| Named { name: text.to_owned(), trouble: None }));
+            }
         }
-        state.named.clear();
-        state.look_up_again = None;
-        let mut listed = std::mem::take(&mut state.listed);
-        for (name, address) in found {
-            match address {
-                Ok(address) => listed.push(self.gateway(&mut state, address)),
-                Err(reason) => {
-                    state.named.push(name.clone());
-                    state.look_up_again = Some((Instant::now() + LOOK_UP_AGAIN, reason));
+        list.group_by_ip();
+        list
+    }
+
+    /// A gateway could not be reached. Those that are listed by name may have other addresses by now, as containers that are
+    /// replaced do: the next call looks.
+    #[cold]
+    pub(crate) fn doubt_names(&self) {
+        let mut state = lock(&self.state);
+        for list in state.lists_mut() {
+            for gateway in list.gateways.iter().filter(|gateway| !gateway.link.is_online()) {
+                let name = &*gateway.address.text;
+                if address::is_named(name) && list.named.iter().all(|named| named.name != name) {
+                    let trouble = Some("it cannot be reached where it was".into());
+                    list.named.push(Named { name: name.to_owned(), trouble });
                 }
             }
         }
-        state.listed = grouped_by_ip(listed);
     }
 
-    fn look_up(&self, name: &str) -> Result<GatewayAddress, String> {
-        GatewayAddress::resolve(name, &self.background.settings.address_map).map_err(|error| {
-            self.background.log.event(format_args!("tcp://{name}"), "left out", &error);
-            error.to_string()
-        })
+    /// The link to this gateway has been away for long, and has frames that wait. No list tells when to let go of a gateway
+    /// that is known from client ids only: now.
+    #[cold]
+    pub(crate) fn give_up_stray(&self, address: &GatewayAddress) {
+        let mut state = lock(&self.state);
+        if let Some(stray) = state.take_stray(address) {
+            state.last_stray = None;
+            state.retire(&[stray]);
+        }
+    }
+
+    /// The link of a gateway that was let go of has ended: its idle query connections go with it.
+    pub(crate) fn forget_ended(&self) {
+        let ended: Vec<_> = {
+            let mut state = lock(&self.state);
+            state.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect()
+        };
+        // They are closed without the lock.
+        drop(ended);
+    }
+
+    /// A gateway to be asked whose name has no address, and why: an answer without it would not be whole.
+    pub(crate) fn not_found(&self) -> Option<(String, String)> {
+        let state = lock(&self.state);
+        let asked = state.to_be_asked();
+        let Named { name, trouble } = asked.named.iter().find(|named| !asked.has(&named.name))?;
+        Some((name.clone(), trouble.clone().unwrap_or_default()))
+    }
+
+    /// Looks up the names of both lists: new ones at once, those that were not found after a pause. It is done without the
+    /// lock, since the resolver may take its time and the background needs the lock too.
+    #[cold]
+    fn look_up<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let again = state.look_ups.is_over();
+        let mut names: Vec<String> = Vec::new();
+        for named in state.lists().flat_map(|list| &list.named) {
+            if (again || named.trouble.is_none()) && !names.contains(&named.name) {
+                names.push(named.name.clone());
+            }
+        }
+        if names.is_empty() {
+            return state;
+        }
+        drop(state);
+        let began = Instant::now();
+        let settings = &self.background.settings;
+        let resolve = |name: &str| GatewayAddress::resolve(name, settings.resolver, &settings.address_map);
+        let found: Vec<_> = names.iter().map(|name| (name, resolve(name))).collect();
+        let mut state = lock(&self.state);
+        state.look_ups.begin(began);
+        // The lists may have changed meanwhile.
+        for (name, address) in found {
+            match address {
+                Ok(address) => self.found(&mut state, name, address),
+                Err(error) => self.missed(&mut state, name, &error.to_string()),
+            }
+        }
+        state
+    }
+
+    fn found(&self, state: &mut State, name: &str, address: GatewayAddress) {
+        if state.lists().all(|list| list.named(name).is_none()) {
+            return;
+        }
+        state.last_stray = None;
+        let gateway = self.gateway(state, address);
+        let mut gone = Vec::new();
+        for list in state.lists_mut().filter(|list| list.named(name).is_some()) {
+            list.named.retain(|named| named.name != name);
+            // Where another container has its name now, the gateway that was there is gone.
+            let is_gone = |known: &mut Arc<Gateway>| {
+                *known.address.text == *name && !known.address.is_same(&gateway.address)
+            };
+            gone.extend(list.gateways.extract_if(.., is_gone));
+            list.add(&gateway);
+            list.group_by_ip();
+        }
+        state.retire(&gone);
+    }
+
+    /// A name was not found. The log is told once, until it is found or the reason is another one.
+    fn missed(&self, state: &mut State, name: &str, reason: &str) {
+        for list in state.lists_mut().filter(|list| list.has(name)) {
+            // It stays where it was.
+            list.named.retain(|named| named.name != name);
+        }
+        let mut told = true;
+        for named in state.lists_mut().flat_map(|list| &mut list.named).filter(|named| named.name == name) {
+            told &= named.trouble.as_deref() == Some(reason);
+            named.trouble = Some(reason.to_owned());
+        }
+        if !told {
+            self.background.log.event(format_args!("tcp://{name}"), "left out", reason);
+        }
     }
 }
 
 impl State {
+    fn lists(&self) -> impl Iterator<Item = &List> {
+        iter::once(&self.listed).chain(&self.asked)
+    }
+
+    fn lists_mut(&mut self) -> impl Iterator<Item = &mut List> {
+        iter::once(&mut self.listed).chain(&mut self.asked)
+    }
+
+    /// The gateways of all lists; those of both lists come twice.
+    fn known(&self) -> impl Iterator<Item = &Arc<Gateway>> {
+        self.lists().flat_map(|list| &list.gateways)
+    }
+
+    fn to_be_asked(&self) -> &List {
+        self.asked.as_ref().unwrap_or(&self.listed)
+    }
+
     /// Lets go of those that stand in no list any more.
     fn retire(&mut self, gone: &[Arc<Gateway>]) {
-        self.retiring.retain(|gateway| !gateway.link.is_over());
         for old in gone {
-            let asked = self.asked.iter().flat_map(|(_, asked)| asked);
-            if !self.listed.iter().chain(asked).any(|kept| Arc::ptr_eq(kept, old)) {
+            if !self.known().any(|kept| Arc::ptr_eq(kept, old)) {
                 old.link.retire();
-                self.retiring.push(Arc::clone(old));
+                // One that was never needed has nothing to send.
+                if !old.link.is_over() {
+                    self.retiring.push(Arc::clone(old));
+                }
             }
         }
     }
 
+    /// The gateway at this address that is known from client ids, which is none of those from now on.
+    fn take_stray(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
+        let key = address.key();
+        let is_it = self.strays.get(&key).is_some_and(|stray| stray.address.is_same(address));
+        if is_it { self.strays.remove(&key) } else { None }
+    }
+
     /// The gateway at this address that has left and is back before its queue has ended.
-    fn take_back(&mut self, key: GatewayKey) -> Option<Arc<Gateway>> {
-        let is_it = |gateway: &Arc<Gateway>| gateway.address.key() == key && gateway.link.take_back();
+    fn take_back(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
+        let is_it = |gateway: &Arc<Gateway>| gateway.address.is_same(address) && gateway.link.take_back();
         let place = self.retiring.iter().position(is_it)?;
         Some(self.retiring.swap_remove(place))
     }
 }
 
-fn is_same<T: AsRef<str>>(followed: &[String], addresses: &[T]) -> bool {
-    followed.len() == addresses.len() && followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
-}
+impl List {
+    fn is_of<T: AsRef<str>>(&self, addresses: &[T]) -> bool {
+        self.followed.len() == addresses.len()
+            && self.followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
+    }
 
-/// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
-fn grouped_by_ip(gateways: Vec<Arc<Gateway>>) -> Vec<Arc<Gateway>> {
-    let mut order: Vec<u32> = Vec::new();
-    for gateway in &gateways {
-        if !order.contains(&gateway.address.ip) {
-            order.push(gateway.address.ip);
+    /// Whether a gateway of this name has an address.
+    fn has(&self, name: &str) -> bool {
+        self.gateways.iter().any(|gateway| *gateway.address.text == *name)
+    }
+
+    fn named(&self, name: &str) -> Option<&Named> {
+        self.named.iter().find(|named| named.name == name)
+    }
+
+    /// Adds a gateway, unless it is there, perhaps with another name; [`List::group_by_ip`] has to follow.
+    fn add(&mut self, gateway: &Arc<Gateway>) {
+        if !self.gateways.iter().any(|known| known.address.is_same(&gateway.address)) {
+            self.gateways.push(Arc::clone(gateway));
         }
     }
-    let mut grouped = gateways;
-    grouped.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
-    grouped
+
+    /// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
+    fn group_by_ip(&mut self) {
+        let mut order: Vec<u32> = Vec::new();
+        for gateway in &self.gateways {
+            if !order.contains(&gateway.address.ip) {
+                order.push(gateway.address.ip);
+            }
+        }
+        self.gateways.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use gatewayworker_wire::{Command, Head};
+
+    use super::*;
+    use crate::error::Error;
+    use crate::runtime::Process;
+    use crate::send_queue::Encoded;
+    use crate::settings::Settings;
+
+    fn members() -> Arc<Members> {
+        let process = Process::current(Settings::default).unwrap();
+        Members::new(Secret::new(b""), Arc::clone(&process.background))
+    }
+
+    #[test]
+    fn a_gateway_is_one_gateway_however_a_list_and_an_id_of_its_clients_meet() {
+        let members = members();
+        let id = ClientId { ip: 0x7f00_0001, port: 2900, connection: 1 };
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    members.of_client(id);
+                }
+            });
+            let twice = (0..20_000).find(|_| {
+                members.follow(&["127.0.0.1:2900"]);
+                let known = members.everybody().len();
+                members.follow::<&str>(&[]);
+                known != 1
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(twice, None, "there were two of it");
+        });
+    }
+
+    fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !reached() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// In tests of this crate a second is long, see `LONG_AWAY`.
+    #[test]
+    fn a_gateway_that_only_client_ids_name_is_given_up_when_it_is_long_away_with_what_waits_for_it() {
+        let members = members();
+        let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
+        for with_frames in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let link = Arc::clone(&members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link);
+            let send = || {
+                let mut wake = false;
+                link.push(Encoded::Copied(&frame), true, &mut wake).unwrap();
+                link.wake();
+            };
+            send();
+            let (mut conn, _) = listener.accept().unwrap();
+            conn.read_exact(&mut vec![0; frame.len()]).unwrap();
+            if with_frames {
+                drop((listener, conn));
+                wait_until("the end to be noticed", || !link.is_online());
+                send();
+            } else {
+                // A question waits, until the commands before it are confirmed.
+                link.barrier(&mut false).unwrap();
+                drop((listener, conn));
+            }
+            wait_until("it to be given up, and nothing of it to be kept", || {
+                members.everybody().is_empty() && lock(&members.state).retiring.is_empty()
+            });
+            let lines = members.background.log.take();
+            let dropped: Vec<_> = lines.iter().filter(|line| line.contains(" dropped: 1 frames")).collect();
+            assert_eq!(dropped.len(), usize::from(with_frames), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn that_a_gateway_has_left_is_no_trouble_with_the_connection() {
+        let members = members();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        members.follow(&[listener.local_addr().unwrap().to_string()]);
+        let link = Arc::clone(&members.all()[0].link);
+        let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
+        let push = || link.push(Encoded::Copied(&frame), true, &mut false);
+        push().unwrap();
+        let issued = link.barrier(&mut false).unwrap();
+        link.wake_urgently();
+        members.follow::<&str>(&[]);
+        let waited = link.wait_barrier(issued, Instant::now() + Duration::from_secs(20));
+        for error in [waited.unwrap_err(), push().unwrap_err()] {
+            assert!(matches!(error, Error::Left { .. }), "{error}");
+        }
+    }
 }

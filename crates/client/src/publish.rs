@@ -9,7 +9,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -59,7 +58,7 @@ impl StatusFile {
             created => created?,
         };
         let written = (&file).write_all(bytes);
-        close(file);
+        fork::close_file(file);
         let placed = written.and_then(|()| fs::rename(&self.beside, &self.path));
         if placed.is_err() {
             // It is ours. What went wrong before is what is told.
@@ -70,19 +69,8 @@ impl StatusFile {
 
     /// Makes the file beside. A child that is forked meanwhile closes it, as it closes all of ours.
     fn create(&self) -> io::Result<File> {
-        fork::with_descriptors(|open| {
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.beside)?;
-            open.push(file.as_raw_fd());
-            Ok(file)
-        })
+        fork::open_file(|| OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.beside))
     }
-}
-
-fn close(file: File) {
-    fork::with_descriptors(|open| {
-        open.retain(|fd| *fd != file.as_raw_fd());
-        drop(file);
-    });
 }
 
 /// Publishes the status of `process` as long as the background runs. An error is told once, until it works again or goes

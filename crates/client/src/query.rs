@@ -133,6 +133,11 @@ pub(crate) fn ask(
 }
 
 impl Answers {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.parked.len()
+    }
+
     /// Passes on each answer's payload, with what the ids of its gateway's clients begin with, and with the number of rows that
     /// all answers announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
     ///

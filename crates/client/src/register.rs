@@ -13,12 +13,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, timeout};
 
-use crate::address;
+use crate::address::{self, LookUpPause};
 use crate::error::{Error, reason};
 use crate::fork::lock;
 use crate::last_error::LastError;
 use crate::members::Members;
-use crate::runtime::Background;
+use crate::runtime::{Background, SHORTEST_ATTEMPT};
 use crate::secret::Secret;
 use crate::socket::Socket;
 
@@ -37,6 +37,8 @@ const SHORTEST_TURN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Register {
     registers: Vec<String>,
+    /// Whether any of them is named, so that it may move.
+    named: bool,
     secret: Secret,
     members: Arc<Members>,
     background: Arc<Background>,
@@ -51,6 +53,12 @@ struct State {
     started: bool,
     /// Resolved by the calling thread: name look-ups must stay out of the background.
     targets: Vec<Option<SocketAddr>>,
+    /// All registers have failed since they were resolved: their names may have other addresses by now.
+    stale: bool,
+    look_ups: LookUpPause,
+    /// How many calls wait for a list, and how long the last of them is ready to.
+    waiting: usize,
+    patience: Duration,
     /// Counts the lists that came.
     lists: u64,
     list_at: Option<Instant>,
@@ -126,7 +134,8 @@ impl Register {
     ) -> Arc<Self> {
         let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
         let last_error = LastError::default();
-        Arc::new(Self { registers, secret, members, background, state, last_error, changed, nudge })
+        let named = registers.iter().any(|register| address::is_named(register));
+        Arc::new(Self { registers, named, secret, members, background, state, last_error, changed, nudge })
     }
 
     /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
@@ -137,25 +146,63 @@ impl Register {
         {
             let state = lock(&self.state);
             if state.lists > 0 && !fresh {
+                if state.stale {
+                    drop(state);
+                    self.look_up_again();
+                }
                 return Ok(());
             }
         }
         self.wait_for_list(fresh, patience)
     }
 
+    /// Once all registers have failed, those that are named may have moved, as containers do. The background must not ask the
+    /// resolver, so the next call does, and goes on with the last list.
+    #[cold]
+    fn look_up_again(&self) {
+        {
+            let mut state = lock(&self.state);
+            if !state.stale || !state.look_ups.is_over() {
+                return;
+            }
+            // One caller looks, not all of them. The next failure asks for it again.
+            state.stale = false;
+        }
+        // What was not found is where it was, if anywhere.
+        let _ = self.look_up();
+    }
+
+    /// Looks the registers up, without the lock; why the last one that was not found was not. It keeps the address that it
+    /// had: a resolver may be away for a while, too.
+    fn look_up(&self) -> Option<String> {
+        let began = Instant::now();
+        let resolver = self.background.settings.resolver;
+        let found: Vec<_> =
+            self.registers.iter().map(|register| address::resolve(register, resolver)).collect();
+        let mut state = lock(&self.state);
+        state.look_ups.begin(began);
+        state.targets.resize(self.registers.len(), None);
+        let (mut moved, mut trouble) = (false, None);
+        for (target, found) in state.targets.iter_mut().zip(found) {
+            match found {
+                Ok(address) => moved |= target.replace(address) != Some(address),
+                Err(error) => trouble = Some(reason(&error)),
+            }
+        }
+        if moved {
+            self.nudge.notify_one();
+        }
+        trouble
+    }
+
     #[cold]
     fn wait_for_list(self: &Arc<Self>, fresh: bool, patience: Duration) -> Result<(), Error> {
-        self.background.set_connect_timeout(patience);
         let deadline = Instant::now() + patience;
-        let targets = self.registers.iter().map(|register| address::resolve(register));
-        let (targets, errors): (Vec<_>, Vec<_>) =
-            targets.map(|target| target.map_or_else(|e| (None, Some(e)), |t| (Some(t), None))).unzip();
+        let trouble = self.look_up();
         let mut state = lock(&self.state);
-        state.targets = targets;
         if state.targets.iter().all(Option::is_none) {
-            let reason = errors.into_iter().flatten().next_back().map(|error| reason(&error));
             let last = self.registers.len().saturating_sub(1);
-            let error = self.unreachable(last, reason.unwrap_or_default());
+            let error = self.unreachable(last, trouble.unwrap_or_default());
             self.last_error.set(error.to_string());
             state.error = Some(error.clone());
             return Err(error);
@@ -172,26 +219,30 @@ impl Register {
         }
         let rounds = state.failed_rounds;
         let lists = state.lists;
+        state.waiting += 1;
+        state.patience = patience;
         self.nudge.notify_one();
-        loop {
+        let result = loop {
             let listed = if fresh { state.lists > lists && state.serving >= wanted } else { state.lists > 0 };
             if listed {
-                return Ok(());
+                break Ok(());
             }
             if state.failed_rounds > rounds
                 && let Some(error) = state.error.clone()
             {
-                return Err(error);
+                break Err(error);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(match state.error.clone() {
+                break Err(match state.error.clone() {
                     Some(error) if state.connected.is_none() => error,
                     _ => Error::RegisterSilent { registers: self.names(), after: patience },
                 });
             }
             (state, _) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
-        }
+        };
+        state.waiting -= 1;
+        result
     }
 
     /// The registers, as messages name them.
@@ -274,6 +325,7 @@ impl Register {
                 }
                 if !listed {
                     state.failed_rounds += 1;
+                    state.stale = self.named;
                 }
             }
             self.changed.notify_all();
@@ -291,14 +343,19 @@ impl Register {
 
     /// One connection to one register, until it ends; why it did.
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
-        let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
-        let patience = (self.background.connect_timeout() / share).max(SHORTEST_TURN);
-        let mut unlisted = {
+        let (patience, mut unlisted) = {
             let mut state = lock(&self.state);
+            let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
+            let patience = match state.waiting {
+                // Nobody waits: a call that was in a hurry must not keep a slow register away from all others.
+                0 => state.patience.max(SHORTEST_ATTEMPT),
+                // They are to hear of the other registers, too.
+                _ => (state.patience / share).max(SHORTEST_TURN),
+            };
             // Who asks afresh wants the list as it is.
             let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
-            Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() })
+            (patience, Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() }))
         };
         let connect = async {
             let socket = Socket::connect_async(target).await?;

@@ -26,10 +26,13 @@ use crate::fork::{self, lock};
 use crate::log::Log;
 use crate::publish;
 use crate::query::Answer;
-use crate::settings::{Patience, Settings};
+use crate::settings::Settings;
 
 /// Enough for the deepest of our futures, and little enough not to show in a process's memory.
 const STACK: usize = 512 << 10;
+
+/// The background waits at least this long for a connection, as the original does by default.
+pub(crate) const SHORTEST_ATTEMPT: Duration = Duration::from_secs(3);
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 /// The state that was ended. It is never freed: other threads may still look at it. A pointer to it is kept for those who look
@@ -85,6 +88,11 @@ impl Parked {
         });
     }
 
+    /// How many are left.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.next
+    }
+
     /// The next answer: what the ids of its gateway's clients begin with, and the payload.
     pub(crate) fn first(&self) -> Option<(ClientIdPrefix, &[u8])> {
         if self.next == self.end {
@@ -136,9 +144,10 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// How long the background waits for a connection: what the last call was ready to wait.
+    /// How long the background waits for a connection: what the last call was ready to wait, or longer. A call that is in a
+    /// hurry gives up by itself; the connection is for all calls, and nobody else must go without it.
     pub(crate) fn connect_timeout(&self) -> Duration {
-        Duration::from_millis(self.connect_timeout.load(Ordering::Relaxed))
+        Duration::from_millis(self.connect_timeout.load(Ordering::Relaxed)).max(SHORTEST_ATTEMPT)
     }
 
     /// A call that waits for a connection tells how long.
@@ -206,14 +215,13 @@ impl Process {
         };
         let handle =
             start.recv().map_err(|_| Error::Runtime("it ended at once".into()))?.map_err(runtime_error)?;
-        let patience = u64::try_from(Patience::default().connect.as_millis()).unwrap_or(u64::MAX);
         let background = Arc::new(Background {
             handle,
             waker,
             log: Arc::default(),
             settings,
             events: Events::default(),
-            connect_timeout: AtomicU64::new(patience),
+            connect_timeout: AtomicU64::default(),
         });
         let process = Box::leak(Box::new(Self {
             generation: fork::generation(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::AddressMap;
+use crate::address::{AddressMap, Resolver, system_resolver};
 
 /// How the connections of this process behave; fixed when the first one is needed.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Settings {
     pub max_reply: usize,
     /// Advertised → reachable addresses.
     pub address_map: AddressMap,
+    /// Who looks names of registers and gateways up.
+    pub resolver: Resolver,
     /// The directory in which this process publishes its status, if it does: see [`crate::status`].
     pub status_path: Option<PathBuf>,
 }
@@ -24,6 +26,7 @@ impl Default for Settings {
             send_buffer: 10_240_000,
             max_reply: 256 << 20,
             address_map: AddressMap::default(),
+            resolver: system_resolver,
             status_path: None,
         }
     }

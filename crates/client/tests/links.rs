@@ -239,11 +239,71 @@ fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
 }
 
 #[test]
+fn a_fan_out_that_waited_in_vain_names_the_gateway_that_did_not_answer() {
+    let (dead, hanging) = (dead_address(), Hanging::new());
+    let register = register_of(&[&dead, &hanging.address]);
+    let cluster = client("in vain", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let impatient = Patience { connect: Duration::from_millis(50), ..PATIENT };
+    let to_some = [id(&dead, 1), id(&hanging.address, 1)];
+    for error in [
+        cluster.send_to_all(Message::text(b"one"), impatient).unwrap_err(),
+        cluster.send_to_clients(&to_some, Message::text(b"one"), impatient).unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains(&hanging.address) && text.contains("Connection timed out"), "{text}");
+    }
+}
+
+#[test]
+fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_share() {
+    let hanging = Hanging::new();
+    // In a list, so that its link is kept when the call gives up.
+    let register = register_of(&[&hanging.address]);
+    let cluster = client("in a hurry", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
+    let error = cluster.send_to_all(Message::text(b"hi"), impatient).unwrap_err();
+    assert!(error.to_string().contains("Connection timed out"), "{error}");
+    let peer = hanging.let_in();
+    let _link = peer.accept();
+    assert_eq!(log_lines(&peer.address), [""; 0], "the first attempt was not given up");
+}
+
+#[test]
+fn however_many_queues_are_full_a_call_waits_once() {
+    const DEAD: usize = 60;
+    let dead: Vec<Refusing> = (0..DEAD).map(|_| Refusing::new()).collect();
+    let alive = Peer::listen();
+    let listed: Vec<&str> = dead.iter().map(|dead| &*dead.address).chain([&*alive.address]).collect();
+    let register = register_of(&listed);
+    let cluster = client("many full", "", &[&register_address(&register)]);
+    cluster.discover(false, PATIENT).unwrap();
+    cluster.send_to_all(Message::text(&[b'x'; SEND_BUFFER]), PATIENT).unwrap();
+    let mut link = alive.accept();
+    link.frame();
+    // For each of them it would be longer than anything may take.
+    let patience = Patience { connect: SAFETY_NET / 40, ..PATIENT };
+    let to: Vec<_> = listed.iter().map(|address| id(address, 1)).collect();
+    std::thread::scope(|scope| {
+        let some = scope.spawn(|| cluster.send_to_clients(&to, Message::text(b"some"), patience));
+        assert_eq!(link.frame().body, b"some");
+        let except = scope.spawn(|| cluster.send_to_all_except(&to, Message::text(b"except"), patience));
+        assert_eq!(link.frame().body, b"except");
+        for call in [some, except] {
+            let error = call.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::QueueFull { .. }), "{error}");
+        }
+    });
+    assert_eq!(status(&cluster, &dead[DEAD - 1].address)["refused"], 2);
+}
+
+#[test]
 fn a_message_to_a_client_of_a_dead_gateway_is_an_error_in_client_mode() {
     let dead = dead_address();
     let cluster = client("dead", "", &["127.0.0.1:1"]);
     let error = cluster.send_to_client(id(&dead, 1), Message::text(b"one"), PATIENT).unwrap_err();
-    assert_eq!(error.to_string(), format!("can not connect to tcp://{dead} Connection refused"));
+    assert_eq!(error.to_string(), unreachable_text(&dead, "Connection refused"));
     let error = cluster.send_to_clients(&[id(&dead, 1)], Message::text(b"one"), PATIENT).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
 }
@@ -334,6 +394,36 @@ fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
     (0..10).for_each(|_| assert!(link.frame().body == body));
     assert_eq!(link.frame().body, b"later", "the others do not notice");
     wait_until("the end of its link", || listed(&cluster) == [&*staying.address]);
+}
+
+#[test]
+fn the_query_connections_of_a_gateway_that_left_the_cluster_are_closed_when_its_link_ends() {
+    let (peer, cluster, mut link) = linked("leaves with questions");
+    let mut question = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| session_len(&cluster, &peer));
+        link.pass_barrier();
+        let mut question = peer.accept();
+        question.expect(Command::GetSessionByClientId);
+        question.reply("N;");
+        asking.join().unwrap().unwrap();
+        question
+    });
+    cluster.follow::<&str>(&[]);
+    assert!(link.is_closed());
+    assert!(question.is_closed());
+    // One that is only asked has no link that could end.
+    let asked = Peer::listen();
+    cluster.follow_for_questions(&[&asked.address]);
+    let mut question = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
+        let mut question = asked.accept();
+        question.expect(Command::GetClientCountByGroup);
+        question.reply("i:1;");
+        asking.join().unwrap().unwrap();
+        question
+    });
+    cluster.follow_for_questions::<&str>(&[]);
+    assert!(question.is_closed());
 }
 
 #[test]

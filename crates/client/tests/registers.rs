@@ -10,6 +10,7 @@ use gatewayworker_client::wire::Command;
 use gatewayworker_client::{Error, Message, Patience};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::{Value as Json, json};
+use support::proxy::{Flow, Proxy, Way};
 use support::*;
 
 /// What the register prints when it knows these gateways.
@@ -125,6 +126,18 @@ fn a_silent_register_is_an_error_after_the_time_out() {
 }
 
 #[test]
+fn a_call_that_is_in_a_hurry_does_not_keep_a_slow_register_away_from_all_others() {
+    let register = register_of(&["127.0.0.1:2900"]);
+    let proxy = Proxy::to(&register_address(&register));
+    let cluster = client("slow", "", &[&proxy.address]);
+    // Longer than its answer is waited for where somebody waits.
+    proxy.set(Way::Back, Flow::Pieces { len: 1 << 16, pause: Duration::from_secs(1) });
+    let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
+    cluster.discover(false, impatient).unwrap_err();
+    wait_until("the list", || listed(&cluster) == ["127.0.0.1:2900"]);
+}
+
+#[test]
 fn a_register_that_is_not_there_is_an_error_and_is_tried_again_by_the_next_call() {
     let address = dead_address();
     let cluster = client("not there", "", &[&address]);
@@ -201,6 +214,50 @@ fn the_list_is_kept_while_the_register_is_away_and_followed_again_when_it_is_bac
     wait_until("the subscription", || connected().is_some());
     control(&register, json!({"cmd": "add_address", "address": second.address}));
     wait_until("the new gateway", || listed(&cluster).len() == 2);
+}
+
+#[test]
+fn a_register_that_is_named_is_followed_to_its_new_address_and_kept_while_the_resolver_is_away() {
+    const NAME: &str = "register.moves:1236";
+    let mut register = Peer::listen();
+    let cluster = client("moves", "", &[NAME]);
+    let error = cluster.discover(false, PATIENT).unwrap_err();
+    assert!(error.to_string().contains("Name or service not known"), "{error}");
+    name(NAME, Some(&register.address));
+    let mut conn = std::thread::scope(|scope| {
+        let discovering = scope.spawn(|| cluster.discover(false, PATIENT));
+        let mut conn = register.accept();
+        conn.send(&list(&["127.0.0.1:2900"]));
+        discovering.join().unwrap().unwrap();
+        conn
+    });
+    // Each time its container is replaced by one with another ip, while calls go on.
+    for round in 1..=2 {
+        drop((register, conn));
+        register = Peer::listen();
+        name(NAME, Some(&register.address));
+        let mut accepted = None;
+        wait_until("a subscription at the new address", || {
+            cluster.discover(false, PATIENT).unwrap();
+            accepted = register.pending();
+            accepted.is_some()
+        });
+        conn = accepted.unwrap();
+        assert!(conn.line().contains("worker_connect"));
+        let added = format!("127.0.0.1:{}", 2900 + round);
+        conn.send(&list(&["127.0.0.1:2900", &added]));
+        wait_until("its list", || listed(&cluster).contains(&added));
+    }
+    // It is where it was, and only its name is not to be had.
+    let address = register.address.clone();
+    drop((register, conn));
+    name(NAME, None);
+    let before = looked_up(NAME);
+    wait_until("a look-up in vain", || {
+        cluster.discover(false, PATIENT).unwrap();
+        looked_up(NAME) > before
+    });
+    Peer::listen_at(&address).accept();
 }
 
 #[test]

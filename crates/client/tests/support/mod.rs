@@ -8,8 +8,9 @@
 pub mod program;
 pub mod proxy;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,12 +34,60 @@ pub const MAX_REPLY: usize = 1 << 20;
 pub fn process() -> &'static Process {
     let address_map = AddressMap::parse("10.77.0.1=127.0.0.1").unwrap();
     Process::current(|| Settings {
+        resolver,
         send_buffer: SEND_BUFFER,
         max_reply: MAX_REPLY,
         address_map,
         ..Settings::default()
     })
     .unwrap()
+}
+
+/// What the resolver of the tests knows, and how often it was asked: there is no DNS here.
+#[derive(Debug, Default)]
+struct Name {
+    address: Option<String>,
+    asked: u32,
+    held: bool,
+}
+
+static NAMES: Mutex<BTreeMap<String, Name>> = Mutex::new(BTreeMap::new());
+
+fn with_name<T>(name: &str, with: impl FnOnce(&mut Name) -> T) -> T {
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    with(names.entry(name.to_owned()).or_default())
+}
+
+fn resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let address = with_name(name, |name| {
+        name.asked += 1;
+        name.address.clone()
+    });
+    wait_until("the resolver to be let go of", || !with_name(name, |name| name.held));
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "Name or service not known");
+    Ok(vec![address.ok_or_else(unknown)?.parse().unwrap()])
+}
+
+/// From now on, this `name:port` is at this `ip:port`; with `None`, nobody knows it.
+pub fn name(name: &str, address: Option<&str>) {
+    with_name(name, |name| name.address = address.map(str::to_owned));
+}
+
+/// Has the resolver take its time with this `name:port`, until the answer is dropped.
+pub fn hold(name: &'static str) -> impl Drop {
+    struct Held(&'static str);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            with_name(self.0, |name| name.held = false);
+        }
+    }
+    with_name(name, |name| name.held = true);
+    Held(name)
+}
+
+/// How often this `name:port` was looked up so far.
+pub fn looked_up(name: &str) -> u32 {
+    with_name(name, |name| name.asked)
 }
 
 /// A cluster in worker mode, of these gateways.
@@ -198,6 +247,14 @@ pub fn own_address() -> String {
     format!("127.{}.{middle}.{low}:0", 64 | (high & 63))
 }
 
+/// The whole text of the error about a gateway that cannot be connected to.
+pub fn unreachable_text(address: &str, reason: &str) -> String {
+    format!(
+        "can not connect to tcp://{address} {reason} (is the Gateway running, and can it be reached from here? \
+         gatewayworker.address_map is for addresses of containers)"
+    )
+}
+
 /// An address at which nobody listens.
 pub fn dead_address() -> String {
     TcpListener::bind(own_address()).unwrap().local_addr().unwrap().to_string()
@@ -251,6 +308,57 @@ impl Peer {
                 None
             }
         }
+    }
+}
+
+/// An address that refuses connections, and that nobody else gets meanwhile.
+#[derive(Debug)]
+pub struct Refusing {
+    _bound: socket2::Socket,
+    pub address: String,
+}
+
+impl Refusing {
+    pub fn new() -> Self {
+        let (bound, address) = bound_socket();
+        Self { _bound: bound, address: address.to_string() }
+    }
+}
+
+fn bound_socket() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// A listener that lets nobody in: its backlog is full.
+#[derive(Debug)]
+pub struct Hanging {
+    listener: socket2::Socket,
+    backlog: Vec<TcpStream>,
+    pub address: String,
+}
+
+impl Hanging {
+    pub fn new() -> Self {
+        let (listener, address) = bound_socket();
+        listener.listen(0).unwrap();
+        let mut backlog = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            backlog.push(stream);
+        }
+        Self { listener, backlog, address: address.to_string() }
+    }
+
+    /// Lets in whoever comes from now on. Who has tried in vain tries again after a second or two: the kernel does.
+    pub fn let_in(self) -> Peer {
+        let Self { listener, backlog, address } = self;
+        (0..backlog.len()).for_each(|_| drop(listener.accept().unwrap()));
+        listener.listen(128).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Peer { listener: listener.into(), address }
     }
 }
 
