@@ -77,13 +77,19 @@ impl HashBuilder {
         }
     }
 
-    /// Puts an element in.
+    /// Sets `hash[id] = id` for a string or an integer, with the same string for both; nothing for anything else. What PHP
+    /// takes for an integer as a key becomes one.
     #[inline]
-    pub fn put(&mut self, element: Element) {
-        let (key, value, hash) = element.into_parts();
-        match key {
-            Some(key) => self.set_hashed(key, hash, value),
-            None => self.set_int(hash as i64, value),
+    pub fn set_itself(&mut self, id: &Zval) {
+        let key = match PhpString::borrow(id) {
+            Some(string) => match integer_key(string.as_bytes()) {
+                None => return self.set_str(string.clone(), id.shallow_clone()),
+                number => number,
+            },
+            None => id.long(),
+        };
+        if let Some(key) = key {
+            self.set_int(key, id.shallow_clone());
         }
     }
 
@@ -240,77 +246,6 @@ impl TemplateCopy {
         let mut zval = Zval::new();
         zval.set_hashtable(self.table);
         zval
-    }
-}
-
-/// A value that goes into several hashes, keyed by itself.
-pub enum Id {
-    /// A string that PHP does not take for an integer.
-    Str(PhpString),
-    /// An integer, or a string that is one.
-    Int(i64, Zval),
-}
-
-impl Id {
-    /// The id of a text.
-    #[inline]
-    pub fn text(text: &[u8]) -> Self {
-        match integer_key(text) {
-            Some(number) => Self::Int(number, PhpString::new(text).into_zval()),
-            None => Self::Str(PhpString::hashed(text)),
-        }
-    }
-
-    /// An element of it.
-    #[inline]
-    pub fn element(&self) -> Element {
-        match self {
-            Self::Str(string) => {
-                let hash = string.hash();
-                let mut value = string.clone().into_zval();
-                value.u2.extra = OWN_KEY;
-                // The reference of the key.
-                let _ = string.clone().into_raw();
-                Element { value, hash }
-            }
-            Self::Int(key, value) => Element { value: value.shallow_clone(), hash: *key as u64 },
-        }
-    }
-}
-
-/// What goes into a hash, keyed by itself, with all that is needed for it: by then it may have left the processor's cache, and
-/// is not looked at again.
-pub struct Element {
-    /// Its extra word is [`OWN_KEY`] where it is a string that is its own key, and has a second reference for that.
-    value: Zval,
-    /// The hash of the key, or the integer key.
-    hash: u64,
-}
-
-const OWN_KEY: u32 = 1;
-
-impl Element {
-    /// The key, unless it is an integer; the value; the hash or the integer.
-    #[inline]
-    fn into_parts(self) -> (Option<PhpString>, Zval, u64) {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: the parts are read once, and the element is not dropped any more.
-        (this.key(), unsafe { std::ptr::read(&raw const this.value) }, this.hash)
-    }
-
-    /// The second reference, of which the caller takes care once.
-    #[inline]
-    fn key(&self) -> Option<PhpString> {
-        // SAFETY: every bit pattern is a number. With it the value is a string, of which the element owns two references.
-        unsafe {
-            if self.value.u2.extra == OWN_KEY { PhpString::from_owned(self.value.value.str_) } else { None }
-        }
-    }
-}
-
-impl Drop for Element {
-    fn drop(&mut self) {
-        drop(self.key());
     }
 }
 

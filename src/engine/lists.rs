@@ -2,12 +2,12 @@
 //!
 //! The rows of a reply name few keys, again and again, each row other ones. Elements put into their lists at once would go to
 //! another hash each, each of which would have to grow, and all of which together are larger than the processor's cache. So
-//! the elements of each list are noted first, and then one list after the other is made, in its final size.
+//! it is noted first which rows a list has, and then one list after the other is made, in its final size. The strings are made
+//! then too: those of a list lie next to each other, so that whoever walks through it, or destroys it, finds them there.
 
 use ext_php_rs::types::Zval;
 
 use super::array::Key;
-use super::hash_table::{Element, Id};
 use super::{ArrayBuilder, HashBuilder, PhpString};
 
 /// How many names are remembered.
@@ -19,8 +19,11 @@ const NEXT: usize = 8;
 pub struct Lists {
     /// The number of the list for each key.
     numbers: ArrayBuilder,
-    /// The elements of each list.
-    lists: Vec<Vec<Element>>,
+    /// For each list, the numbers of its ids.
+    lists: Vec<Vec<u32>>,
+    ids: Vec<Id>,
+    /// The texts of all ids.
+    texts: Vec<u8>,
     known: Box<[Option<Known>; PLACES]>,
 }
 
@@ -30,40 +33,85 @@ struct Known {
     list: usize,
 }
 
+/// What goes into lists, as key and value.
+enum Id {
+    /// Where its text begins.
+    Text { start: usize, len: usize },
+    /// An integer.
+    Int(i64),
+}
+
 impl Lists {
     /// No list yet.
     pub fn new() -> Self {
-        let known = Box::new([const { None }; PLACES]);
-        Self { numbers: ArrayBuilder::with_capacity(32), lists: Vec::new(), known }
+        Self {
+            numbers: ArrayBuilder::with_capacity(32),
+            lists: Vec::new(),
+            ids: Vec::new(),
+            texts: Vec::new(),
+            known: Box::new([const { None }; PLACES]),
+        }
     }
 
-    /// Sets `all[name][id] = id`. A decimal integer in the name is an integer key, as everywhere in PHP.
+    /// Begins with the next id, a text. What PHP takes for an integer as a key becomes one.
     #[inline]
-    pub fn set_named(&mut self, name: &[u8], id: &Id) {
-        let list = self.list_named(name);
-        self.lists[list].push(id.element());
+    pub fn text(&mut self, text: &[u8]) {
+        self.ids.push(Id::Text { start: self.texts.len(), len: text.len() });
+        self.texts.extend_from_slice(text);
     }
 
-    /// Sets `all[key][id] = id`.
-    pub fn set(&mut self, key: Key<'_>, id: &Id) {
+    /// Begins with the next id, an integer.
+    pub fn int(&mut self, number: i64) {
+        self.ids.push(Id::Int(number));
+    }
+
+    /// Sets `all[name][id] = id` for the id that was begun with. A decimal integer in the name is an integer key, as everywhere
+    /// in PHP.
+    #[inline]
+    pub fn set_named(&mut self, name: &[u8]) {
+        let list = self.list_named(name);
+        self.put(list);
+    }
+
+    /// Sets `all[key][id] = id` for the id that was begun with.
+    pub fn set(&mut self, key: Key<'_>) {
         let list = self.list(key);
-        self.lists[list].push(id.element());
+        self.put(list);
     }
 
     /// All lists as one zval.
     pub fn into_zval(self) -> Zval {
-        let Self { mut numbers, lists, .. } = self;
+        let Self { mut numbers, lists, ids, texts, .. } = self;
+        let mut made: Vec<Zval> = Vec::new();
+        made.resize_with(ids.len(), Zval::new);
         let mut lists = lists.into_iter();
         // The lists are numbered in the order of their keys.
         numbers.replace_each(|| {
-            let elements = lists.next().unwrap_or_default();
-            let mut list = HashBuilder::with_room(elements.len());
-            for element in elements {
-                list.put(element);
+            let members = lists.next().unwrap_or_default();
+            let mut list = HashBuilder::with_room(members.len());
+            for member in members {
+                let id = &mut made[member as usize];
+                if id.is_null() {
+                    match ids[member as usize] {
+                        Id::Text { start, len } => {
+                            *id = PhpString::hashed(&texts[start..start + len]).into_zval();
+                        }
+                        Id::Int(number) => id.set_long(number),
+                    }
+                }
+                list.set_itself(id);
             }
             list.into_zval()
         });
         numbers.into_zval()
+    }
+
+    #[inline]
+    fn put(&mut self, list: usize) {
+        // More ids than that would not fit into memory.
+        if let Some(id) = self.ids.len().checked_sub(1).and_then(|id| u32::try_from(id).ok()) {
+            self.lists[list].push(id);
+        }
     }
 
     #[inline]

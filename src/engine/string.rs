@@ -22,6 +22,7 @@ const BYTES: usize = offset_of!(zend_string, val);
 
 /// One reference to a PHP string.
 #[derive(Debug)]
+#[repr(transparent)]
 pub struct PhpString(NonNull<zend_string>);
 
 impl PhpString {
@@ -93,6 +94,17 @@ impl PhpString {
         // SAFETY: the zval is a string, so that this member of the union is set, to a live string.
         let string = unsafe { NonNull::new(zval.value.str_)? };
         Some(Self(string).share())
+    }
+
+    /// The string in a zval, which keeps the reference; `None` where it is no string.
+    #[inline]
+    pub fn borrow(zval: &Zval) -> Option<&Self> {
+        if !zval.is_string() {
+            return None;
+        }
+        // SAFETY: the zval is a string, so that this member of the union is set, to a live string, and stays so while the zval
+        // is borrowed. It is a pointer, as this type is.
+        Some(unsafe { &*(&raw const zval.value.str_).cast::<Self>() })
     }
 
     /// Takes over a reference that the engine gave away.

@@ -7,7 +7,6 @@ use gatewayworker_client::{Fields, ReplyError, reply};
 use crate::arguments;
 use crate::call::{Call, Failure};
 use crate::engine::array::{Key as ArrayKey, entries};
-use crate::engine::hash_table::Id;
 use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
@@ -338,13 +337,13 @@ fn group_uid_list(call: &Call<'_>) -> Result<Lists> {
     let mut grouped = Lists::new();
     select(call, Fields::UidAndGroups, false, |_, payload, _| {
         reply::selected(payload, |_, uid, groups| {
-            let id = match uid {
+            match uid {
                 uid if reply::is_empty(uid) => return Ok(()),
-                Scalar::Str(text) => Id::text(text),
-                Scalar::Int(number) => Id::Int(number, scalar(uid)),
+                Scalar::Str(text) => grouped.text(text),
+                Scalar::Int(number) => grouped.int(number),
                 _ => return Err(ReplyError::Shape(NO_ID)),
-            };
-            groups.each(|group| set_grouped(&mut grouped, group, &id))
+            }
+            groups.each(|group| set_grouped(&mut grouped, group))
         })
     })?;
     Ok(grouped)
@@ -369,23 +368,23 @@ fn group_client_id_list(call: &Call<'_>) -> Result<Lists> {
     let mut grouped = Lists::new();
     select(call, Fields::Groups, false, |prefix, payload, _| {
         reply::selected(payload, |connection, _, groups| {
-            let id = Id::text(&prefix.with(connection));
-            groups.each(|group| set_grouped(&mut grouped, group, &id))
+            grouped.text(&prefix.with(connection));
+            groups.each(|group| set_grouped(&mut grouped, group))
         })
     })?;
     Ok(grouped)
 }
 
-/// Sets `grouped[group][id] = id`. A group is keyed as PHP keys it: 5 and '5' are the same.
+/// Sets `grouped[group][id] = id` for the id that was begun with. A group is keyed as PHP keys it: 5 and '5' are the same.
 #[inline]
-fn set_grouped(grouped: &mut Lists, group: Scalar<'_>, id: &Id) {
+fn set_grouped(grouped: &mut Lists, group: Scalar<'_>) {
     match group {
-        Scalar::Str(name) => grouped.set_named(name, id),
-        Scalar::Int(number) => grouped.set(ArrayKey::Int(number), id),
+        Scalar::Str(name) => grouped.set_named(name),
+        Scalar::Int(number) => grouped.set(ArrayKey::Int(number)),
         // What PHP's array keys make of the other scalars.
-        Scalar::Null => grouped.set(ArrayKey::Str(b""), id),
-        Scalar::Bool(flag) => grouped.set(ArrayKey::Int(i64::from(flag)), id),
-        Scalar::Float(number) => grouped.set(ArrayKey::Int(number as i64), id),
+        Scalar::Null => grouped.set(ArrayKey::Str(b"")),
+        Scalar::Bool(flag) => grouped.set(ArrayKey::Int(i64::from(flag))),
+        Scalar::Float(number) => grouped.set(ArrayKey::Int(number as i64)),
     }
 }
 
