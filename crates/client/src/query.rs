@@ -204,8 +204,10 @@ fn receive_in_order(asked: &mut [Asked<'_>], start: Instant, deadline: Instant, 
         match connection.wait_for_reply(timeout, until, asked.gateway.queries.max_reply) {
             Ok(true) => {
                 let now = Instant::now();
-                let waited = now - std::mem::replace(&mut last, now);
                 let took = now - asked.since;
+                // Nothing was waited for before the first one.
+                let waited = if last == start { took } else { now - last };
+                last = now;
                 asked.answered(took, took < UNSEEN_FROM || waited * 2 >= took);
             }
             Ok(false) => return false,
