@@ -397,11 +397,11 @@ impl Cluster {
         command: Command,
         ext: impl AsRef<[u8]>,
         patience: Patience,
-        read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
+        mut read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let answers = self.answers_of_every(command, ext.as_ref(), patience)?;
         drop(ext);
-        answers.read(read)
+        answers.read(|(ip, port), payload, rows| read(ClientIdPrefix::new(ip, port), payload, rows))
     }
 
     fn answers_of_every(&self, command: Command, ext: &[u8], patience: Patience) -> Result<Answers, Error> {

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
-use gatewayworker_wire::client_id::ClientIdPrefix;
 
 use crate::error::{Error, ReplyError, reason};
 use crate::gateway::Gateway;
@@ -138,17 +137,17 @@ impl Answers {
         self.parked.len()
     }
 
-    /// Passes on each answer's payload, with what the ids of its gateway's clients begin with, and with the number of rows that
-    /// all answers announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
+    /// Passes on each answer's payload, with its gateway's advertised ip and port, and with the number of rows that all answers
+    /// announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
     ///
     /// # Errors
     /// That of `read`, as [`Error::BadReply`].
     pub(crate) fn read(
         mut self,
-        mut read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
+        mut read: impl FnMut((u32, u16), &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        while let Some((prefix, payload)) = self.parked.first() {
-            let result = read(prefix, payload, self.rows);
+        while let Some((address, payload)) = self.parked.first() {
+            let result = read(address, payload, self.rows);
             let Some(answer) = self.parked.take() else { break };
             let gateway = answer.settle(result.is_ok());
             if let Err(wrong) = result {
@@ -175,10 +174,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What the ids of the gateway's clients begin with, and the payload.
-    pub(crate) fn parts(&self) -> (ClientIdPrefix, &[u8]) {
+    /// The advertised ip and port of its gateway, and the payload.
+    #[inline]
+    pub(crate) fn parts(&self) -> ((u32, u16), &[u8]) {
         let address = &self.gateway.address;
-        (ClientIdPrefix::new(address.ip, address.port), self.reply.payload())
+        ((address.ip, address.port), self.reply.payload())
     }
 
     /// After it was read: its connection takes back its memory, or is let go of.

@@ -35,7 +35,8 @@ pub fn connections(payload: &[u8], each: impl FnMut(u32)) -> Result {
 /// How many elements the array of a reply announces; 0 where it is something else. Never more than it has bytes for.
 #[must_use]
 pub fn announced_len(payload: &[u8]) -> usize {
-    Reader::new(payload).array().unwrap_or(0)
+    // Most answers are a number, for which no reader is needed.
+    if payload.starts_with(b"a:") { Reader::new(payload).array().unwrap_or(0) } else { 0 }
 }
 
 /// uid ⇒ list of connection ids: the reply to command 16. `each` gets the uid and a function that passes its

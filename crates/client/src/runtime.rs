@@ -15,7 +15,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use gatewayworker_wire::client_id::ClientIdPrefix;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -93,19 +92,20 @@ impl Parked {
         self.end - self.next
     }
 
-    /// The next answer: what the ids of its gateway's clients begin with, and the payload.
-    pub(crate) fn first(&self) -> Option<(ClientIdPrefix, &[u8])> {
+    /// The next answer: the advertised ip and port of its gateway, and the payload.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<((u32, u16), &[u8])> {
         if self.next == self.end {
             return None;
         }
-        let (prefix, payload) = PARKED.with(|parked| {
+        let (address, payload) = PARKED.with(|parked| {
             let parked = parked.borrow();
-            let (prefix, payload) = parked.get(self.next)?.as_ref()?.parts();
-            Some((prefix, std::ptr::from_ref(payload)))
+            let (address, payload) = parked.get(self.next)?.as_ref()?.parts();
+            Some((address, std::ptr::from_ref(payload)))
         })?;
         // SAFETY: the payload is on the heap, where it stays when the list moves. It is freed when the answer is taken out of
         // the list: by this, which take() borrows mutably; or by forget_answers(), whose caller says that nobody reads.
-        Some((prefix, unsafe { &*payload }))
+        Some((address, unsafe { &*payload }))
     }
 
     /// Takes the next answer out.
