@@ -91,7 +91,7 @@ fn forget_answers() {
     // stack. Fibers are unwound before, or were given up without being resumed.
     #[allow(unsafe_code)]
     unsafe {
-        Process::forget_answers();
+        gatewayworker_client::answers::forget();
     }
 }
 

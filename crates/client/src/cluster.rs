@@ -10,11 +10,12 @@ use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::{ClientId, Command, Head};
 
 use crate::address::GatewayKey;
+use crate::answers::Answers;
 use crate::command_link::{Attempt, CommandLink};
 use crate::error::{Error, ReplyError};
 use crate::gateway::Gateway;
 use crate::members::Members;
-use crate::query::{self, Answers, Question};
+use crate::query::{self, Question};
 use crate::register::Register;
 use crate::runtime::Background;
 use crate::secret::Secret;
@@ -372,7 +373,7 @@ impl Cluster {
         answers.read(|_, payload, _| read(payload))
     }
 
-    /// Asks the gateway of a client with extension data, which is dropped before the answer is read, see [`query::Answers`].
+    /// Asks the gateway of a client with extension data, which is dropped before the answer is read, see [`Answers`].
     pub(crate) fn ask_one_with(
         &self,
         id: ClientId,
@@ -391,7 +392,7 @@ impl Cluster {
     }
 
     /// Asks every gateway the same. `read` gets each answer, and how many rows all of them announce together. Extension data
-    /// is dropped before, see [`query::Answers`].
+    /// is dropped before, see [`Answers`].
     pub(crate) fn ask_every(
         &self,
         command: Command,

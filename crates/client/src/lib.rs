@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod address;
+pub mod answers;
 pub mod cluster;
 mod command_link;
 pub mod commands;

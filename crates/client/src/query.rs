@@ -14,12 +14,11 @@ use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
 
-use crate::error::{Error, ReplyError, reason};
+use crate::answers::Answers;
+use crate::error::{Error, reason};
 use crate::gateway::Gateway;
-use crate::query_connection::{BLOCKING, Fault, QueryConnection, Reply};
+use crate::query_connection::{BLOCKING, Fault, QueryConnection};
 use crate::query_pool::QueryCounters;
-use crate::reply;
-use crate::runtime::Parked;
 use crate::settings::{Absent, Patience};
 use crate::socket;
 
@@ -59,17 +58,6 @@ enum State {
     Failed(Fault),
 }
 
-/// The answers to a question, each of which is read once.
-///
-/// PHP's memory may run out while one is read: the engine then jumps out of the call, and what the call holds is never
-/// dropped. So nothing is held here but places in what the thread keeps, which is given back at the end of the request.
-pub(crate) struct Answers {
-    command: Command,
-    parked: Parked,
-    /// How many rows all of them announce together.
-    rows: usize,
-}
-
 /// Asks, and answers with all replies, in the order of the questions. Where one cannot be answered none is, and the error says
 /// which; unless `patience` is to leave absent gateways out.
 ///
@@ -101,15 +89,14 @@ pub(crate) fn ask(
     if !receive_in_order(&mut asked, start, deadline, patience) {
         receive_as_it_comes(&mut asked, deadline, patience, Until::Over);
     }
-    let mut answers = Answers { command, parked: Parked::default(), rows: 0 };
+    let mut answers = Answers::to(command);
     let mut failure = None;
     for Asked { gateway, state, .. } in asked {
         match state {
             State::Answered(mut connection) => {
                 let (serial, reply) = (connection.serial, connection.take_reply());
-                answers.rows += reply::announced_len(reply.payload());
                 gateway.queries.put(connection);
-                answers.parked.push(Answer { gateway: Arc::clone(gateway), serial, reply });
+                answers.push(gateway, serial, reply);
             }
             State::Failed(fault) => {
                 if let Err(error) = missing.add(gateway, error(gateway, command, fault, patience)) {
@@ -122,69 +109,10 @@ pub(crate) fn ask(
     }
     match failure {
         Some(error) => {
-            while let Some(answer) = answers.parked.take() {
-                answer.settle(true);
-            }
+            answers.discard();
             Err(error)
         }
         None => missing.settle(questions).map(|()| answers),
-    }
-}
-
-impl Answers {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.parked.len()
-    }
-
-    /// Passes on each answer's payload, with its gateway's advertised ip and port, and with the number of rows that all answers
-    /// announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
-    ///
-    /// # Errors
-    /// That of `read`, as [`Error::BadReply`].
-    pub(crate) fn read(
-        mut self,
-        mut read: impl FnMut((u32, u16), &[u8], usize) -> Result<(), ReplyError>,
-    ) -> Result<(), Error> {
-        while let Some((address, payload)) = self.parked.first() {
-            let result = read(address, payload, self.rows);
-            let Some(answer) = self.parked.take() else { break };
-            let gateway = answer.settle(result.is_ok());
-            if let Err(wrong) = result {
-                QueryCounters::count(&gateway.queries.counters.failed);
-                let error = Error::BadReply {
-                    gateway: Arc::clone(&gateway.address.text),
-                    command: self.command,
-                    reason: wrong.to_string(),
-                };
-                gateway.queries.last_error.set(error.to_string());
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A reply on its way to whoever reads it. Its connection is back in the pool.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    gateway: Arc<Gateway>,
-    serial: u64,
-    reply: Reply,
-}
-
-impl Answer {
-    /// The advertised ip and port of its gateway, and the payload.
-    #[inline]
-    pub(crate) fn parts(&self) -> ((u32, u16), &[u8]) {
-        let address = &self.gateway.address;
-        ((address.ip, address.port), self.reply.payload())
-    }
-
-    /// After it was read: its connection takes back its memory, or is let go of.
-    fn settle(self, valid: bool) -> Arc<Gateway> {
-        self.gateway.queries.settle(self.serial, self.reply, valid);
-        self.gateway
     }
 }
 

@@ -5,11 +5,9 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -24,7 +22,6 @@ use crate::error::Error;
 use crate::fork::{self, lock};
 use crate::log::Log;
 use crate::publish;
-use crate::query::Answer;
 use crate::settings::Settings;
 
 /// Enough for the deepest of our futures, and little enough not to show in a process's memory.
@@ -51,84 +48,6 @@ pub struct Process {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The state of the parent process, or null. Never looked into, only kept as [`ENDED`] is.
     _inherited: AtomicPtr<Self>,
-}
-
-thread_local! {
-    /// The answers that are being read on this thread, see [`Parked`]. Without a destructor: PHP code may ask when those of a
-    /// thread have run.
-    static PARKED: ManuallyDrop<RefCell<Vec<Option<Answer>>>> =
-        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
-}
-
-/// The places of some answers in what this thread keeps, one behind the other. The thread owns them, not whoever reads them:
-/// a reader that PHP's engine has jumped out of is never dropped.
-///
-/// While an answer is read, PHP code may run that asks as well, also on another stack (a fiber) that is not done when this
-/// one is. So each takes out its own answers only, and no place is used again before all behind it are empty.
-#[derive(Debug, Default)]
-pub(crate) struct Parked {
-    next: usize,
-    end: usize,
-    /// It belongs to the thread.
-    _thread: PhantomData<*const ()>,
-}
-
-impl Parked {
-    /// Adds an answer, before any is read.
-    pub(crate) fn push(&mut self, answer: Answer) {
-        PARKED.with(|parked| {
-            let mut parked = parked.borrow_mut();
-            if self.next == self.end {
-                (self.next, self.end) = (parked.len(), parked.len());
-            }
-            debug_assert_eq!(self.end, parked.len(), "nobody else has added one meanwhile");
-            parked.push(Some(answer));
-            self.end += 1;
-        });
-    }
-
-    /// How many are left.
-    pub(crate) fn len(&self) -> usize {
-        self.end - self.next
-    }
-
-    /// The next answer: the advertised ip and port of its gateway, and the payload.
-    #[inline]
-    pub(crate) fn first(&self) -> Option<((u32, u16), &[u8])> {
-        if self.next == self.end {
-            return None;
-        }
-        let (address, payload) = PARKED.with(|parked| {
-            let parked = parked.borrow();
-            let (address, payload) = parked.get(self.next)?.as_ref()?.parts();
-            Some((address, std::ptr::from_ref(payload)))
-        })?;
-        // SAFETY: the payload is on the heap, where it stays when the list moves. It is freed when the answer is taken out of
-        // the list: by this, which take() borrows mutably; or by forget_answers(), whose caller says that nobody reads.
-        Some((address, unsafe { &*payload }))
-    }
-
-    /// Takes the next answer out.
-    pub(crate) fn take(&mut self) -> Option<Answer> {
-        if self.next == self.end {
-            return None;
-        }
-        PARKED.with(|parked| {
-            let mut parked = parked.borrow_mut();
-            let answer = parked.get_mut(self.next)?.take();
-            self.next += 1;
-            while let Some(None) = parked.last() {
-                parked.pop();
-            }
-            answer
-        })
-    }
-}
-
-impl Drop for Parked {
-    fn drop(&mut self) {
-        while self.take().is_some() {}
-    }
 }
 
 /// What links and subscriptions need of the background thread.
@@ -170,16 +89,6 @@ impl Process {
         // SAFETY: the pointer is null or comes from Box::leak in start(), and is never freed.
         let process = unsafe { CURRENT.load(Ordering::Acquire).as_ref() }?;
         (process.generation == fork::generation()).then_some(process)
-    }
-
-    /// Frees the answers of this thread that nobody has read to their end, because the reader was jumped out of (`longjmp`): a
-    /// program in which that can happen calls this afterwards.
-    ///
-    /// # Safety
-    /// No answer is being read on this thread: all readers have returned, or their stack is never returned to.
-    pub unsafe fn forget_answers() {
-        // They are dropped when the list is free again.
-        let _left = PARKED.with(|parked| parked.take());
     }
 
     /// The state of this process; starts the background thread at the first call, which alone uses `settings`.
