@@ -26,7 +26,7 @@ BUILD_ENV = env -u PHP -u PHP_CONFIG \
 	$(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG="$$(command -v $(PHP_CONFIG))")
 SETUP = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" CARGO="$(CARGO)" scripts/setup.sh
 INSTALL = env PHP="$(PHP)" PHP_CONFIG="$(PHP_CONFIG)" DESTDIR="$(DESTDIR)" scripts/install.sh
-PHP_FILES = find bin benches board examples php-tests soak stubs '(' -name '*.php' -o -path bin/gatewayworker-top ')'
+PHP_FILES = find bin benches board examples php-tests scripts soak stubs '(' -name '*.php' -o -path bin/gatewayworker-top ')'
 CORE = --workspace --exclude gatewayworker
 SECTION = @printf '\n==> %s\n'
 
@@ -84,7 +84,7 @@ test-rust: ## run the tests of the core and of the development gateway
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked $(CORE) && $(CARGO) test --locked $(CORE) --doc; \
 	else \
-		$(CARGO) test --locked $(CORE); \
+		$(CARGO) --config 'target."cfg(all())".runner = ["$(CURDIR)/scripts/each-test-alone.sh"]' test --locked $(CORE); \
 	fi
 
 lint: ## check the format of the Rust code, clippy, its documentation, and the syntax of all PHP files
@@ -101,7 +101,7 @@ lint: ## check the format of the Rust code, clippy, its documentation, and the s
 
 test-php: ## run the PHP tests on what was built last
 	$(SECTION) "PHP tests"
-	$(PHP) -d extension=$(EXTENSION) $(PHPUNIT) $(PHPUNIT_FLAGS)
+	@PHP="$(PHP)" PHPUNIT="$(PHPUNIT)" EXTENSION="$(EXTENSION)" REPORTS="$(CARGO_TARGET_DIR)" scripts/test-php.sh $(PHPUNIT_FLAGS)
 
 test-board: setup-test setup-browser compile ## run the test of the board alone, in a Chromium without a window
 	$(SECTION) "board in Chromium"
