@@ -18,7 +18,9 @@ use crate::last_error::LastError;
 use crate::members::Members;
 use crate::runtime::Background;
 use crate::secret::Secret;
-use crate::send_queue::{BARRIER, Batch, Counters, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
+use crate::send_queue::{
+    BARRIER, Barrier, Batch, Counters, Encoded, Failure, Phase, Pushed, SendQueue, Sink,
+};
 use crate::socket::Socket;
 use gatewayworker_wire::Head;
 
@@ -172,23 +174,23 @@ impl CommandLink {
     }
 
     /// Starts a barrier, see [`SendQueue::barrier`]; pass the answer to [`CommandLink::wait_barrier`].
-    pub(crate) fn barrier(self: &Arc<Self>, wake: &mut bool) -> Option<u64> {
-        let (issued, pushed) = self.queue.barrier()?;
+    pub(crate) fn barrier(self: &Arc<Self>, wake: &mut bool) -> Option<Barrier> {
+        let (barrier, pushed) = self.queue.barrier()?;
         if pushed == Pushed::Announce {
             self.announce(wake);
         }
         if matches!(self.queue.phase(), Phase::Failed(_)) {
             self.nudge.notify_one();
         }
-        Some(issued)
+        Some(barrier)
     }
 
     /// Waits until the gateway has processed all that was queued before the barrier. False: not within the deadline.
     ///
     /// # Errors
     /// Where the gateway cannot be reached, or has left the cluster.
-    pub(crate) fn wait_barrier(&self, issued: u64, deadline: Instant) -> Result<bool, Error> {
-        self.queue.wait_confirmed(issued, deadline).map_err(|failure| self.error(&failure))
+    pub(crate) fn wait_barrier(&self, barrier: Barrier, deadline: Instant) -> Result<bool, Error> {
+        self.queue.wait_confirmed(barrier, deadline).map_err(|failure| self.error(&failure))
     }
 
     /// Whether there may be frames that the gateway has not processed.
@@ -685,5 +687,21 @@ impl Pause {
         let pause = first.saturating_mul(1 << self.attempts.min(16)).min(limit);
         self.attempts += 1;
         pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a promise of 300 ms leaves room for: the pause, and the connection itself.
+    #[test]
+    fn a_gateway_that_has_been_away_for_less_than_a_minute_is_tried_again_within_160_ms() {
+        let failure = Failure { reason: "refused".into(), rejected: false, at: Instant::now() };
+        let mut pause = Pause { away_since: Some(Instant::now()), ..Pause::default() };
+        for attempt in 0..10_000 {
+            let next = pause.next(&failure);
+            assert!(next <= Duration::from_millis(160), "attempt {attempt}: {next:?}");
+        }
     }
 }

@@ -237,6 +237,16 @@ pub(crate) enum Pushed {
     Retired,
 }
 
+/// What to wait for after [`SendQueue::barrier`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Barrier {
+    /// The number of frames before it.
+    issued: u64,
+    /// How many attempts to connect had ended when it was queued. From then on a failure is one that it went through, also
+    /// for a caller that comes to wait for it later.
+    attempts: u64,
+}
+
 /// The counters of a queue. `accepted == written + queued + dropped` holds whenever they are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
@@ -278,8 +288,8 @@ struct State<S> {
     barriers: VecDeque<u64>,
     /// How many attempts to connect have ended.
     attempts: u64,
-    /// Why the last one failed, or the connection ended; none while it is there.
-    trouble: Option<String>,
+    /// Why the last one failed, or the connection ended; none while it is there. It stays while another one is made.
+    trouble: Option<Failure>,
     last_lone: Option<Instant>,
     lone_left: u32,
     sleepers: usize,
@@ -370,32 +380,33 @@ impl<S: Sink + Clone> SendQueue<S> {
 
     /// Queues a barrier behind all frames, unless they are confirmed or one is on its way already. `None`: nothing to
     /// wait for. Otherwise what to pass to [`SendQueue::wait_confirmed`], and whether the background has to be told.
-    pub(crate) fn barrier(&self) -> Option<(u64, Pushed)> {
+    pub(crate) fn barrier(&self) -> Option<(Barrier, Pushed)> {
         let mut state = lock(&self.state);
-        let issued = state.issued;
-        if issued == state.confirmed {
+        let barrier = Barrier { issued: state.issued, attempts: state.attempts };
+        if barrier.issued == state.confirmed {
             return None;
         }
         if state.tenure == Tenure::Over || !state.queue_barrier() {
-            return Some((issued, Pushed::Done));
+            return Some((barrier, Pushed::Done));
         }
-        Some((issued, state.announce()))
+        Some((barrier, state.announce()))
     }
 
-    /// Waits until the gateway has processed the first `issued` frames. False: the deadline has passed.
+    /// Waits until the gateway has processed the frames before a barrier. False: the deadline has passed.
     ///
     /// # Errors
-    /// Where an attempt to connect failed meanwhile, or where the frames were given up.
-    pub(crate) fn wait_confirmed(&self, issued: u64, deadline: Instant) -> Result<bool, Failure> {
-        self.wait(deadline, |state, attempts| {
-            if state.confirmed >= issued {
+    /// Where the connection has ended since, or an attempt to make it has failed, and it is not there again; or where the
+    /// frames were given up.
+    pub(crate) fn wait_confirmed(&self, barrier: Barrier, deadline: Instant) -> Result<bool, Failure> {
+        self.wait(deadline, |state| {
+            if state.confirmed >= barrier.issued {
                 return Some(Ok(()));
             }
             if state.tenure == Tenure::Over {
                 let reason = "it has left the cluster, and did not take what was sent to it".into();
                 return Some(Err(Failure { reason, rejected: false, at: Instant::now() }));
             }
-            state.failure_since(attempts).map(Err)
+            state.failure_since(barrier.attempts).map(Err)
         })
     }
 
@@ -417,7 +428,7 @@ impl<S: Sink + Clone> SendQueue<S> {
 
     /// Waits until a frame of `len` bytes has room. False: the deadline has passed.
     pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
-        let room = |state: &State<S>, _| {
+        let room = |state: &State<S>| {
             (self.has_room(state, len) || state.tenure != Tenure::Member).then_some(Ok(()))
         };
         matches!(self.wait(deadline, room), Ok(true))
@@ -426,7 +437,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Waits until every frame is handed to the kernel, or given up. False: the deadline has passed.
     pub(crate) fn wait_written(&self, deadline: Instant) -> bool {
         // Not the bytes: what still waits may be a barrier that nobody waits for any more.
-        let written = |state: &State<S>, _| {
+        let written = |state: &State<S>| {
             let counters = &state.counters;
             (counters.accepted == counters.written + counters.dropped).then_some(Ok(()))
         };
@@ -436,12 +447,11 @@ impl<S: Sink + Clone> SendQueue<S> {
     fn wait(
         &self,
         deadline: Instant,
-        mut done: impl FnMut(&State<S>, u64) -> Option<Result<(), Failure>>,
+        mut done: impl FnMut(&State<S>) -> Option<Result<(), Failure>>,
     ) -> Result<bool, Failure> {
         let mut state = lock(&self.state);
-        let attempts = state.attempts;
         loop {
-            if let Some(result) = done(&state, attempts) {
+            if let Some(result) = done(&state) {
                 return result.map(|()| true);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -457,7 +467,7 @@ impl<S: Sink + Clone> SendQueue<S> {
 
     /// Why the connection is not there; empty where it is, or where nobody has needed it.
     pub(crate) fn trouble(&self) -> String {
-        lock(&self.state).trouble.clone().unwrap_or_default()
+        lock(&self.state).trouble.as_ref().map(|failure| failure.reason.clone()).unwrap_or_default()
     }
 
     /// The state of the connection.
@@ -508,7 +518,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn failed(&self, failure: Failure, batch: &mut Batch) {
         self.settle(batch);
         let mut state = lock(&self.state);
-        state.trouble = Some(failure.reason.clone());
+        state.trouble = Some(failure.clone());
         state.phase = Phase::Failed(failure);
         state.attempts += 1;
         // The queue keeps everything; the background takes it after the next connect, without being told.
@@ -735,11 +745,10 @@ impl<S: Sink> State<S> {
         Pushed::Announce
     }
 
+    /// The failure of an attempt that has ended since, unless the connection is there. Also while the next one is made:
+    /// that can take long, and who comes to look only then would know nothing of the failure.
     fn failure_since(&self, attempts: u64) -> Option<Failure> {
-        match &self.phase {
-            Phase::Failed(failure) if self.attempts > attempts => Some(failure.clone()),
-            _ => None,
-        }
+        self.trouble.as_ref().filter(|_| self.attempts > attempts).cloned()
     }
 
     fn settle(&mut self, batch: &mut Batch) {

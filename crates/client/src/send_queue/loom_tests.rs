@@ -214,12 +214,12 @@ fn a_caller_that_waits_for_a_barrier_is_woken() {
             })
         };
         both.push(1, true);
-        let (issued, pushed) = both.queue.barrier().unwrap();
+        let (barrier, pushed) = both.queue.barrier().unwrap();
         if pushed == Pushed::Announce {
             both.post(|mail| mail.work = true);
         }
         let deadline = Instant::now() + Duration::from_secs(3600);
-        assert!(both.queue.wait_confirmed(issued, deadline).unwrap());
+        assert!(both.queue.wait_confirmed(barrier, deadline).unwrap());
         both.post(|mail| mail.end = true);
         background.join().unwrap();
     });

@@ -508,6 +508,11 @@ fn the_outcome_of_an_attempt_is_that_of_one_that_ended_since() {
 
 // ---- barriers ----
 
+/// Queues a barrier: how many frames are before it.
+fn barrier(queue: &SendQueue<Wire>) -> Option<(u64, Pushed)> {
+    queue.barrier().map(|(barrier, pushed)| (barrier.issued, pushed))
+}
+
 #[test]
 fn there_is_no_barrier_where_nothing_is_outstanding() {
     let wire = Wire::default();
@@ -528,7 +533,7 @@ fn a_barrier_goes_behind_all_frames_and_is_no_frame_of_a_caller() {
     let queue = online(PLENTY, &wire);
     copied(&queue, 1);
     copied(&queue, 2);
-    assert_eq!(queue.barrier(), Some((2, Pushed::Done)));
+    assert_eq!(barrier(&queue), Some((2, Pushed::Done)));
     copied(&queue, 3);
     drain(&queue, &wire);
     let order: Vec<u32> = parse(&wire.written()).0.iter().map(|frame| frame.number).collect();
@@ -542,8 +547,8 @@ fn a_frame_that_went_directly_needs_a_barrier_too() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     assert_eq!(lone(&queue, 1), Pushed::Done);
-    assert_eq!(queue.barrier(), Some((1, Pushed::Announce)));
-    assert_eq!(queue.barrier(), Some((1, Pushed::Done)), "the same one serves the next question");
+    assert_eq!(barrier(&queue), Some((1, Pushed::Announce)));
+    assert_eq!(barrier(&queue), Some((1, Pushed::Done)), "the same one serves the next question");
     drain(&queue, &wire);
     assert_eq!(wire.barriers(), 1);
 }
@@ -573,7 +578,7 @@ fn a_barrier_whose_answer_was_lost_is_asked_again() {
     let (first, second) = (Wire::default(), Wire::default());
     let queue = online(PLENTY, &first);
     copied(&queue, 1);
-    let (issued, _) = queue.barrier().unwrap();
+    let (barrier, _) = queue.barrier().unwrap();
     drain(&queue, &first);
     assert_eq!(first.barriers(), 1);
     queue.failed(failure(), &mut Batch::default());
@@ -583,7 +588,7 @@ fn a_barrier_whose_answer_was_lost_is_asked_again() {
     drain(&queue, &second);
     assert_eq!(second.barriers(), 1);
     assert!(queue.confirm());
-    assert!(queue.wait_confirmed(issued, Instant::now()).unwrap());
+    assert!(queue.wait_confirmed(barrier, Instant::now()).unwrap());
     assert!(!queue.confirm());
 }
 
@@ -631,13 +636,38 @@ fn who_waits_for_a_barrier_learns_that_the_connection_was_lost() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     copied(&queue, 1);
-    let (issued, _) = queue.barrier().unwrap();
+    let (barrier, _) = queue.barrier().unwrap();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| queue.wait_confirmed(issued, Instant::now() + SAFETY_NET));
+        let waiting = scope.spawn(|| queue.wait_confirmed(barrier, Instant::now() + SAFETY_NET));
         until(|| lock(&queue.state).sleepers == 1);
         queue.failed(failure(), &mut Batch::default());
         assert_eq!(waiting.join().unwrap().unwrap_err().reason, "lost");
     });
+}
+
+#[test]
+fn who_comes_late_to_a_lost_barrier_learns_of_it_too_also_while_the_next_connection_is_made() {
+    let queue = online(PLENTY, &Wire::default());
+    copied(&queue, 1);
+    let (barrier, _) = queue.barrier().unwrap();
+    queue.failed(failure(), &mut Batch::default());
+    let now = Instant::now();
+    assert_eq!(queue.wait_confirmed(barrier, now).unwrap_err().reason, "lost");
+    queue.connecting();
+    assert_eq!(queue.wait_confirmed(barrier, now).unwrap_err().reason, "lost");
+    // A barrier that is queued only now has gone through nothing yet: it is the next attempt that counts for it.
+    copied(&queue, 2);
+    let (later, _) = queue.barrier().unwrap();
+    assert!(!queue.wait_confirmed(later, now).unwrap());
+    // Where the connection is there again, so is the question of the barrier that was lost.
+    let second = Wire::default();
+    queue.online(second.clone());
+    assert!(!queue.wait_confirmed(barrier, now).unwrap());
+    drain(&queue, &second);
+    assert!(queue.confirm());
+    assert!(queue.wait_confirmed(barrier, now).unwrap() && !queue.wait_confirmed(later, now).unwrap());
+    assert!(queue.confirm());
+    assert!(queue.wait_confirmed(later, now).unwrap());
 }
 
 #[test]
@@ -666,7 +696,7 @@ struct Model {
     told: bool,
     accepted: Vec<u32>,
     /// The number of frames that were accepted before each barrier whose confirmation nobody has seen.
-    awaited: Vec<u64>,
+    awaited: Vec<Barrier>,
     /// How many barriers of the present connection were answered.
     answered: usize,
 }
@@ -798,11 +828,11 @@ impl Model {
         let issued = self.accepted.len() as u64;
         let on_its_way = lock(&self.queue.state).barriers.back() == Some(&issued);
         match self.queue.barrier() {
-            Some((upto, pushed)) => {
-                assert_eq!(upto, issued);
+            Some((barrier, pushed)) => {
+                assert_eq!(barrier.issued, issued);
                 assert_eq!(pushed == Pushed::Announce, !self.told && !on_its_way, "told if it was not");
                 self.told |= !on_its_way;
-                self.awaited.push(issued);
+                self.awaited.push(barrier);
             }
             None => assert!(!self.queue.outstanding()),
         }
@@ -815,9 +845,9 @@ impl Model {
             assert!(self.queue.confirm());
             let now = Instant::now();
             let received = self.received().len() as u64;
-            self.awaited.retain(|issued| {
-                let confirmed = self.queue.wait_confirmed(*issued, now).unwrap();
-                assert!(!confirmed || received >= *issued, "the gateway has not got {issued} frames");
+            self.awaited.retain(|barrier| {
+                let confirmed = self.queue.wait_confirmed(*barrier, now).unwrap();
+                assert!(!confirmed || received >= barrier.issued, "the gateway has not got all: {barrier:?}");
                 !confirmed
             });
         }
@@ -857,7 +887,7 @@ impl Model {
         while self.wires.last().unwrap().barriers() > self.answered {
             self.answer();
         }
-        assert_eq!(self.awaited, [0; 0], "every barrier was answered");
+        assert_eq!(self.awaited, [], "every barrier was answered");
         assert_eq!(self.received(), self.accepted);
         for pair in self.wires.windows(2) {
             let (_, cut) = parse(&pair[0].written());
