@@ -5,7 +5,7 @@ use std::time::Duration;
 use ext_php_rs::types::Zval;
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 use gatewayworker_client::runtime::Undelivered;
-use gatewayworker_client::status::{GatewayStatus, ProcessStatus, RegisterStatus};
+use gatewayworker_client::status::{EndedLinks, GatewayStatus, ProcessStatus, RegisterStatus};
 use serde_json::Value;
 
 use crate::engine::{ArrayBuilder, PhpString, globals};
@@ -31,6 +31,7 @@ pub fn show() {
         for gateway in &cluster.gateways {
             show_gateway(gateway);
         }
+        show_ended(&cluster.ended);
     }
     info_table_end!();
 }
@@ -74,6 +75,15 @@ fn show_gateway(gateway: &GatewayStatus) {
     );
     info_table_row!(row(&format!("questions to {address}")), row(&text));
     show_error(&format!("questions to {address}"), &gateway.query_error, gateway.query_error_age);
+}
+
+/// Most clusters have none, and no row then.
+fn show_ended(ended: &EndedLinks) {
+    let EndedLinks { links, accepted, written, dropped } = ended;
+    if *links > 0 {
+        let text = format!("{links}, {accepted} accepted, {written} written, {dropped} dropped");
+        info_table_row!("links to gateways that have left", row(&text));
+    }
 }
 
 fn show_error(of: &str, error: &Option<String>, age: Option<f64>) {

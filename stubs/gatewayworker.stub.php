@@ -982,7 +982,7 @@ class Gateway
     /**
      * Shows the state of this process: clusters, gateways, connections and counters. The secret key is not in it.
      * `accepted` is always `written + queued + dropped`; the others count as their names say, since the gateway was
-     * first used. Ages are in seconds; `last_error` (of the link) and `query_error` stay when all is well again. Latencies
+     * first used, and `ended` has the total of the gateways that have left and took their counters along. Ages are in seconds; `last_error` (of the link) and `query_error` stay when all is well again. Latencies
      * are microseconds from a question to its answer, within 3.2 %, of the `latency_count` answers that were timed: in
      * questions to several gateways those are not that came while another one was waited for.
      *
@@ -1003,6 +1003,12 @@ class Gateway
      *             last_error: string|null,
      *             last_error_age: float|null
      *         }|null,
+     *         ended: array{
+     *             links: int,
+     *             accepted: int,
+     *             written: int,
+     *             dropped: int
+     *         },
      *         gateways: list<array{
      *             address: string,
      *             reach: string,

@@ -12,6 +12,7 @@ use crate::fork::lock;
 use crate::gateway::Gateway;
 use crate::runtime::Background;
 use crate::secret::Secret;
+use crate::status::EndedLinks;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
 const MOST_STRAYS: usize = 256;
@@ -38,6 +39,8 @@ struct State {
     /// Let go of, with frames that are still being sent: the end of the process waits for them too, and a gateway that is back
     /// before they are sent is taken from here.
     retiring: Vec<Arc<Gateway>>,
+    /// What became of the frames of those whose links have ended.
+    ended: EndedLinks,
     /// The stray that was wanted last: scripts that only send to single clients need no list.
     last_stray: Option<Arc<Gateway>>,
 }
@@ -93,15 +96,24 @@ impl Members {
 
     /// Members, strays, and those that have left and may still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
-        let state = lock(&self.state);
+        self.everybody_and_ended().0
+    }
+
+    /// As [`Members::everybody`], and the total of all others that there ever were: each link counts in one of the two.
+    pub(crate) fn everybody_and_ended(&self) -> (Vec<Arc<Gateway>>, EndedLinks) {
+        let mut state = lock(&self.state);
+        let gone = state.take_ended();
         let mut everybody = Vec::new();
-        let retiring = state.retiring.iter().filter(|gateway| !gateway.link.is_over());
-        for gateway in state.known().chain(state.strays.values()).chain(retiring) {
+        for gateway in state.known().chain(state.strays.values()).chain(&state.retiring) {
             if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
                 everybody.push(Arc::clone(gateway));
             }
         }
-        everybody
+        let ended = state.ended;
+        drop(state);
+        // As in forget_ended().
+        drop(gone);
+        (everybody, ended)
     }
 
     /// The gateway of a client, be it a member or not.
@@ -239,10 +251,7 @@ impl Members {
 
     /// The link of a gateway that was let go of has ended: its idle query connections go with it.
     pub(crate) fn forget_ended(&self) {
-        let ended: Vec<_> = {
-            let mut state = lock(&self.state);
-            state.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect()
-        };
+        let ended = lock(&self.state).take_ended();
         // They are closed without the lock.
         drop(ended);
     }
@@ -346,8 +355,10 @@ impl State {
         for old in gone {
             if !self.known().any(|kept| Arc::ptr_eq(kept, old)) {
                 old.link.retire();
-                // One that was never needed has nothing to send.
-                if !old.link.is_over() {
+                // One that was never needed, or not for long, has nothing to send.
+                if old.link.is_over() {
+                    self.ended.add(old.link.counters());
+                } else {
                     self.retiring.push(Arc::clone(old));
                 }
             }
@@ -359,6 +370,13 @@ impl State {
         let key = address.key();
         let is_it = self.strays.get(&key).is_some_and(|stray| stray.address.is_same(address));
         if is_it { self.strays.remove(&key) } else { None }
+    }
+
+    /// Takes those out whose links have ended; of these the total alone is kept.
+    fn take_ended(&mut self) -> Vec<Arc<Gateway>> {
+        let gone: Vec<_> = self.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect();
+        gone.iter().for_each(|gateway| self.ended.add(gateway.link.counters()));
+        gone
     }
 
     /// The gateway at this address that has left and is back before its queue has ended.

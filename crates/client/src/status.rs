@@ -59,8 +59,34 @@ pub struct ClusterStatus {
     pub secret: bool,
     /// The subscription to the register, in client mode.
     pub register: Option<RegisterStatus>,
+    /// What became of the frames of gateways that have left, and whose links have ended.
+    pub ended: EndedLinks,
     /// The gateways.
     pub gateways: Vec<GatewayStatus>,
+}
+
+/// The total of the command links of a cluster that have ended: those of gateways that have left it. `accepted == written +
+/// dropped` holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EndedLinks {
+    /// How many there were, without those that have never had a frame.
+    pub links: u64,
+    /// Frames taken over from callers.
+    pub accepted: u64,
+    /// Frames handed to the kernel.
+    pub written: u64,
+    /// Frames that were given up.
+    pub dropped: u64,
+}
+
+impl EndedLinks {
+    /// Takes in another link.
+    pub(crate) fn add(&mut self, Counters { accepted, written, dropped, .. }: Counters) {
+        self.links += u64::from(accepted > 0);
+        self.accepted += accepted;
+        self.written += written;
+        self.dropped += dropped;
+    }
 }
 
 /// The state of one gateway.
@@ -112,7 +138,7 @@ impl Cluster {
     /// The state of this cluster.
     #[must_use]
     pub fn status(&self) -> ClusterStatus {
-        let gateways = self.members.everybody();
+        let (gateways, ended) = self.members.everybody_and_ended();
         ClusterStatus {
             user: self.id().user,
             mode: match self.id().discovery {
@@ -121,6 +147,7 @@ impl Cluster {
             },
             secret: self.id().secret.is_set(),
             register: self.register.as_ref().map(|register| register.status()),
+            ended,
             gateways: gateways
                 .iter()
                 .map(|gateway| {

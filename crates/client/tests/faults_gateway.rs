@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use gatewayworker_client::{Cluster, Error, Message, Patience};
-use gatewayworker_devgateway::{Config, Devgateway};
+use gatewayworker_devgateway::{Config, Devgateway, Started};
 use serde_json::json;
 use support::program::{Gatewayd, numbered};
 use support::proxy::{Flow, Proxy, Way};
@@ -35,7 +35,8 @@ fn counter(cluster: &Cluster, address: &str, name: &str) -> u64 {
 }
 
 /// Sends steadily to three gateways, one of which is killed and started again this many times, `apart` from each other.
-/// Prints after how many milliseconds a returned gateway got its first frame; the longest of them in µs.
+/// Prints how long after its start, which takes some milliseconds itself, a returned gateway got its first frame; the longest of
+/// these times in µs.
 fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
     let mut others = [Gatewayd::gateway(&own_address()), Gatewayd::gateway(&own_address())];
     let mut victim = Gatewayd::gateway(&own_address());
@@ -68,7 +69,7 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
             });
             let (first, came) = taken[0];
             if killed > 1 {
-                pauses.push(came.saturating_sub(victim.listening_since));
+                pauses.push(came.checked_sub(victim.started_at).expect("nothing comes before the start"));
             }
             assert_eq!(first, next, "what waited comes first, and nothing of it twice");
             assert!(
@@ -110,7 +111,9 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
         assert!((1..=2 * times as usize).contains(&events("lost")), "{lines:?}");
     });
     let longest = pauses.iter().copied().max().unwrap_or_default();
-    println!("{user}: the first frame came at most {longest} µs after the return, of {pauses:?}");
+    println!(
+        "{user}: the first frame came at most {longest} µs after the start of the gateway, of {pauses:?}"
+    );
     longest
 }
 
@@ -181,6 +184,17 @@ fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_l
     let lines = dropped();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("50 frames"), "{lines:?}");
+    // The gateway itself has gone from the status, what it cost has not.
+    assert_eq!(listed(&cluster), [&*alive.address]);
+    let status = serde_json::to_value(cluster.status()).unwrap();
+    assert_eq!(status["ended"], json!({"links": 1, "accepted": 50, "written": 0, "dropped": 50}));
+    // Nor does it go when another one leaves, after the connection that it has read its frames from.
+    wait_until("the frames", || counter(&cluster, &alive.address, "written") == 50);
+    let link = alive.accept();
+    control(&register, json!({"cmd": "remove_address", "address": alive.address}));
+    assert_eq!(link.frames_until_closed().iter().filter(|frame| !frame.is_barrier()).count(), 50);
+    let total = json!({"links": 2, "accepted": 100, "written": 50, "dropped": 50});
+    wait_until("the end of its link", || serde_json::to_value(cluster.status()).unwrap()["ended"] == total);
 }
 
 #[test]
@@ -430,6 +444,45 @@ fn a_slow_gateway_gets_everything_in_order() {
         let body = hex_of(&numbered(number, 0));
         assert!(frame["hex"].as_str().unwrap().ends_with(&body), "{frame}");
     }
+}
+
+#[test]
+fn a_slow_gateway_delays_no_other_one() {
+    let gateways = [(); 2]
+        .map(|()| Devgateway::start(Config { record: true, register: None, ..Config::default() }).unwrap());
+    let [slow, other] = &gateways;
+    let proxy = Proxy::to(&gateway_address(slow, 0));
+    // A frame of 50 kB takes more than twice the safety net to come through.
+    proxy.set(Way::There, Flow::Pieces { len: 19, pause: SAFETY_NET / 1000 });
+    let cluster = worker("slow beside another", &[]);
+    cluster.follow(&[&proxy.address, &gateway_address(other, 0)]);
+    let take = |gateway: &Started| {
+        let taken = control(gateway, json!({"cmd": "take_frames", "gateway": 0}));
+        let frames = taken["frames"].as_array().unwrap().iter();
+        frames.map(|frame| frame["hex"].as_str().unwrap()[56..].to_owned()).collect::<Vec<_>>()
+    };
+    let body = |number| hex_of(&numbered(number, 50_000));
+    let mut sent = 0;
+    // Until the kernel takes nothing more for it, and frames wait in the queue.
+    while counter(&cluster, &proxy.address, "queued_bytes") < SEND_BUFFER as u64 / 2 {
+        sent += 1;
+        cluster.send_to_all(Message::text(&numbered(sent, 50_000)), PATIENT).unwrap();
+        let mut came = Vec::new();
+        wait_until("the other one to get it while this one does not", || {
+            came.extend(take(other));
+            !came.is_empty()
+        });
+        assert!(came == [body(sent)], "frame {sent}");
+        assert_eq!(take(slow), [""; 0]);
+    }
+    assert_eq!(counter(&cluster, &proxy.address, "refused"), 0);
+    proxy.set(Way::There, Flow::Pieces { len: 60_001, pause: Duration::from_micros(20) });
+    let mut came = Vec::new();
+    wait_until("the slow one to have all", || {
+        came.extend(take(slow));
+        came.len() == sent as usize
+    });
+    assert!(came.into_iter().eq((1..=sent).map(body)), "in order, each once");
 }
 
 fn hex_of(bytes: &[u8]) -> String {

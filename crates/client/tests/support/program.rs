@@ -18,8 +18,8 @@ pub struct Gatewayd {
     child: Child,
     info: Json,
     control: BufReader<TcpStream>,
-    /// When it said that it listens, in µs since 1970.
-    pub listening_since: u64,
+    /// When it was started, in µs since 1970: before it listened.
+    pub started_at: u64,
 }
 
 impl Gatewayd {
@@ -39,6 +39,7 @@ impl Gatewayd {
                 command
             }
         };
+        let started_at = now();
         let mut child = command
             .args(options)
             .arg("--until-stdin-closes")
@@ -49,12 +50,11 @@ impl Gatewayd {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let listening_since = now();
         let info: Json = serde_json::from_str(&line).expect("gatewayd says where it listens");
         let control = TcpStream::connect(info["control"].as_str().unwrap()).unwrap();
         control.set_read_timeout(Some(SAFETY_NET)).unwrap();
         control.set_nodelay(true).unwrap();
-        Self { child, info, control: BufReader::new(control), listening_since }
+        Self { child, info, control: BufReader::new(control), started_at }
     }
 
     /// One gateway at this address, which records what it gets, and no register.
