@@ -172,7 +172,7 @@ fn several_registers_are_tried_in_turn() {
     let cluster = client("turn", "", &addresses);
     std::thread::scope(|scope| {
         // The silent one is left after its share of this.
-        let patience = Patience { connect: Duration::from_secs(4), ..PATIENT };
+        let patience = Patience { connect: Duration::from_secs(12), ..PATIENT };
         let discovering = scope.spawn(move || (cluster.discover(false, patience), cluster));
         drop(rejecting.accept());
         let _silent = silent.accept();
