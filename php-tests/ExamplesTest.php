@@ -13,6 +13,7 @@ use GatewayWorker\Tests\Support\Fpm;
 use GatewayWorker\Tests\Support\Gatewayd;
 use GatewayWorker\Tests\Support\Implementation;
 use GatewayWorker\Tests\Support\PhpProcess;
+use GatewayWorker\Tests\Support\Ports;
 use GatewayWorker\Tests\Support\WebSocketClient;
 use GatewayWorker\Tests\Worker\Application;
 use RuntimeException;
@@ -615,12 +616,8 @@ final class ExamplesTest extends ClusterTestCase
      */
     private static function freeAddresses(int $count): array
     {
-        $addresses = $sockets = [];
-        for ($i = 0; $i < $count; $i++) {
-            $sockets[] = $socket = stream_socket_server('tcp://127.0.0.1:0');
-            $addresses[] = (string) stream_socket_get_name($socket, false);
-        }
-        array_map('fclose', $sockets);
-        return $addresses;
+        return array_map(static function (int $port): string {
+            return "127.0.0.1:$port";
+        }, Ports::free($count));
     }
 }

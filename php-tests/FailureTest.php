@@ -7,11 +7,13 @@ namespace GatewayWorker\Tests;
 use Exception;
 use GatewayWorker\Lib\BadReplyException;
 use GatewayWorker\Lib\Gateway;
+use GatewayWorker\Lib\RejectedException;
 use GatewayWorker\Lib\UnreachableException;
 use GatewayWorker\Tests\Support\Clock;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Gatewayd;
 use GatewayWorker\Tests\Support\Outcome;
+use GatewayWorker\Tests\Support\Php;
 
 /**
  * What happens when a gateway or the register does not do its part: an error that says so, never an empty answer.
@@ -198,8 +200,12 @@ final class FailureTest extends ClusterTestCase
         $this->assertQueryFailed($this->observe($ask), $nobody, '/can not connect|refused/i');
         ini_set('gatewayworker.partial_results', '1');
         try {
-            self::assertEquals($whole, $ask());
-            self::assertEquals($whole, $ask());
+            foreach (['told once' => 1, 'not again' => 0] as $what => $lines) {
+                $outcome = $this->observe($ask);
+                self::assertEquals($whole, $outcome->returned, (string) $outcome->thrown);
+                $told = "~^.*gatewayworker: tcp://$nobody left out of answers: .*refused.*gatewayworker\.partial_results~m";
+                self::assertSame($lines, preg_match_all($told, $outcome->logged), "$what: {$outcome->logged}");
+            }
             Gateway::setBusinessWorker($this->worker([$nobody]));
             $this->assertQueryFailed($this->observe($ask), $nobody, '/can not connect|refused/i');
         } finally {
@@ -293,6 +299,59 @@ final class FailureTest extends ClusterTestCase
         });
         self::assertInstanceOf(Exception::class, $outcome->thrown);
         self::assertStringContainsString($this->cluster->register(), $outcome->thrown->getMessage());
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testARegisterThatRefusesTheSecretSaysThatItIsTheSecret(): void
+    {
+        $this->enter('client with secret');
+        Gateway::$secretKey = 'wrong';
+        $thrown = $this->observe(static function () {
+            return Gateway::sendToAll('x');
+        })->thrown;
+        self::assertInstanceOf(RejectedException::class, $thrown);
+        self::assertStringContainsString($this->cluster->register(), $thrown->getMessage());
+        self::assertStringContainsString('secret key is wrong', $thrown->getMessage());
+    }
+
+    /**
+     * In a process of its own: its link tries again for as long as there is one.
+     *
+     * @group better-than-original
+     */
+    public function testAGatewayThatRefusesTheSecretIsNamedForSendsInTheExceptionTheLogAndTheStatus(): void
+    {
+        $this->requireNative('sends to it for ever');
+        $gateways = $this->started[] = Gatewayd::start(1, self::SECRET);
+        $register = $this->started[] = Gatewayd::start(0, 'Wrong-Key', ['--register-only']);
+        $register->control(['cmd' => 'add_address', 'address' => $gateways->internal(0)]);
+        $php = Php::run(
+            '
+                use GatewayWorker\Lib\Gateway;
+                [, Gateway::$registerAddress, Gateway::$secretKey] = $argv;
+                // The first ones are sent on a connection that the gateway has not closed yet, or that it has just closed.
+                $thrown = null;
+                for ($i = 0; !$thrown instanceof GatewayWorker\Lib\RejectedException && $i < 10000; $i++, usleep(1000)) {
+                    try {
+                        Gateway::sendToAll("x");
+                    } catch (Exception $thrown) {
+                    }
+                }
+                $link = Gateway::status()["clusters"][0]["gateways"][0];
+                echo json_encode([(string) ($thrown ? get_class($thrown) : ""), $thrown?->getMessage(), $link["last_error"]]);
+            ',
+            [$register->register(), 'Wrong-Key'],
+            ['error_log' => '', 'display_errors' => '0', 'gatewayworker.flush_timeout' => '0']
+        );
+        [$class, $message, $lastError] = json_decode($php->stdout, true);
+        self::assertSame(RejectedException::class, $class, "$message; $php->stderr");
+        self::assertMatchesRegularExpression("~tcp://{$gateways->internal(0)}.*secret key~", $message);
+        self::assertStringContainsString('secret key', $lastError);
+        $line = "~^.*gatewayworker: tcp://{$gateways->internal(0)} rejects the connection: .*secret key~m";
+        self::assertSame(1, preg_match_all($line, $php->stderr), $php->stderr);
+        self::assertStringNotContainsString('Wrong-Key', $php->stdout . $php->stderr);
     }
 
     public function testAnUnreachableRegisterIsAnError(): void

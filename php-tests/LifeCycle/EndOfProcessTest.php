@@ -98,10 +98,11 @@ final class EndOfProcessTest extends LifeCycleTestCase
     {
         $this->startCluster();
         $clients = [$this->text(0), $this->text(1)];
-        $script = $this->sendWhatIsNotRead($clients, ['gatewayworker.flush_timeout' => '0.2']);
+        // Long enough for what the other gateway gets.
+        $script = $this->sendWhatIsNotRead($clients, ['gatewayworker.flush_timeout' => '1']);
         self::assertSame('ends', $script->readJson());
         self::assertSame(0, $script->wait(), 'it ends although the gateway does not read');
-        $left = $this->assertNamesWhatIsLeft($script, '200ms');
+        $left = $this->assertNamesWhatIsLeft($script, '1s');
         self::assertStringNotContainsString($this->cluster->internal(0), $script->errors());
         $this->cluster->gateway('pause_gateway', 1, ['paused' => false]);
         $this->awaitNoConnections();

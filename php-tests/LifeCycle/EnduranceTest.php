@@ -33,22 +33,43 @@ final class EnduranceTest extends GatewayTestCase
         if (!is_readable('/proc/self/status')) {
             self::markTestSkipped('there is no /proc/self/status here');
         }
-        $file = (string) tempnam(sys_get_temp_dir(), 'gatewayworker-endurance-');
-        try {
-            $command = [PHP_BINARY, Implementation::root() . '/soak/endurance/run.php', '--calls=' . self::CALLS,
-                '--forks=' . self::FORKS, "--json=$file"];
-            exec(implode(' ', array_map('escapeshellarg', $command)) . ' 2>&1', $output, $code);
-            self::assertSame(0, $code, implode("\n", $output));
-            $report = json_decode((string) file_get_contents($file), true, 512, JSON_THROW_ON_ERROR);
-        } finally {
-            unlink($file);
+        [$report, $output] = $this->measure([]);
+        $grown = [];
+        foreach ($report['failures'] as $failure) {
+            $grown[] = explode(': ', $failure)[0];
         }
-        self::assertSame([], $report['failures']);
+        if ($grown !== []) {
+            // What the kernel and the C library count moves on a busy machine. What grows with calls does so each time.
+            [$again, $said] = $this->measure(['--only=' . implode('|', array_unique($grown))]);
+            self::assertSame([], $again['failures'], "$output\nand once more:\n$said");
+        }
         self::assertSame(self::FORKS, $report['kinds']['fork and exit']['calls']);
         foreach ($report['kinds'] as $kind => $result) {
             if ($result['growth']['malloc'] === null) {
                 self::markTestSkipped("$kind: this C library does not say what it has given out; nothing else has grown");
             }
+        }
+    }
+
+    /**
+     * @param list<string> $options
+     *
+     * @return array{array<string, mixed>, string} the report, and what was printed
+     */
+    private function measure(array $options): array
+    {
+        $file = (string) tempnam(sys_get_temp_dir(), 'gatewayworker-endurance-');
+        try {
+            $command = [PHP_BINARY, Implementation::root() . '/soak/endurance/run.php', '--calls=' . self::CALLS,
+                '--forks=' . self::FORKS, "--json=$file", ...$options];
+            exec(implode(' ', array_map('escapeshellarg', $command)) . ' 2>&1', $output, $code);
+            $printed = implode("\n", $output);
+            $report = json_decode((string) file_get_contents($file), true);
+            self::assertIsArray($report, "it ended with $code: $printed");
+            self::assertSame($report['failures'] === [] ? 0 : 1, $code, $printed);
+            return [$report, $printed];
+        } finally {
+            unlink($file);
         }
     }
 }

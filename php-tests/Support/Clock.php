@@ -70,7 +70,10 @@ final class Clock
         return (bool) stream_select($read, $write, $except, $seconds, (int) (($left - $seconds) * 1e6));
     }
 
-    private static function now(): float
+    /**
+     * The seconds since some moment, the same one in all of a process.
+     */
+    public static function now(): float
     {
         return hrtime(true) / 1e9;
     }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace GatewayWorker\Tests\Support;
 
+use GatewayWorker\Lib\Gateway;
 use RuntimeException;
 
 /**
@@ -189,11 +190,49 @@ final class Gatewayd
     }
 
     /**
-     * Ends the process.
+     * Ends the process. Where this one uses the cluster, it waits until that has noticed and has told the log: it would do
+     * so in the middle of another test.
      */
     public function stop(): void
     {
         fclose($this->control);
         $this->process->stop();
+        if (!Implementation::isNative()) {
+            return;
+        }
+        Clock::waitUntil(function (): bool {
+            foreach (Gateway::status()['clusters'] as $cluster) {
+                if (!$this->isGivenUp($cluster)) {
+                    return false;
+                }
+            }
+            return true;
+        }, 'for the end of the cluster to be noticed');
+        // This takes what was said since the last one to the log.
+        Gateway::status();
+    }
+
+    /**
+     * Whether no connection to this cluster is there, and the last attempt to make one was refused: from then on there is
+     * nothing new to be said about it.
+     *
+     * @param array<string, mixed> $cluster as status() shows it
+     */
+    private function isGivenUp(array $cluster): bool
+    {
+        $register = $cluster['register'];
+        if ($register !== null && in_array($this->register(), $register['registers'], true)) {
+            if ($register['state'] !== 'unused' && strpos((string) $register['last_error'], 'refused') === false) {
+                return false;
+            }
+        }
+        foreach ($cluster['gateways'] as $gateway) {
+            $isOurs = in_array($gateway['address'], $this->internalAddresses(), true);
+            $isUsed = !in_array($gateway['link']['state'], ['unused', 'retired'], true);
+            if ($isOurs && $isUsed && strpos((string) $gateway['last_error'], 'refused') === false) {
+                return false;
+            }
+        }
+        return true;
     }
 }

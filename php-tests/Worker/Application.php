@@ -7,6 +7,7 @@ namespace GatewayWorker\Tests\Worker;
 use GatewayWorker\Tests\Support\Clock;
 use GatewayWorker\Tests\Support\Implementation;
 use GatewayWorker\Tests\Support\Php;
+use GatewayWorker\Tests\Support\Ports;
 use GatewayWorker\Tests\Support\TextClient;
 use GatewayWorker\Tests\Support\WebSocketClient;
 use RuntimeException;
@@ -46,7 +47,7 @@ final class Application implements Site
         $this->dir = sys_get_temp_dir() . '/gatewayworker-app-' . getmypid() . '-' . bin2hex(random_bytes(4));
         mkdir($this->dir);
         touch($this->log());
-        $ports = self::freePorts(9);
+        $ports = Ports::free(9);
         $this->register = '127.0.0.1:' . array_pop($ports);
         foreach (['text', 'websocket', 'text', 'websocket'] as $number => $protocol) {
             $this->gateways[] = [
@@ -353,19 +354,5 @@ final class Application implements Site
     private function log(): string
     {
         return "{$this->dir}/events";
-    }
-
-    /**
-     * @return list<int>
-     */
-    private static function freePorts(int $count): array
-    {
-        $ports = $sockets = [];
-        for ($i = 0; $i < $count; $i++) {
-            $sockets[] = $socket = stream_socket_server('tcp://127.0.0.1:0');
-            $ports[] = (int) substr((string) strrchr((string) stream_socket_get_name($socket, false), ':'), 1);
-        }
-        array_map('fclose', $sockets);
-        return $ports;
     }
 }

@@ -102,8 +102,9 @@ pcntl_signal_dispatch();
 // A timer of the system: one alarm is one call of the handler, in the middle of a sleep.
 pcntl_async_signals(true);
 $seen = [];
-pcntl_alarm(1);
+// Before the alarm: it must not go off until the sleep has begun.
 $use();
+pcntl_alarm(1);
 $report['alarm'] = [sleep(60) > 0, $seen];
 
 // The other threads get none of it: a signal that the main thread blocks stays pending.
