@@ -100,6 +100,9 @@ final class Caller
     /** Whether the register's list is known, in client mode. */
     private bool $listed = false;
 
+    /** @var array<string, int> the counters of the guest at the last look */
+    private array $guest = [];
+
     /**
      * @param array<string, mixed> $config
      */
@@ -149,7 +152,7 @@ final class Caller
         $this->sender = $sender;
         $this->number = $this->sure = array_fill(0, $gateways, 0);
         $this->books = array_fill(0, $gateways, ['accepted' => 0, 'refused' => 0, 'unknown' => 0]);
-        $this->calls = $this->thrown = $this->bound = $this->joined = [];
+        $this->calls = $this->thrown = $this->bound = $this->joined = $this->guest = [];
         $this->total = 0;
         $this->slowest = 0.0;
         $this->slowestCall = '';
@@ -801,7 +804,13 @@ final class Caller
                 $this->violation("the queue for $address is over its limit: " . json_encode($counters));
             }
             if ($gateway === Cluster::GUEST) {
-                // It starts anew with each return.
+                // We cannot know what it was sent while it may have left. What it has cost is kept, however often it leaves.
+                foreach (['accepted', 'written', 'dropped'] as $name) {
+                    if ($counters[$name] < ($this->guest[$name] ?? 0)) {
+                        $this->violation("$name of the guest went back: " . json_encode([$this->guest, $counters]));
+                    }
+                }
+                $this->guest = $counters;
                 continue;
             }
             $books = $this->books[$gateway];
@@ -824,16 +833,28 @@ final class Caller
     {
         $counters = [];
         $this->listed = false;
+        $names = array_flip(['accepted', 'written', 'queued', 'dropped', 'refused', 'queued_bytes']);
+        $guest = $this->config['gateways'][Cluster::GUEST];
         foreach (Gateway::status()['clusters'] as $cluster) {
             $this->listed = $this->listed || ($cluster['register']['lists'] ?? 0) > 0;
             foreach ($cluster['gateways'] as $gateway) {
-                // A guest that has left and come back stands there twice while its old queue is sent.
                 $address = $gateway['address'];
-                $known = isset($counters[$address]) && $gateway['link']['state'] === 'retired';
-                if (!$known) {
-                    $counters[$address] = array_intersect_key($gateway, array_flip([
-                        'accepted', 'written', 'queued', 'dropped', 'refused', 'queued_bytes',
-                    ]));
+                $more = array_intersect_key($gateway, $names);
+                if (isset($counters[$address])) {
+                    // A guest that has left and come back stands there twice while its old queue is sent, which is within
+                    // the limit by itself.
+                    $more['queued_bytes'] = max($more['queued_bytes'], $counters[$address]['queued_bytes']);
+                    foreach (['accepted', 'written', 'queued', 'dropped', 'refused'] as $name) {
+                        $more[$name] += $counters[$address][$name];
+                    }
+                }
+                $counters[$address] = $more;
+            }
+            // The guest alone ever leaves.
+            foreach (['accepted', 'written', 'dropped'] as $name) {
+                if ($cluster['ended'][$name] > 0) {
+                    $counters[$guest] = $counters[$guest] ?? array_fill_keys(array_keys($names), 0);
+                    $counters[$guest][$name] += $cluster['ended'][$name];
                 }
             }
         }

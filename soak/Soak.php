@@ -573,10 +573,8 @@ final class Soak
             }
             $sum['down'] = $sum['written'] - $sum['arrived'];
             if ($gateway === Cluster::GUEST) {
-                // Its counters start anew with each return.
-                foreach (['accepted', 'written', 'refused', 'dropped', 'down'] as $name) {
-                    $sum[$name] = '-';
-                }
+                // It starts anew with each return, the total of what is sent apart.
+                $sum['refused'] = '-';
             }
             $totals["$gateway" . ($gateway === Cluster::GUEST ? ', the guest' : '')] = $sum;
         }
