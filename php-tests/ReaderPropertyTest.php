@@ -10,7 +10,8 @@ use GatewayWorker\Tests\Support\GatewayTestCase;
 use GatewayWorker\Tests\Support\Outcome;
 
 /**
- * Sessions of random values, and of random bytes: what is read of them is what the engine's unserialize() reads.
+ * Sessions of random values, and of random bytes: what is read of them is what the engine's unserialize() reads, and what is
+ * written is what its serialize() writes.
  *
  * The values differ from run to run. Each failure names the seed, which GATEWAYWORKER_TEST_SEED in the environment repeats.
  */
@@ -87,6 +88,31 @@ final class ReaderPropertyTest extends GatewayTestCase
             foreach (array_values($outcome->returned) as $index => $session) {
                 $this->assertSameAs($list[$index], $session);
             }
+        }
+    }
+
+    public function testASessionIsWrittenAsTheEngineWritesIt(): void
+    {
+        $writer = new class () extends Gateway {
+            /** @var string */
+            public static $written;
+
+            public static function setSocketSession($client_id, $session_str)
+            {
+                self::$written = $session_str;
+                return true;
+            }
+        };
+        $sessions = [[], ['a' => PHP_INT_MIN, 'b' => [true, false, null], '' => "\0\xff", -7 => ['x' => ['y' => 'z']]]];
+        for ($deep = [], $depth = 0; $depth < 40; $depth++) {
+            $sessions[] = $deep = ['deep' => $deep, 'n' => $depth];
+        }
+        while (count($sessions) < self::VALUES) {
+            $sessions[] = ['s' => $this->value(3), $this->string() => $this->int(), 'l' => [$this->string(), $this->int()]];
+        }
+        foreach ($sessions as $session) {
+            $writer::setSession("{$this->prefix}00000001", $session);
+            self::assertSame(serialize($session), $writer::$written, $this->about(serialize($session)));
         }
     }
 

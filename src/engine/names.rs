@@ -42,10 +42,10 @@ names! {
     connection_id = "connection_id",
     /// `Context::$old_session`
     old_session = "old_session",
-    /// The userland class that says which client is the current one.
-    context = "GatewayWorker\\Lib\\Context",
+    /// The userland class that says which client is the current one, as the table of classes has it.
+    context = "gatewayworker\\lib\\context",
     /// The same for `GatewayClient\Gateway`.
-    client_context = "GatewayClient\\Context",
+    client_context = "gatewayclient\\context",
 }
 
 struct Shared(Names);

@@ -40,11 +40,12 @@ impl Class {
         Self::new(unsafe { zend_ce_exception })
     }
 
-    /// The class of this name, if it is loaded; nothing is autoloaded.
+    /// The class of this lower-case name, if it is loaded; nothing is autoloaded.
     #[inline]
-    pub fn loaded(name: &PhpString) -> Option<Self> {
-        // SAFETY: the engine only reads the name; the answer is null or a class of this request.
-        unsafe { Self::new(zend_lookup_class_ex(name.as_ptr(), std::ptr::null_mut(), NO_AUTOLOAD)) }
+    pub fn loaded(lower_name: &PhpString) -> Option<Self> {
+        // SAFETY: the engine only reads the name; the answer is null or a class of this request. The second one spares it making
+        // a lower-case copy of the first.
+        unsafe { Self::new(zend_lookup_class_ex(lower_name.as_ptr(), lower_name.as_ptr(), NO_AUTOLOAD)) }
     }
 
     /// The class on which a method was called (`static`), from the `This` of its frame.

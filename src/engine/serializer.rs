@@ -1,12 +1,15 @@
-//! `serialize`, `unserialize` and `json_encode` of the engine.
+//! `serialize`, `unserialize` and `json_encode`: those of the engine, and what is plain without it.
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int};
+use std::mem::ManuallyDrop;
 
 use ext_php_rs::ffi::{php_var_serialize, php_var_serialize_destroy, php_var_serialize_init, zend_string};
 use ext_php_rs::types::{ZendHashTable, Zval};
 
+use super::array::{Key, entries};
 use super::{PhpString, object};
 
 /// The engine's growing string (`smart_str`).
@@ -32,6 +35,15 @@ unsafe extern "C" {
     fn php_array_replace_recursive(to: *mut ZendHashTable, from: *mut ZendHashTable) -> c_int;
 }
 
+thread_local! {
+    /// Where plain values are written. Without a destructor: PHP code may call us when those of a thread have run.
+    static SCRATCH: ManuallyDrop<Cell<Vec<u8>>> = const { ManuallyDrop::new(Cell::new(Vec::new())) };
+}
+/// A scratch buffer that grew beyond this is given back.
+const KEPT_SCRATCH: usize = 64 << 10;
+/// What nests deeper goes to the engine.
+const PLAIN_DEPTH: usize = 32;
+
 /// The default depth of `json_encode`.
 const JSON_DEPTH: i64 = 512;
 
@@ -53,6 +65,61 @@ impl SmartString {
 
 /// `serialize($value)`; `None` where that threw an exception.
 pub fn serialize(value: &Zval) -> Option<PhpString> {
+    // Taken out meanwhile: where memory runs out, the engine jumps out of here.
+    let mut bytes = SCRATCH.with(|scratch| scratch.take());
+    bytes.clear();
+    let plain = write_plain(&mut bytes, value, 0).then(|| PhpString::new(&bytes));
+    if bytes.capacity() <= KEPT_SCRATCH {
+        SCRATCH.with(|scratch| scratch.set(bytes));
+    }
+    plain.or_else(|| serialize_by_engine(value))
+}
+
+/// Writes what has neither objects nor references nor floats in it. False: something else, and what was written is of no use.
+fn write_plain(to: &mut Vec<u8>, value: &Zval, depth: usize) -> bool {
+    if let Some(number) = value.long() {
+        write_int(to, number);
+    } else if let Some(text) = PhpString::borrow(value) {
+        write_string(to, text.as_bytes());
+    } else if value.is_null() {
+        to.extend_from_slice(b"N;");
+    } else if value.is_bool() {
+        to.extend_from_slice(if value.is_true() { b"b:1;" } else { b"b:0;" });
+    } else if let (Some(array), true) = (value.array(), depth < PLAIN_DEPTH) {
+        to.extend_from_slice(b"a:");
+        to.extend_from_slice(itoa::Buffer::new().format(array.len()).as_bytes());
+        to.extend_from_slice(b":{");
+        for (key, value) in entries(array) {
+            match key {
+                Key::Int(key) => write_int(to, key),
+                Key::Str(key) => write_string(to, key),
+            }
+            if !write_plain(to, value, depth + 1) {
+                return false;
+            }
+        }
+        to.push(b'}');
+    } else {
+        return false;
+    }
+    true
+}
+
+fn write_int(to: &mut Vec<u8>, number: i64) {
+    to.extend_from_slice(b"i:");
+    to.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    to.push(b';');
+}
+
+fn write_string(to: &mut Vec<u8>, text: &[u8]) {
+    to.extend_from_slice(b"s:");
+    to.extend_from_slice(itoa::Buffer::new().format(text.len()).as_bytes());
+    to.extend_from_slice(b":\"");
+    to.extend_from_slice(text);
+    to.extend_from_slice(b"\";");
+}
+
+fn serialize_by_engine(value: &Zval) -> Option<PhpString> {
     let mut to = SmartString::EMPTY;
     // SAFETY: init/destroy enclose the call, which does not change the value (objects may run their own code).
     unsafe {
