@@ -77,6 +77,10 @@ pub fn serialize(value: &Zval) -> Option<PhpString> {
 
 /// Writes what has neither objects nor references nor floats in it. False: something else, and what was written is of no use.
 fn write_plain(to: &mut Vec<u8>, value: &Zval, depth: usize) -> bool {
+    if value.is_reference() {
+        // The functions below look through it, but it has a form of its own.
+        return false;
+    }
     if let Some(number) = value.long() {
         write_int(to, number);
     } else if let Some(text) = PhpString::borrow(value) {
