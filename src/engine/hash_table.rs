@@ -96,17 +96,11 @@ impl HashBuilder {
     /// Sets `hash[key] = value` for a key that PHP would not turn into an integer.
     #[inline]
     pub fn set_str(&mut self, key: PhpString, value: Zval) {
-        let hash = key.hash();
-        self.set_hashed(key, hash, value);
-    }
-
-    #[inline]
-    fn set_hashed(&mut self, key: PhpString, hash: u64, value: Zval) {
         let is_key = |other: *mut zend_string| {
             // SAFETY: the key of an element is null or a live string.
             other == key.as_ptr() || unsafe { PhpString::bytes_at(other) } == Some(key.as_bytes())
         };
-        match self.set(hash, key.as_ptr(), is_key, value) {
+        match self.set(key.hash(), key.as_ptr(), is_key, value) {
             // The key is the new element's.
             Ok(true) => {
                 let _ = key.into_raw();
