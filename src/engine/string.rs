@@ -29,28 +29,53 @@ impl PhpString {
     /// A new string.
     #[inline]
     pub fn new(bytes: &[u8]) -> Self {
-        // SAPI memory exhaustion ends the request inside; the function never returns null.
-        // SAFETY: the pointer and the length are those of a live slice, from which the engine copies.
-        let string = unsafe { ext_php_rs_zend_string_init(bytes.as_ptr().cast(), bytes.len(), false) };
-        // SAFETY: never null, see above.
-        Self(unsafe { NonNull::new_unchecked(string) })
+        if bytes.len() < 2 {
+            return Self::known(bytes);
+        }
+        let string = Self::allocate(bytes.len());
+        // SAFETY: the memory is large enough for the bytes and the zero byte.
+        unsafe {
+            let to = string.0.as_ptr().byte_add(BYTES).cast::<u8>();
+            to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            to.add(bytes.len()).write(0);
+        }
+        string
+    }
+
+    /// One of the strings of up to one byte, which the engine has already.
+    fn known(bytes: &[u8]) -> Self {
+        // SAFETY: the pointer and the length are those of a live slice; the function never answers null.
+        unsafe {
+            let string = ext_php_rs_zend_string_init(bytes.as_ptr().cast(), bytes.len(), false);
+            Self(NonNull::new_unchecked(string))
+        }
+    }
+
+    /// A string of this length whose bytes, and the zero byte behind them, are still to be written.
+    #[inline(always)]
+    fn allocate(len: usize) -> Self {
+        // A multiple of eight, as the engine has it. A slice is never so long that this could overflow.
+        let size = (BYTES + len + 8) & !7;
+        // SAFETY: the size is not zero, and the alignment a power of two that the engine's allocator keeps. The engine never
+        // answers null: where memory runs out it ends the request inside. The memory is large enough for the head.
+        unsafe {
+            let string: *mut zend_string = emalloc(Layout::from_size_align_unchecked(size, 8)).cast();
+            (*string).gc.refcount = 1;
+            (*string).gc.u.type_info = COUNTED;
+            (*string).h = 0;
+            (*string).len = len;
+            Self(NonNull::new_unchecked(string))
+        }
     }
 
     /// A new string that knows its hash, for a key: the bytes are copied and hashed in one pass.
     #[inline]
     pub fn hashed(bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<8>();
-        // The zero byte at the end, and a multiple of eight, as the engine has it. A slice is never that long.
-        let size = (BYTES + bytes.len() + 8) & !7;
-        // SAFETY: the size is not zero, and the alignment a power of two that the engine's allocator keeps.
-        let string: *mut zend_string = emalloc(unsafe { Layout::from_size_align_unchecked(size, 8) }).cast();
-        // SAFETY: the engine never answers null (where memory runs out it ends the request inside), and the memory is large
-        // enough for the head, the bytes and the zero byte; all of them are written here. The bytes begin at a multiple of
-        // eight.
+        let new = Self::allocate(bytes.len());
+        let string = new.0.as_ptr();
+        // SAFETY: the memory is large enough for the bytes and the zero byte, and the bytes begin at a multiple of eight.
         unsafe {
-            (*string).gc.refcount = 1;
-            (*string).gc.u.type_info = COUNTED;
-            (*string).len = bytes.len();
             let mut to = string.byte_add(BYTES).cast::<u8>();
             let (mut hash, mut seen) = (START, 0);
             for word in words {
@@ -72,8 +97,8 @@ impl PhpString {
                 (*string).h = 0;
                 zend_string_hash_func(string);
             }
-            Self(NonNull::new_unchecked(string))
         }
+        new
     }
 
     /// A string that lives as long as the process. Only while the module starts.

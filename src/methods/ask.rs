@@ -75,7 +75,7 @@ pub fn client_id_by_uid(call: &mut Call<'_>) -> Result {
     let mut list = None;
     clients_of_uid(call, |id, rows| {
         let list = list.get_or_insert_with(|| ArrayBuilder::with_capacity(rows));
-        list.push(PhpString::hashed(&id).into_zval());
+        list.push(PhpString::new(&id).into_zval());
     })?;
     *call.answer = list.unwrap_or_else(|| ArrayBuilder::with_capacity(0)).into_zval();
     Ok(())
