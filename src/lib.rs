@@ -85,13 +85,15 @@ fn forget() {
     context::forget();
 }
 
-/// What is left of questions that were being read when memory ran out: the engine has jumped out of the call.
+/// What is left of answers, and of lists made of them, that were being read when memory ran out: the engine has jumped out of
+/// the call.
 fn forget_answers() {
     // SAFETY: between requests no method of ours is running: all have returned, or their frames are gone with the request's
     // stack. Fibers are unwound before, or were given up without being resumed.
     #[allow(unsafe_code)]
     unsafe {
         gatewayworker_client::answers::forget();
+        engine::lists::forget();
     }
 }
 

@@ -39,8 +39,8 @@ thread_local! {
     /// Where plain values are written. Without a destructor: PHP code may call us when those of a thread have run.
     static SCRATCH: ManuallyDrop<Cell<Vec<u8>>> = const { ManuallyDrop::new(Cell::new(Vec::new())) };
 }
-/// A scratch buffer that grew beyond this is given back.
-const KEPT_SCRATCH: usize = 64 << 10;
+/// What is longer goes to the engine, which has it in memory of the request.
+const PLAIN_LENGTH: usize = 64 << 10;
 /// What nests deeper goes to the engine.
 const PLAIN_DEPTH: usize = 32;
 
@@ -65,25 +65,29 @@ impl SmartString {
 
 /// `serialize($value)`; `None` where that threw an exception.
 pub fn serialize(value: &Zval) -> Option<PhpString> {
-    // Taken out meanwhile: where memory runs out, the engine jumps out of here.
     let mut bytes = SCRATCH.with(|scratch| scratch.take());
     bytes.clear();
-    let plain = write_plain(&mut bytes, value, 0).then(|| PhpString::new(&bytes));
-    if bytes.capacity() <= KEPT_SCRATCH {
-        SCRATCH.with(|scratch| scratch.set(bytes));
-    }
+    let plain = write_plain(&mut bytes, value, 0);
+    let text = std::ptr::from_ref(bytes.as_slice());
+    // Put back before the engine makes a string of it: where memory runs out it jumps out of here.
+    SCRATCH.with(|scratch| scratch.set(bytes));
+    // SAFETY: the bytes are on the heap, where they stay when the buffer is moved, and nobody else takes it meanwhile.
+    let plain = plain.then(|| PhpString::new(unsafe { &*text }));
     plain.or_else(|| serialize_by_engine(value))
 }
 
 /// Writes what has neither objects nor references nor floats in it. False: something else, and what was written is of no use.
 fn write_plain(to: &mut Vec<u8>, value: &Zval, depth: usize) -> bool {
-    if value.is_reference() {
-        // The functions below look through it, but it has a form of its own.
+    // The functions below look through a reference, but it has a form of its own.
+    if value.is_reference() || to.len() > PLAIN_LENGTH {
         return false;
     }
     if let Some(number) = value.long() {
         write_int(to, number);
     } else if let Some(text) = PhpString::borrow(value) {
+        if text.as_bytes().len() > PLAIN_LENGTH {
+            return false;
+        }
         write_string(to, text.as_bytes());
     } else if value.is_null() {
         to.extend_from_slice(b"N;");

@@ -48,6 +48,7 @@ pub fn set(call: &mut Call<'_>) -> Result {
     if let Some(context) = current(call) {
         globals::set_session(&session);
         context.set_old_session(&session);
+        no_exception()?;
     }
     let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
     let id = call.arg_or_null(0).shallow_clone();
@@ -70,6 +71,7 @@ pub fn update(call: &mut Call<'_>) -> Result {
         });
         globals::set_session(&merged);
         context.set_old_session(&merged);
+        no_exception()?;
     }
     let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
     if let Some(id) = arguments::client(call, 0)? {
@@ -178,6 +180,11 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
 fn session(call: &Call<'_>) -> std::result::Result<Zval, Failure> {
     let session = call.arg_or_null(1);
     if session.is_array() { Ok(session.shallow_clone()) } else { Err(Failure::Type(1, "array")) }
+}
+
+/// Ends the call where an object of the session before has thrown when it went away.
+fn no_exception() -> Result {
+    if object::exception_pending() { Err(Failure::Thrown) } else { Ok(()) }
 }
 
 /// The context, where the call is about the current client. (For null the original has no current session to set.)
