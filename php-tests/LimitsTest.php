@@ -79,6 +79,9 @@ final class LimitsTest extends ClusterTestCase
         Gateway::setSession($client->clientId(), $session);
         self::assertSame($session, Gateway::getSession($client->clientId()));
         self::assertSame([$client->clientId() => $session], Gateway::getAllClientSessions());
+        $session = ['object' => new \ArrayObject([1]), 'deep' => $session];
+        Gateway::setSession($client->clientId(), $session);
+        self::assertEquals($session, Gateway::getSession($client->clientId()));
     }
 
     /**

@@ -45,6 +45,32 @@ final class SessionTest extends ClusterTestCase
     /**
      * @dataProvider modes
      */
+    public function testNothingIsSentWhereAnObjectOfTheSessionBeforeThrowsWhenItGoesAway(string $mode): void
+    {
+        foreach (['setSession', 'updateSession'] as $method) {
+            $this->enter($mode);
+            $client = $this->text(1);
+            Gateway::setSession($client->clientId(), ['before' => 1]);
+            $thrower = new class () {
+                public function __destruct()
+                {
+                    throw new \DomainException('gone');
+                }
+            };
+            $this->handleEventOf($client->clientId(), ['o' => $thrower]);
+            unset($thrower);
+            $thrown = $this->observe(static function () use ($method, $client): void {
+                Gateway::$method($client->clientId(), ['o' => 1]);
+            })->thrown;
+            self::assertInstanceOf(\DomainException::class, $thrown, $method);
+            Context::clear();
+            self::assertSame(['before' => 1], Gateway::getSession($client->clientId()), $method);
+        }
+    }
+
+    /**
+     * @dataProvider modes
+     */
     public function testUpdateSessionMergesIntoTheOldOne(string $mode): void
     {
         $this->enter($mode);

@@ -109,10 +109,12 @@ impl Unserializer {
             Ok(false) => {
                 // Malformed data is found here, so that the engine has nothing to warn about.
                 let mut reader = Reader::new(bytes);
-                reader.skip()?;
-                reader.finish()?;
+                match reader.skip().and_then(|_| reader.finish()) {
+                    // The engine goes deeper than our reader.
+                    Ok(()) | Err(ReadError::Depth { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
-            // The engine goes deeper than our reader.
             Err(ReplyError::Read(ReadError::Depth { .. })) => {}
             Err(error) => return Err(error),
         }
