@@ -91,10 +91,8 @@ final class LongListTest extends GatewayTestCase
 
     public function testAListGrowsBeyondTheRoomThatIsMadeBeforehand(): void
     {
-        $rows = '';
-        for ($i = 0; $i <= self::MOST_ROOM; $i++) {
-            $rows .= "i:$i;a:0:{}";
-        }
+        // One string at once: under AddressSanitizer each growth is a copy.
+        $rows = implode('', array_map(static fn (int $i): string => "i:$i;a:0:{}", range(0, self::MOST_ROOM)));
         self::$cluster->answer(0, self::SELECT, self::framed('a:' . (self::MOST_ROOM + 1) . ":{{$rows}}"));
         self::$cluster->answer(1, self::SELECT, self::framed('a:0:{}'));
         $list = Gateway::getAllClientIdList();
