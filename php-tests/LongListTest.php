@@ -93,8 +93,8 @@ final class LongListTest extends GatewayTestCase
     {
         // One string at once: under AddressSanitizer each growth is a copy.
         $rows = implode('', array_map(static fn (int $i): string => "i:$i;a:0:{}", range(0, self::MOST_ROOM)));
-        self::$cluster->answer(0, self::SELECT, self::framed('a:' . (self::MOST_ROOM + 1) . ":{{$rows}}"));
-        self::$cluster->answer(1, self::SELECT, self::framed('a:0:{}'));
+        self::$cluster->answerPayload(0, self::SELECT, 'a:' . (self::MOST_ROOM + 1) . ":{{$rows}}");
+        self::$cluster->answerPayload(1, self::SELECT, 'a:0:{}');
         $list = Gateway::getAllClientIdList();
         self::assertCount(self::MOST_ROOM + 1, $list);
         self::assertSame(array_keys($list), array_values($list));
@@ -135,8 +135,8 @@ final class LongListTest extends GatewayTestCase
                 $expected[$group][$uid] = $uid;
             }
         }
-        self::$cluster->answer(0, self::SELECT, self::framed("a:2000:{{$replies[0]}}"));
-        self::$cluster->answer(1, self::SELECT, self::framed("a:1000:{{$replies[1]}}"));
+        self::$cluster->answerPayload(0, self::SELECT, "a:2000:{{$replies[0]}}");
+        self::$cluster->answerPayload(1, self::SELECT, "a:1000:{{$replies[1]}}");
         self::assertSame($expected, Gateway::getAllGroupUidList());
     }
 
@@ -172,8 +172,8 @@ final class LongListTest extends GatewayTestCase
             foreach ($groups as $i => $row) {
                 $rows .= "i:$i;$row";
             }
-            self::$cluster->answer(0, self::SELECT, self::framed("a:500:{{$rows}}"));
-            self::$cluster->answer(1, self::SELECT, self::framed('a:0:{}'));
+            self::$cluster->answerPayload(0, self::SELECT, "a:500:{{$rows}}");
+            self::$cluster->answerPayload(1, self::SELECT, 'a:0:{}');
             Gateway::getAllGroupUidList();
             $this->answerUids(self::names('user-', 1, 500), self::names('user-', 1, 500));
             Gateway::getAllUidList();
@@ -206,7 +206,7 @@ final class LongListTest extends GatewayTestCase
     {
         foreach ($uids as $gateway => $list) {
             $rows = array_map(static fn (string $uid): array => ['uid' => $uid], $list);
-            self::$cluster->answer($gateway, self::SELECT, self::framed(serialize($rows)));
+            self::$cluster->answerPayload($gateway, self::SELECT, serialize($rows));
         }
     }
 
@@ -218,12 +218,7 @@ final class LongListTest extends GatewayTestCase
     private function answerSessions(array ...$sessions): void
     {
         foreach ($sessions as $gateway => $list) {
-            self::$cluster->answer($gateway, self::SESSIONS, self::framed(serialize(array_map('serialize', $list))));
+            self::$cluster->answerPayload($gateway, self::SESSIONS, serialize(array_map('serialize', $list)));
         }
-    }
-
-    private static function framed(string $payload): string
-    {
-        return pack('N', strlen($payload)) . $payload;
     }
 }

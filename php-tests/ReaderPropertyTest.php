@@ -240,7 +240,7 @@ final class ReaderPropertyTest extends GatewayTestCase
 
     private function getSession(string $bytes): Outcome
     {
-        self::$cluster->answer(0, self::GET_SESSION, self::framed($bytes));
+        self::$cluster->answerPayload(0, self::GET_SESSION, $bytes);
         return $this->observe(function () {
             return Gateway::getSession("{$this->prefix}00000001");
         });
@@ -256,7 +256,7 @@ final class ReaderPropertyTest extends GatewayTestCase
             $reply .= "i:$index;s:" . strlen($bytes) . ":\"$bytes\";";
         }
         $count = count($sessions);
-        self::$cluster->answer(0, self::GET_ALL_SESSIONS, self::framed("a:$count:{{$reply}}"));
+        self::$cluster->answerPayload(0, self::GET_ALL_SESSIONS, "a:$count:{{$reply}}");
         return $this->observe(static function () {
             return Gateway::getAllClientSessions();
         });
@@ -274,11 +274,6 @@ final class ReaderPropertyTest extends GatewayTestCase
             $ids[] = $this->prefix . sprintf('%08x', $index);
         }
         return $ids;
-    }
-
-    private static function framed(string $payload): string
-    {
-        return pack('N', strlen($payload)) . $payload;
     }
 
     /**

@@ -190,6 +190,14 @@ final class Gatewayd
     }
 
     /**
+     * Has a gateway answer a query with this payload, once.
+     */
+    public function answerPayload(int $gateway, int $command, string $payload): void
+    {
+        $this->answer($gateway, $command, pack('N', strlen($payload)) . $payload);
+    }
+
+    /**
      * Ends the process. Where this one uses the cluster, it waits until that has noticed and has told the log: it would do
      * so in the middle of another test.
      */

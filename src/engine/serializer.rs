@@ -8,6 +8,7 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::ffi::{php_var_serialize, php_var_serialize_destroy, php_var_serialize_init, zend_string};
 use ext_php_rs::types::{ZendHashTable, Zval};
+use gatewayworker_client::wire::php::writer;
 
 use super::array::{Key, entries};
 use super::{PhpString, object};
@@ -83,48 +84,32 @@ fn write_plain(to: &mut Vec<u8>, value: &Zval, depth: usize) -> bool {
         return false;
     }
     if let Some(number) = value.long() {
-        write_int(to, number);
+        writer::write_int(to, number);
     } else if let Some(text) = PhpString::borrow(value) {
         if text.as_bytes().len() > PLAIN_LENGTH {
             return false;
         }
-        write_string(to, text.as_bytes());
+        writer::write_string(to, text.as_bytes());
     } else if value.is_null() {
-        to.extend_from_slice(b"N;");
+        writer::write_null(to);
     } else if value.is_bool() {
-        to.extend_from_slice(if value.is_true() { b"b:1;" } else { b"b:0;" });
+        writer::write_bool(to, value.is_true());
     } else if let (Some(array), true) = (value.array(), depth < PLAIN_DEPTH) {
-        to.extend_from_slice(b"a:");
-        to.extend_from_slice(itoa::Buffer::new().format(array.len()).as_bytes());
-        to.extend_from_slice(b":{");
+        writer::write_array_start(to, array.len());
         for (key, value) in entries(array) {
             match key {
-                Key::Int(key) => write_int(to, key),
-                Key::Str(key) => write_string(to, key),
+                Key::Int(key) => writer::write_int(to, key),
+                Key::Str(key) => writer::write_string(to, key),
             }
             if !write_plain(to, value, depth + 1) {
                 return false;
             }
         }
-        to.push(b'}');
+        writer::write_array_end(to);
     } else {
         return false;
     }
     true
-}
-
-fn write_int(to: &mut Vec<u8>, number: i64) {
-    to.extend_from_slice(b"i:");
-    to.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    to.push(b';');
-}
-
-fn write_string(to: &mut Vec<u8>, text: &[u8]) {
-    to.extend_from_slice(b"s:");
-    to.extend_from_slice(itoa::Buffer::new().format(text.len()).as_bytes());
-    to.extend_from_slice(b":\"");
-    to.extend_from_slice(text);
-    to.extend_from_slice(b"\";");
 }
 
 fn serialize_by_engine(value: &Zval) -> Option<PhpString> {

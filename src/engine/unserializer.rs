@@ -5,7 +5,7 @@ use ext_php_rs::types::Zval;
 use gatewayworker_client::ReplyError;
 use gatewayworker_client::wire::php::reader::ReadError;
 use gatewayworker_client::wire::php::value::integer_key;
-use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token};
+use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token, writer};
 
 use super::array::{Key as ArrayKey, entries};
 use super::hash_table::Template;
@@ -63,7 +63,9 @@ impl Shape {
         let mut strings = Vec::with_capacity(table.len());
         for (key, _) in entries(table) {
             let ArrayKey::Str(key) = key else { return None };
-            keys.push([format!("s:{}:\"", key.len()).as_bytes(), key, b"\";"].concat().into_boxed_slice());
+            let mut serialized = Vec::new();
+            writer::write_string(&mut serialized, key);
+            keys.push(serialized.into_boxed_slice());
             strings.push(PhpString::hashed(key));
         }
         let arrays = keys.iter().map(|_| None).collect();

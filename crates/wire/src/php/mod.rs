@@ -2,6 +2,7 @@
 
 pub mod reader;
 pub mod value;
+pub mod writer;
 
 pub use reader::{Key, Reader, Scalar, Token};
 pub use value::Value;

@@ -1,6 +1,7 @@
 //! An owned PHP value: what a gateway's replies and sessions hold. Writing it gives the bytes of `serialize()`.
 
 use super::reader::{Key, ReadError, Reader, Scalar, Token};
+use super::writer;
 
 /// A PHP value. An array is a list of pairs in PHP's order; [`Array`] keeps its keys unique.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,22 +132,22 @@ impl Value {
     /// Appends the bytes of PHP's `serialize()`.
     pub fn write(&self, to: &mut Vec<u8>) {
         match self {
-            Self::Null => to.extend_from_slice(b"N;"),
-            Self::Bool(value) => to.extend_from_slice(if *value { b"b:1;" } else { b"b:0;" }),
-            Self::Int(value) => to.extend_from_slice(format!("i:{value};").as_bytes()),
+            Self::Null => writer::write_null(to),
+            Self::Bool(value) => writer::write_bool(to, *value),
+            Self::Int(value) => writer::write_int(to, *value),
             Self::Float(value) => to.extend_from_slice(format!("d:{};", php_float(*value)).as_bytes()),
-            Self::Str(bytes) => write_string(to, bytes),
+            Self::Str(bytes) => writer::write_string(to, bytes),
             Self::Engine(bytes) => to.extend_from_slice(bytes),
             Self::Array(array) => {
-                to.extend_from_slice(format!("a:{}:{{", array.len()).as_bytes());
+                writer::write_array_start(to, array.len());
                 for (key, value) in array {
                     match key {
-                        OwnedKey::Int(value) => to.extend_from_slice(format!("i:{value};").as_bytes()),
-                        OwnedKey::Str(bytes) => write_string(to, bytes),
+                        OwnedKey::Int(value) => writer::write_int(to, *value),
+                        OwnedKey::Str(bytes) => writer::write_string(to, bytes),
                     }
                     value.write(to);
                 }
-                to.push(b'}');
+                writer::write_array_end(to);
             }
         }
     }
@@ -155,12 +156,6 @@ impl Value {
     pub fn list(values: impl IntoIterator<Item = Self>) -> Self {
         Self::Array((0..).map(OwnedKey::Int).zip(values).collect())
     }
-}
-
-fn write_string(to: &mut Vec<u8>, bytes: &[u8]) {
-    to.extend_from_slice(format!("s:{}:\"", bytes.len()).as_bytes());
-    to.extend_from_slice(bytes);
-    to.extend_from_slice(b"\";");
 }
 
 /// A float as `serialize()` writes it with `serialize_precision = -1`: the shortest digits that read back the
