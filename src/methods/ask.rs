@@ -270,11 +270,14 @@ fn uid_list(call: &Call<'_>, by_group: bool) -> Result<HashBuilder> {
     select(call, Fields::Uid, by_group, |_, payload, rows| {
         list.reserve(rows);
         reply::selected(payload, |_, uid, _| {
-            match uid {
-                uid if reply::is_empty(uid) => {}
-                Scalar::Str(uid) => list.set_same(uid),
-                Scalar::Int(number) => list.set_int(number, scalar(uid)),
-                _ => return Err(ReplyError::Shape(NO_ID)),
+            match uid.text() {
+                Some(text) if reply::is_empty(Scalar::Str(text)) => {}
+                Some(text) => list.set_same(text),
+                None => match uid.scalar() {
+                    uid if reply::is_empty(uid) => {}
+                    Scalar::Int(number) => list.set_int(number, scalar(Scalar::Int(number))),
+                    _ => return Err(ReplyError::Shape(NO_ID)),
+                },
             }
             Ok(())
         })
@@ -337,11 +340,14 @@ fn group_uid_list(call: &Call<'_>) -> Result<Lists> {
     let mut grouped = Lists::new();
     select(call, Fields::UidAndGroups, false, |_, payload, _| {
         reply::selected(payload, |_, uid, groups| {
-            match uid {
-                uid if reply::is_empty(uid) => return Ok(()),
-                Scalar::Str(text) => grouped.text(text),
-                Scalar::Int(number) => grouped.int(number),
-                _ => return Err(ReplyError::Shape(NO_ID)),
+            match uid.text() {
+                Some(text) if reply::is_empty(Scalar::Str(text)) => return Ok(()),
+                Some(text) => grouped.text(text),
+                None => match uid.scalar() {
+                    uid if reply::is_empty(uid) => return Ok(()),
+                    Scalar::Int(number) => grouped.int(number),
+                    _ => return Err(ReplyError::Shape(NO_ID)),
+                },
             }
             groups.each(|group| set_grouped(&mut grouped, group))
         })
@@ -376,7 +382,7 @@ fn group_client_id_list(call: &Call<'_>) -> Result<Lists> {
 }
 
 /// Sets `grouped[group][id] = id` for the id that was begun with. A group is keyed as PHP keys it: 5 and '5' are the same.
-#[inline]
+#[inline(always)]
 fn set_grouped(grouped: &mut Lists, group: Scalar<'_>) {
     match group {
         Scalar::Str(name) => grouped.set_named(name),

@@ -15,7 +15,7 @@ use gatewayworker_wire::{ClientId, Command};
 
 use crate::cluster::Cluster;
 use crate::error::{Error, ReplyError};
-use crate::reply::{self, Groups};
+use crate::reply::{self, Groups, Uid};
 use crate::settings::Patience;
 
 /// Which fields a [`Cluster::select`] asks for.
@@ -76,7 +76,7 @@ impl Cluster {
         ext.extend_from_slice(b"}}");
         self.ask_one_with(id, Command::Select, ext, patience, |payload| {
             reply::selected(payload, |_, uid, _| {
-                each(uid);
+                each(uid.scalar());
                 Ok(())
             })
         })
@@ -196,7 +196,7 @@ impl Cluster {
         fields: Fields,
         groups: Option<&[u8]>,
         patience: Patience,
-        mut each: impl FnMut([u8; ClientId::LEN], Scalar<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
+        mut each: impl FnMut([u8; ClientId::LEN], Uid<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         self.select(fields, groups, patience, |prefix, payload, _| {
             reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))

@@ -3,7 +3,7 @@
 //! Nothing here allocates: each function hands the parts of a reply to a closure as it meets them, borrowed from the
 //! reply's bytes. A reply of another shape than the one that is due is an error, never an empty result.
 
-use gatewayworker_wire::php::{Key, Reader, Scalar, Token};
+use gatewayworker_wire::php::{Key, Reader, Scalar};
 
 use crate::error::ReplyError;
 
@@ -125,37 +125,43 @@ pub fn selected_connections(payload: &[u8], mut each: impl FnMut(u32)) -> Result
     })
 }
 
-/// connection id ⇒ fields: the reply to command 25. `each` gets the uid (null where there is none) and the groups.
+/// connection id ⇒ fields: the reply to command 25. `each` gets the uid and the groups.
 ///
 /// # Errors
 /// Where the payload is something else, or where `each` fails.
 pub fn selected<'a>(
     payload: &'a [u8],
-    mut each: impl FnMut(u32, Scalar<'a>, Groups<'_, 'a>) -> Result,
+    mut each: impl FnMut(u32, Uid<'a>, Groups<'_, 'a>) -> Result,
 ) -> Result {
     let mut reader = Reader::new(payload);
     for _ in 0..reader.array()? {
-        if let Some((key, uid)) = reader.glance(b"a:1:{s:3:\"uid\";") {
-            each(connection(key)?, uid, Groups { reader: &mut reader, left: &mut 0 })?;
-            continue;
-        }
         let connection = connection_key(&mut reader)?;
-        let mut fields = reader.array()?;
-        let mut uid = Scalar::Null;
-        if fields == 2 && reader.literal(b"s:3:\"uid\";") {
-            uid = reader.scalar()?;
-            fields = 1;
-        }
-        if fields == 1 && reader.literal(b"s:6:\"groups\";") {
-            // They come last, as gateways send them: whoever wants them reads them where they stand.
-            let count = group_count(&mut reader)?;
-            let mut left = count.unwrap_or(0);
-            each(connection, uid, Groups { reader: &mut reader, left: &mut left })?;
-            if count.is_some() {
-                pass_over(&mut reader, left)?;
-            }
+        let mut uid = Uid::NONE;
+        let fields = if reader.opens(b"a:2:{s:3:\"uid\";") {
+            uid = Uid::read(&mut reader)?;
+            1
+        } else if reader.opens(b"a:1:{s:3:\"uid\";") {
+            uid = Uid::read(&mut reader)?;
+            0
         } else {
-            unusual(&mut reader, fields, connection, uid, &mut each)?;
+            reader.array()?
+        };
+        // The groups come last, as gateways send them: whoever wants them reads them where they stand.
+        let (count, end) = if fields == 0 {
+            (None, None)
+        } else if fields == 1 && reader.literal(b"s:6:\"groups\";") {
+            (group_count(&mut reader)?, None)
+        } else {
+            let row = unusual(reader, fields, uid)?;
+            (uid, reader) = (row.uid, row.groups);
+            (row.count, Some(row.end))
+        };
+        let mut left = count.unwrap_or(0);
+        each(connection, uid, Groups { reader: &mut reader, left: &mut left })?;
+        match end {
+            Some(end) => reader = end,
+            None if count.is_some() => pass_over(&mut reader, left)?,
+            None => {}
         }
         reader.end()?;
     }
@@ -163,51 +169,98 @@ pub fn selected<'a>(
     Ok(reader.finish()?)
 }
 
-/// As [`selected`], one row whose fields are in another order, or others.
+/// A row whose fields are in another order, or others.
+struct Unusual<'a> {
+    uid: Uid<'a>,
+    /// Where the groups start.
+    groups: Reader<'a>,
+    /// How many there are; `None` where there is no list of them.
+    count: Option<usize>,
+    /// Where the row ends.
+    end: Reader<'a>,
+}
+
+/// As [`selected`], one row of this kind, in which the uid may have been read.
 #[cold]
-fn unusual<'a>(
-    reader: &mut Reader<'a>,
-    fields: usize,
-    connection: u32,
-    mut uid: Scalar<'a>,
-    each: &mut impl FnMut(u32, Scalar<'a>, Groups<'_, 'a>) -> Result,
-) -> Result {
-    // Where the groups start, and how many there are.
-    let mut groups = (reader.clone(), 0);
+fn unusual<'a>(mut reader: Reader<'a>, fields: usize, mut uid: Uid<'a>) -> Result<Unusual<'a>> {
+    let (mut groups, mut count) = (reader.clone(), None);
     for _ in 0..fields {
         match reader.key()? {
-            Key::Str(b"uid") => uid = reader.scalar()?,
+            Key::Str(b"uid") => uid = Uid::read(&mut reader)?,
             Key::Str(b"groups") => {
-                groups.1 = 0;
-                if let Some(len) = group_count(reader)? {
-                    groups = (reader.clone(), len);
-                    pass_over(reader, len)?;
+                count = group_count(&mut reader)?;
+                groups = reader.clone();
+                if let Some(count) = count {
+                    pass_over(&mut reader, count)?;
                 }
             }
             _ => drop(reader.skip()?),
         }
     }
-    each(connection, uid, Groups { reader: &mut groups.0, left: &mut groups.1 })
+    Ok(Unusual { uid, groups, count, end: reader })
 }
 
 /// The number of groups that follow; `None` where there is no list of them.
-#[inline]
+#[inline(always)]
 fn group_count(reader: &mut Reader<'_>) -> Result<Option<usize>> {
-    match reader.token()? {
-        Token::Array(len) => Ok(Some(len)),
-        Token::Scalar(Scalar::Null) => Ok(None),
+    if reader.rest().starts_with(b"a") {
+        return Ok(Some(reader.array()?));
+    }
+    match reader.scalar() {
+        Ok(Scalar::Null) => Ok(None),
         _ => Err(ReplyError::Shape("a list of groups is due")),
     }
 }
 
 /// Passes over what is left of a list of groups, and its end. Ids are scalars, so that this is cheaper than a general skip().
-#[inline]
+#[inline(always)]
 fn pass_over(reader: &mut Reader<'_>, left: usize) -> Result {
     for _ in 0..left {
         reader.key()?;
         reader.scalar()?;
     }
     Ok(reader.end()?)
+}
+
+/// The uid of a client.
+///
+/// Nearly always it is a text, and one of many thousand: that is kept apart, since it can stay in registers where a
+/// [`Scalar`], which may be anything, is put together in memory and taken apart again.
+#[derive(Clone, Copy, Debug)]
+pub struct Uid<'a> {
+    text: Option<&'a [u8]>,
+    /// What it is where it is no text.
+    other: Scalar<'a>,
+}
+
+impl<'a> Uid<'a> {
+    /// That of a client that has none.
+    const NONE: Self = Self { text: None, other: Scalar::Null };
+
+    #[inline(always)]
+    fn read(reader: &mut Reader<'a>) -> Result<Self> {
+        if let Some(text) = reader.text() {
+            return Ok(Self { text: Some(text), other: Scalar::Null });
+        }
+        Ok(match reader.scalar()? {
+            Scalar::Str(text) => Self { text: Some(text), other: Scalar::Null },
+            other => Self { text: None, other },
+        })
+    }
+
+    /// The uid, where it is a text.
+    #[must_use]
+    #[inline(always)]
+    pub fn text(self) -> Option<&'a [u8]> {
+        self.text
+    }
+
+    /// The uid, whatever it is; null where the client has none.
+    #[must_use]
+    #[inline(always)]
+    pub fn scalar(self) -> Scalar<'a> {
+        self.text.map_or(self.other, Scalar::Str)
+    }
 }
 
 /// The groups of one client, not read yet.
@@ -222,11 +275,17 @@ impl<'a> Groups<'_, 'a> {
     ///
     /// # Errors
     /// Where an id is not a scalar.
-    #[inline]
+    #[inline(always)]
     pub fn each(self, mut each: impl FnMut(Scalar<'a>)) -> Result {
         while *self.left > 0 {
-            self.reader.key()?;
-            each(self.reader.scalar()?);
+            // Two calls, for the usual one to be compiled for a text.
+            match self.reader.twin() {
+                Some(text) => each(Scalar::Str(text)),
+                None => {
+                    self.reader.key()?;
+                    each(self.reader.scalar()?);
+                }
+            }
             *self.left -= 1;
         }
         Ok(())
@@ -246,7 +305,7 @@ pub fn is_empty(scalar: Scalar<'_>) -> bool {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn connection_list(reader: &mut Reader<'_>, mut each: impl FnMut(u32)) -> Result {
     for _ in 0..reader.array()? {
         reader.key()?;
@@ -258,7 +317,7 @@ fn connection_list(reader: &mut Reader<'_>, mut each: impl FnMut(u32)) -> Result
     Ok(reader.end()?)
 }
 
-#[inline]
+#[inline(always)]
 fn connection_key(reader: &mut Reader<'_>) -> Result<u32> {
     match reader.key()? {
         Key::Int(value) => connection(value),
@@ -266,7 +325,7 @@ fn connection_key(reader: &mut Reader<'_>) -> Result<u32> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn connection(value: i64) -> Result<u32> {
     u32::try_from(value).map_err(|_| ReplyError::Shape("a connection id is out of range"))
 }
@@ -284,7 +343,7 @@ mod tests {
         selected(reply, |connection, uid, groups| {
             let mut ids = Vec::new();
             groups.each(|id| ids.push(id))?;
-            rows.push((connection, uid, ids));
+            rows.push((connection, uid.scalar(), ids));
             Ok(())
         })
         .expect("a select reply");

@@ -186,7 +186,7 @@ fn sessions_due(tree: &Tree<'_>, _: &[u8], prefix: ClientIdPrefix) -> Option<Str
 fn select(at: &Gateway, fields: Fields, groups: Option<&[u8]>) -> Result<String, Error> {
     let mut rows = String::new();
     at.cluster.select_rows(fields, groups, PATIENCE, |client, uid, groups| {
-        rows += &(text(client) + &format!("{uid:?}"));
+        rows += &(text(client) + &format!("{:?}", uid.scalar()));
         groups.each(|group| rows += &format!("{group:?}"))
     })?;
     Ok(rows)

@@ -105,7 +105,7 @@ fn selected(data: &[u8]) -> Option<Rows<'_>> {
     reply::selected(data, |connection, uid, groups| {
         let mut list = Vec::new();
         groups.each(|group| list.push(Same(group)))?;
-        rows.push((connection, Same(uid), list));
+        rows.push((connection, Same(uid.scalar()), list));
         Ok(())
     })
     .ok()?;

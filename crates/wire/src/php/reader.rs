@@ -96,12 +96,15 @@ pub enum ReadError {
 
 /// A position in PHP-serialized bytes.
 ///
-/// What is usual is read by functions that are inlined where they are used, wherever the compiler optimises. (Where it does not,
-/// they would only make the frames of recursive callers larger.)
+/// What is usual is read by functions that are inlined where they are used, wherever the compiler optimises, so that a reader
+/// that is a variable of its caller is kept in registers. (Where it does not, they would only make the frames of recursive callers
+/// larger.)
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    /// What has not been read yet.
+    rest: &'a [u8],
+    /// The length of the whole input.
+    len: usize,
     depth: usize,
 }
 
@@ -111,7 +114,7 @@ impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, depth: 0 }
+        Self { rest: bytes, len: bytes.len(), depth: 0 }
     }
 
     /// Reads the next scalar, the start of an array, or a whole engine value.
@@ -125,13 +128,22 @@ impl<'a> Reader<'a> {
         }
         match self.short_array() {
             Some(len) => Ok(Token::Array(len)),
-            None => self.token_at_length(),
+            None => self.at_length(Self::token_at_length),
         }
+    }
+
+    /// Runs what reads the unusual. On a copy: a reader whose address is passed on could not be kept in registers.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn at_length<T>(&mut self, read: fn(&mut Self) -> Result<T>) -> Result<T> {
+        let mut copy = self.clone();
+        let result = read(&mut copy);
+        *self = copy;
+        result
     }
 
     #[inline(never)]
     fn token_at_length(&mut self) -> Result<Token<'a>> {
-        let start = self.at;
+        let (start, value) = (self.position(), self.rest);
         let kind = self.byte()?;
         Ok(match kind {
             b's' => Token::Scalar(Scalar::Str(self.string(b';')?)),
@@ -144,9 +156,8 @@ impl<'a> Reader<'a> {
             b'b' => Token::Scalar(Scalar::Bool(self.flag()?)),
             b'd' => Token::Scalar(Scalar::Float(self.float()?)),
             b'O' | b'C' | b'E' | b'r' | b'R' => {
-                self.at = start;
-                self.skip()?;
-                Token::Engine(&self.bytes[start..self.at])
+                self.rest = value;
+                Token::Engine(self.skip()?)
             }
             _ => return Err(ReadError::Unexpected { at: start, wanted: "a value" }),
         })
@@ -160,13 +171,13 @@ impl<'a> Reader<'a> {
     pub fn scalar(&mut self) -> Result<Scalar<'a>> {
         match self.short_scalar() {
             Some(scalar) => Ok(scalar),
-            None => self.scalar_at_length(),
+            None => self.at_length(Self::scalar_at_length),
         }
     }
 
     #[inline(never)]
     fn scalar_at_length(&mut self) -> Result<Scalar<'a>> {
-        let at = self.at;
+        let at = self.position();
         match self.token_at_length()? {
             Token::Scalar(scalar) => Ok(scalar),
             _ => Err(ReadError::Unexpected { at, wanted: "a scalar" }),
@@ -181,13 +192,13 @@ impl<'a> Reader<'a> {
     pub fn array(&mut self) -> Result<usize> {
         match self.short_array() {
             Some(len) => Ok(len),
-            None => self.array_at_length(),
+            None => self.at_length(Self::array_at_length),
         }
     }
 
     #[inline(never)]
     fn array_at_length(&mut self) -> Result<usize> {
-        let at = self.at;
+        let at = self.position();
         match self.token_at_length()? {
             Token::Array(len) => Ok(len),
             _ => Err(ReadError::Unexpected { at, wanted: "an array" }),
@@ -200,24 +211,23 @@ impl<'a> Reader<'a> {
     /// Where no key stands here.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn key(&mut self) -> Result<Key<'a>> {
-        let rest = self.rest();
-        let (key, rest) = match rest.first() {
-            Some(b's') => match short_string(rest) {
+        let (key, rest) = match self.rest.first() {
+            Some(b's') => match short_string(self.rest) {
                 Some((text, rest)) => (Key::Str(text), rest),
-                None => return self.key_at_length(),
+                None => return self.at_length(Self::key_at_length),
             },
-            _ => match short_int(rest) {
+            _ => match short_int(self.rest) {
                 Some((number, rest)) => (Key::Int(number), rest),
-                None => return self.key_at_length(),
+                None => return self.at_length(Self::key_at_length),
             },
         };
-        self.go_to(rest);
+        self.rest = rest;
         Ok(key)
     }
 
     #[inline(never)]
     fn key_at_length(&mut self) -> Result<Key<'a>> {
-        let at = self.at;
+        let at = self.position();
         match self.byte()? {
             b'i' => Ok(Key::Int(self.colon_int(b';')?)),
             b's' => Ok(Key::Str(self.string(b';')?)),
@@ -229,35 +239,53 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where the array does not end here.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn end(&mut self) -> Result<()> {
-        self.expect(b'}', "the end of an array")?;
+        let [b'}', rest @ ..] = self.rest else {
+            return self.at_length(|reader| reader.expect(b'}', "the end of an array"));
+        };
+        self.rest = rest;
         self.depth = self.depth.saturating_sub(1);
         Ok(())
     }
 
-    /// Reads an element whose key is an integer and whose value is an array of one string or null, at a glance: the rows of
-    /// the longest lists are of this form. `head` is all of the inner array up to its value, `a:1:{s:3:"uid";`. `None`:
-    /// something else stands here, and nothing has been read.
+    /// Reads the start of an array and whatever of it is in `head`, if exactly that stands here; otherwise nothing. As after
+    /// [`Reader::array`], its end is still to be read.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn glance(&mut self, head: &[u8]) -> Option<(i64, Scalar<'a>)> {
-        let (key, rest) = short_int(self.rest())?;
-        let rest = rest.strip_prefix(head)?;
-        let (value, rest) = match short_string(rest) {
-            Some((text, rest)) => (Scalar::Str(text), rest),
-            None => (Scalar::Null, rest.strip_prefix(b"N;")?),
-        };
-        let rest = rest.strip_prefix(b"}")?;
-        self.go_to(rest);
-        Some((key, value))
+    pub fn opens(&mut self, head: &[u8]) -> bool {
+        let opens = self.depth < MAX_DEPTH && self.literal(head);
+        self.depth += usize::from(opens);
+        opens
+    }
+
+    /// Reads a string of less than 1,000 bytes. `None`: something else stands here, and nothing has been read.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn text(&mut self) -> Option<&'a [u8]> {
+        let (text, rest) = short_string(self.rest)?;
+        self.rest = rest;
+        Some(text)
+    }
+
+    /// Reads an element whose key and value are the same string, as the groups of a client are: the second is compared with the
+    /// first. `None`: something else stands here, and nothing has been read.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub fn twin(&mut self) -> Option<&'a [u8]> {
+        let (text, rest) = short_string(self.rest)?;
+        let one = &self.rest[..self.rest.len() - rest.len()];
+        let (other, rest) = rest.split_at_checked(one.len())?;
+        if !is_same(one, other) {
+            return None;
+        }
+        self.rest = rest;
+        Some(text)
     }
 
     /// Reads exactly these bytes, if they stand here; otherwise nothing.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn literal(&mut self, bytes: &[u8]) -> bool {
-        match self.rest().strip_prefix(bytes) {
+        match self.rest.strip_prefix(bytes) {
             Some(rest) => {
-                self.go_to(rest);
+                self.rest = rest;
                 true
             }
             None => false,
@@ -268,7 +296,7 @@ impl<'a> Reader<'a> {
     /// up to 15 digits, null, a bool. `None`: nothing has been read, and what stands here has to be read at length, which also finds out what is wrong with it.
     #[inline(always)]
     fn short_scalar(&mut self) -> Option<Scalar<'a>> {
-        let rest = self.rest();
+        let rest = self.rest;
         let (scalar, rest) = match rest.first()? {
             b's' => {
                 let (text, rest) = short_string(rest)?;
@@ -288,29 +316,29 @@ impl<'a> Reader<'a> {
                 _ => return None,
             },
         };
-        self.go_to(rest);
+        self.rest = rest;
         Some(scalar)
     }
 
     /// As [`Reader::short_scalar`], the start of an array.
     #[inline(always)]
     fn short_array(&mut self) -> Option<usize> {
-        let [b'a', b':', rest @ ..] = self.rest() else { return None };
-        let (claimed, rest) = short_number(rest, b':')?;
-        let rest = rest.strip_prefix(b"{")?;
-        let claimed = usize::try_from(claimed).ok()?;
-        if claimed > rest.len() / SHORTEST_ELEMENT || self.depth >= MAX_DEPTH {
+        const ONE_DIGIT: u64 = u64::from_le_bytes(*b"a:\0:{\0\0\0");
+        let word = word(self.rest)?;
+        let digit = (word >> 16 & 0xff).wrapping_sub(u64::from(b'0'));
+        let (claimed, rest) = if word & 0x0000_00ff_ff00_ffff == ONE_DIGIT && digit < 10 {
+            (digit as usize, self.rest.get(5..)?)
+        } else {
+            let (claimed, rest) = short_number(self.rest.strip_prefix(b"a:")?, b':')?;
+            (usize::try_from(claimed).ok()?, rest.strip_prefix(b"{")?)
+        };
+        // A number of 18 digits has room for a factor of six.
+        if claimed * SHORTEST_ELEMENT > rest.len() || self.depth >= MAX_DEPTH {
             return None;
         }
         self.depth += 1;
-        self.go_to(rest);
+        self.rest = rest;
         Some(claimed)
-    }
-
-    /// Goes on with what is left of the input.
-    #[inline(always)]
-    fn go_to(&mut self, rest: &[u8]) {
-        self.at = self.bytes.len() - rest.len();
     }
 
     /// Passes over one whole value; answers its bytes.
@@ -318,8 +346,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Where it is malformed.
     pub fn skip(&mut self) -> Result<&'a [u8]> {
-        let start = self.at;
-        let floor = self.depth;
+        let (value, floor) = (self.rest, self.depth);
         // The number of values still to pass in each array that is open, innermost last. Its length is the depth
         // that was really opened, which array_start() bounds, not one that was claimed.
         let mut open: Vec<usize> = Vec::new();
@@ -331,7 +358,7 @@ impl<'a> Reader<'a> {
                 match open.last_mut() {
                     None => {
                         self.depth = floor;
-                        return Ok(&self.bytes[start..self.at]);
+                        return Ok(&value[..value.len() - self.rest.len()]);
                     }
                     Some(0) => {
                         self.end()?;
@@ -352,52 +379,48 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Where bytes follow.
     pub fn finish(&self) -> Result<()> {
-        if self.at == self.bytes.len() { Ok(()) } else { Err(ReadError::Trailing { at: self.at }) }
+        if self.rest.is_empty() { Ok(()) } else { Err(ReadError::Trailing { at: self.position() }) }
     }
 
     /// The bytes that have not been read yet.
     #[must_use]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.at..]
+        self.rest
     }
 
     /// The position of the next byte.
     #[must_use]
     pub fn position(&self) -> usize {
-        self.at
+        self.len - self.rest.len()
     }
 
     /// Passes over a scalar, or over the head of a value that has elements: their number.
     fn skip_head(&mut self) -> Result<Option<usize>> {
-        let start = self.at;
-        match self.bytes.get(start) {
+        let start = self.position();
+        match self.rest.first() {
             Some(b'O') => {
-                self.at += 1;
+                self.byte()?;
                 self.string(b':')?;
                 Ok(Some(self.elements(start)?))
             }
             Some(b'C') => {
-                self.at += 1;
+                self.byte()?;
                 self.string(b':')?;
-                let at = self.at;
+                let at = self.position();
                 let len = self.length(b':')?;
                 self.expect(b'{', "'{'")?;
-                let room = self.bytes.len() - self.at;
-                if len > room {
-                    return Err(ReadError::Claim { at, claimed: len, room });
-                }
-                self.at += len;
+                self.take(len, at)?;
                 self.expect(b'}', "'}'")?;
                 Ok(None)
             }
             Some(b'E') => {
-                self.at += 1;
+                self.byte()?;
                 self.string(b';')?;
                 Ok(None)
             }
             Some(b'r' | b'R') => {
-                self.at += 1;
+                self.byte()?;
                 self.colon_int(b';')?;
                 Ok(None)
             }
@@ -416,10 +439,10 @@ impl<'a> Reader<'a> {
 
     /// Reads `COUNT:{` and opens a level.
     fn elements(&mut self, start: usize) -> Result<usize> {
-        let at = self.at;
+        let at = self.position();
         let claimed = self.length(b':')?;
         self.expect(b'{', "'{'")?;
-        let room = (self.bytes.len() - self.at) / SHORTEST_ELEMENT;
+        let room = self.rest.len() / SHORTEST_ELEMENT;
         if claimed > room {
             return Err(ReadError::Claim { at, claimed, room });
         }
@@ -434,24 +457,28 @@ impl<'a> Reader<'a> {
     #[inline]
     fn string(&mut self, behind: u8) -> Result<&'a [u8]> {
         self.expect(b':', "':'")?;
-        let at = self.at;
+        let at = self.position();
         let len = self.length(b':')?;
         self.expect(b'"', "'\"'")?;
-        let room = self.bytes.len() - self.at;
-        if len > room {
-            return Err(ReadError::Claim { at, claimed: len, room });
-        }
-        let bytes = &self.bytes[self.at..self.at + len];
-        self.at += len;
+        let bytes = self.take(len, at)?;
         self.expect(b'"', "'\"'")?;
         self.expect(behind, "the end of a string")?;
         Ok(bytes)
     }
 
+    /// Takes as many bytes as are announced at this position.
+    #[inline]
+    fn take(&mut self, len: usize, at: usize) -> Result<&'a [u8]> {
+        let split = self.rest.split_at_checked(len);
+        let (taken, rest) = split.ok_or(ReadError::Claim { at, claimed: len, room: self.rest.len() })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
     /// Reads digits and the byte behind them.
     #[inline]
     fn length(&mut self, behind: u8) -> Result<usize> {
-        let at = self.at;
+        let at = self.position();
         let mut value = 0usize;
         loop {
             match self.byte()? {
@@ -461,8 +488,8 @@ impl<'a> Reader<'a> {
                         .and_then(|value| value.checked_add(usize::from(digit - b'0')))
                         .ok_or(ReadError::Number { at })?;
                 }
-                byte if byte == behind && self.at - at > 1 => return Ok(value),
-                _ => return Err(ReadError::Unexpected { at: self.at - 1, wanted: "a length" }),
+                byte if byte == behind && self.position() - at > 1 => return Ok(value),
+                _ => return Err(ReadError::Unexpected { at: self.position() - 1, wanted: "a length" }),
             }
         }
     }
@@ -471,19 +498,15 @@ impl<'a> Reader<'a> {
     #[inline]
     fn colon_int(&mut self, behind: u8) -> Result<i64> {
         self.expect(b':', "':'")?;
-        let at = self.at;
-        let negative = match self.bytes.get(at) {
-            Some(b'-') => {
-                self.at += 1;
-                true
-            }
-            Some(b'+') => {
-                self.at += 1;
-                false
+        let at = self.position();
+        let negative = match self.rest.first() {
+            Some(sign @ (b'-' | b'+')) => {
+                self.byte()?;
+                *sign == b'-'
             }
             _ => false,
         };
-        let digits = self.at;
+        let digits = self.position();
         let mut value = 0i64;
         loop {
             match self.byte()? {
@@ -497,8 +520,8 @@ impl<'a> Reader<'a> {
                             })
                             .ok_or(ReadError::Number { at })?;
                 }
-                byte if byte == behind && self.at - digits > 1 => return Ok(value),
-                _ => return Err(ReadError::Unexpected { at: self.at - 1, wanted: "an integer" }),
+                byte if byte == behind && self.position() - digits > 1 => return Ok(value),
+                _ => return Err(ReadError::Unexpected { at: self.position() - 1, wanted: "an integer" }),
             }
         }
     }
@@ -509,7 +532,7 @@ impl<'a> Reader<'a> {
         let flag = match self.byte()? {
             b'0' => false,
             b'1' => true,
-            _ => return Err(ReadError::Unexpected { at: self.at - 1, wanted: "0 or 1" }),
+            _ => return Err(ReadError::Unexpected { at: self.position() - 1, wanted: "0 or 1" }),
         };
         self.expect(b';', "';'")?;
         Ok(flag)
@@ -518,12 +541,10 @@ impl<'a> Reader<'a> {
     /// Reads `:FLOAT;`.
     fn float(&mut self) -> Result<f64> {
         self.expect(b':', "':'")?;
-        let at = self.at;
-        let rest = &self.bytes[at..];
-        let len =
-            rest.iter().position(|byte| *byte == b';').ok_or(ReadError::End { at: self.bytes.len() })?;
-        let text = &rest[..len];
-        self.at += len + 1;
+        let at = self.position();
+        let len = self.rest.iter().position(|byte| *byte == b';').ok_or(ReadError::End { at: self.len })?;
+        let text = self.take(len, at)?;
+        self.byte()?;
         match text {
             b"INF" => return Ok(f64::INFINITY),
             b"-INF" => return Ok(f64::NEG_INFINITY),
@@ -541,14 +562,18 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn byte(&mut self) -> Result<u8> {
-        let byte = *self.bytes.get(self.at).ok_or(ReadError::End { at: self.bytes.len() })?;
-        self.at += 1;
-        Ok(byte)
+        let (byte, rest) = self.rest.split_first().ok_or(ReadError::End { at: self.len })?;
+        self.rest = rest;
+        Ok(*byte)
     }
 
     #[inline]
     fn expect(&mut self, byte: u8, wanted: &'static str) -> Result<()> {
-        if self.byte()? == byte { Ok(()) } else { Err(ReadError::Unexpected { at: self.at - 1, wanted }) }
+        if self.byte()? == byte {
+            Ok(())
+        } else {
+            Err(ReadError::Unexpected { at: self.position() - 1, wanted })
+        }
     }
 }
 
@@ -557,6 +582,17 @@ impl<'a> Reader<'a> {
 #[inline(always)]
 fn word(bytes: &[u8]) -> Option<u64> {
     bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Whether both are the same, for bytes that are few: without a call of the C library where they are eight or more.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
+        return one == other;
+    };
+    let (words, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
+    one.len() == other.len() && same((end, other_end)) && words.iter().zip(others).all(same)
 }
 
 /// `i:NUMBER;` with up to 18 digits.
@@ -720,48 +756,53 @@ mod tests {
     }
 
     #[test]
-    fn sees_at_a_glance_what_it_reads_at_length_and_nothing_else() {
-        const HEAD: &[u8] = b"a:1:{s:3:\"uid\";";
-        let at_length = |row: &'static [u8]| -> Result<_> {
-            let mut reader = Reader::new(row);
-            let Key::Int(key) = reader.key()? else { panic!("an integer key is due") };
-            assert_eq!(reader.array(), Ok(1));
-            assert_eq!(reader.key(), Ok(Key::Str(b"uid")));
-            let value = reader.scalar()?;
-            reader.end()?;
-            Ok((key, value, reader.position()))
-        };
-        for row in [
-            &b"i:1;a:1:{s:3:\"uid\";s:2:\"u1\";}i:2;"[..],
-            b"i:4294967295;a:1:{s:3:\"uid\";N;}",
-            b"i:0;a:1:{s:3:\"uid\";s:0:\"\";}",
-            b"i:7;a:1:{s:3:\"uid\";s:5:\"\";}i:\";}",
-        ] {
-            let mut reader = Reader::new(row);
-            let (key, value) = reader.glance(HEAD).expect("a row");
-            assert_eq!(
-                at_length(row),
-                Ok((key, value, reader.position())),
-                "{:?}",
-                String::from_utf8_lossy(row)
-            );
+    fn opens_an_array_by_its_head_or_reads_nothing() {
+        let row = b"a:2:{s:1:\"k\";i:5;i:0;N;}";
+        let mut reader = Reader::new(row);
+        assert!(!reader.opens(b"a:1:{"));
+        assert!(!reader.opens(b"a:2:{s:1:\"l\";"));
+        assert_eq!((reader.position(), reader.depth), (0, 0), "nothing has been read");
+        assert!(reader.opens(b"a:2:{s:1:\"k\";"));
+        assert_eq!(reader.scalar(), Ok(Scalar::Int(5)));
+        assert_eq!((reader.key(), reader.scalar()), (Ok(Key::Int(0)), Ok(Scalar::Null)));
+        reader.end().expect("the end");
+        assert_eq!((reader.finish(), reader.depth), (Ok(()), 0));
+        let nested = "a:1:{i:0;".repeat(MAX_DEPTH + 1);
+        let mut reader = Reader::new(nested.as_bytes());
+        for _ in 0..MAX_DEPTH {
+            assert!(reader.opens(b"a:1:{i:0;"));
         }
-        for other in [
-            &b""[..],
-            b"i:1;a:1:{s:3:\"uid\";s:2:\"u1\"",
-            b"i:1;a:1:{s:3:\"uid\";s:3:\"u1\";}",
-            b"i:1;a:1:{s:3:\"uid\";s:9999999999:\"u1\";}",
-            b"i:1;a:1:{s:3:\"uid\";i:5;}",
-            b"i:1;a:2:{s:3:\"uid\";N;s:6:\"groups\";N;}",
-            b"i:1234567890123456789;a:1:{s:3:\"uid\";N;}",
-            b"i:-1;a:1:{s:3:\"uid\";N;}",
-            b"i:;a:1:{s:3:\"uid\";N;}",
-            b"s:1:\"1\";a:1:{s:3:\"uid\";N;}",
+        assert!(!reader.opens(b"a:1:{i:0;"), "it is too deep");
+    }
+
+    #[test]
+    fn reads_a_string_that_stands_there_twice_and_nothing_else() {
+        for text in [
+            "",
+            "g",
+            "group",
+            "a\";s:1:\"",
+            "group-12",
+            "a group with a name of some length",
+            &"x".repeat(999),
         ] {
-            let mut reader = Reader::new(other);
-            assert_eq!(reader.glance(HEAD), None, "{:?}", String::from_utf8_lossy(other));
-            assert_eq!(reader.position(), 0, "nothing has been read");
+            let token = format!("s:{}:\"{text}\";", text.len());
+            let twice = format!("{token}{token}i:1;N;");
+            let mut reader = Reader::new(twice.as_bytes());
+            assert_eq!(reader.twin(), Some(text.as_bytes()));
+            assert_eq!(reader.rest(), b"i:1;N;");
+            // Every byte of the second one counts, and each of them has to be there.
+            for place in token.len()..2 * token.len() {
+                let mut other = twice.clone().into_bytes();
+                other[place] ^= 1;
+                for other in [&other[..], &twice.as_bytes()[..place]] {
+                    let mut reader = Reader::new(other);
+                    assert_eq!(reader.twin(), None, "{:?}", String::from_utf8_lossy(other));
+                    assert_eq!(reader.position(), 0, "nothing has been read");
+                }
+            }
         }
+        assert_eq!(Reader::new(b"i:1;i:1;i:1;i:1;").twin(), None);
     }
 
     /// Every prefix of each text, and each text with every byte replaced by some others: whatever is read in one look is read the
