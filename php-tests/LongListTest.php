@@ -48,6 +48,7 @@ final class LongListTest extends GatewayTestCase
         $uids = [];
         for ($length = 1; $length <= 300; $length++) {
             $uids[] = substr(str_repeat("\xff\0\x80az", 60), 0, $length);
+            $uids[] = substr(str_repeat('a uid of ASCII ', 20), 0, $length);
         }
         $this->answerUids($uids, []);
         $list = Gateway::getAllUidList();
@@ -130,7 +131,9 @@ final class LongListTest extends GatewayTestCase
         for ($i = 0; $i < 3000; $i++) {
             $uid = $i % 3 === 0 ? (string) ($i % 500) : 'user-' . $i % 700;
             $own = [$groups[$i * 7 % count($groups)], $groups[$i * 11 % count($groups)]];
-            $replies[$i < 2000 ? 0 : 1] .= "i:$i;" . serialize(['uid' => $uid, 'groups' => $own]);
+            // As a gateway has them, and as a list.
+            $fields = ['uid' => $uid, 'groups' => $i % 2 === 0 ? array_combine($own, $own) : $own];
+            $replies[$i < 2000 ? 0 : 1] .= "i:$i;" . serialize($fields);
             foreach ($uid === '0' ? [] : $own as $group) {
                 $expected[$group][$uid] = $uid;
             }
@@ -164,7 +167,8 @@ final class LongListTest extends GatewayTestCase
     {
         $groups = [];
         for ($i = 0; $i < 500; $i++) {
-            $groups[$i] = serialize(['uid' => "user-$i", 'groups' => ['a', "g$i"]]);
+            $uid = $i % 5 === 0 ? (string) $i : 'user-' . $i % 450;
+            $groups[$i] = serialize(['uid' => $uid, 'groups' => ['a' => 'a', "g$i" => "g$i", $i % 7 => 'b']]);
             $sessions[$i] = ['name' => "Name $i", 'roles' => ['x', $i % 3], 'n' => $i];
         }
         $call = function () use ($groups, $sessions): void {

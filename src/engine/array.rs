@@ -7,8 +7,8 @@ use std::mem::ManuallyDrop;
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
     zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
-    zend_hash_index_update, zend_hash_move_forward_ex, zend_hash_next_index_insert, zend_hash_str_find,
-    zend_hash_update,
+    zend_hash_index_update, zend_hash_move_backwards_ex, zend_hash_move_forward_ex,
+    zend_hash_next_index_insert, zend_hash_str_find, zend_hash_update,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
@@ -94,16 +94,16 @@ impl ArrayBuilder {
         zval
     }
 
-    /// Puts another value in the place of each, in their order.
-    pub fn replace_each(&mut self, mut with: impl FnMut() -> Zval) {
+    /// Puts another value in the place of each, from the last one to the first.
+    pub fn replace_each_backwards(&mut self, mut with: impl FnMut() -> Zval) {
         let array = &raw mut *self.array;
-        let mut position: u32 = 0;
         // SAFETY: the array is ours and live; nothing is added or removed meanwhile. The functions skip deleted elements and
         // end with null.
         unsafe {
+            let mut position = (*array).nNumUsed.wrapping_sub(1);
             while let Some(value) = zend_hash_get_current_data_ex(array, &raw mut position).as_mut() {
                 *value = with();
-                zend_hash_move_forward_ex(array, &raw mut position);
+                zend_hash_move_backwards_ex(array, &raw mut position);
             }
         }
     }

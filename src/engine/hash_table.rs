@@ -77,30 +77,20 @@ impl HashBuilder {
         }
     }
 
-    /// Sets `hash[id] = id` for a string or an integer, with the same string for both; nothing for anything else. What PHP
-    /// takes for an integer as a key becomes one.
-    #[inline]
-    pub fn set_itself(&mut self, id: &Zval) {
-        let key = match PhpString::borrow(id) {
-            Some(string) => match integer_key(string.as_bytes()) {
-                None => return self.set_str(string.clone(), id.shallow_clone()),
-                number => number,
-            },
-            None => id.long(),
-        };
-        if let Some(key) = key {
-            self.set_int(key, id.shallow_clone());
-        }
-    }
-
     /// Sets `hash[key] = value` for a key that PHP would not turn into an integer.
     #[inline]
     pub fn set_str(&mut self, key: PhpString, value: Zval) {
+        self.set_hashed(key.hash(), key, value);
+    }
+
+    /// As [`HashBuilder::set_str`], with the key's hash, so that the key need not be looked at.
+    #[inline]
+    pub fn set_hashed(&mut self, hash: u64, key: PhpString, value: Zval) {
         let is_key = |other: *mut zend_string| {
             // SAFETY: the key of an element is null or a live string.
             other == key.as_ptr() || unsafe { PhpString::bytes_at(other) } == Some(key.as_bytes())
         };
-        match self.set(key.hash(), key.as_ptr(), is_key, value) {
+        match self.set(hash, key.as_ptr(), is_key, value) {
             // The key is the new element's.
             Ok(true) => {
                 let _ = key.into_raw();
@@ -164,8 +154,14 @@ impl HashBuilder {
                 return Err(value);
             }
             let element = elements.add(used as usize);
-            element.write(Bucket { val: value, h: hash, key });
+            // Part by part: the value has been put together in memory just now, by parts of other sizes than a copy of the whole
+            // would read, which would have to wait until they are there.
+            let value = ManuallyDrop::new(value);
+            (*element).val.value.lval = value.value.lval;
+            (*element).val.u1.type_info = value.u1.type_info;
             (*element).val.u2.next = *first;
+            (*element).h = hash;
+            (*element).key = key;
             *first = used;
             (*table).nNumUsed = used + 1;
             (*table).nNumOfElements += 1;

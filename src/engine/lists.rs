@@ -2,8 +2,11 @@
 //!
 //! The rows of a reply name few keys, again and again, each row other ones. Elements put into their lists at once would go to
 //! another hash each, each of which would have to grow, and all of which together are larger than the processor's cache. So
-//! it is noted first which rows a list has, and then one list after the other is made, in its final size. The strings are made
-//! then too: those of a list lie next to each other, so that whoever walks through it, or destroys it, finds them there.
+//! it is noted first which rows a list has, and then one list after the other is made, in its final size.
+//!
+//! The strings are made then too, each for the last list that it is in, the last one first: just as they will be given back when
+//! the array is destroyed, but the other way round. The engine hands out its memory in this order again, and the next array
+//! finds one piece of it behind the other, where it would otherwise find them scattered, and wait for each.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +14,9 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
+use ext_php_rs::ffi::zend_string;
 use ext_php_rs::types::Zval;
+use gatewayworker_client::wire::php::value::integer_key;
 
 use super::array::Key;
 use super::{ArrayBuilder, HashBuilder, PhpString};
@@ -50,15 +55,25 @@ struct Notes {
     ids: Vec<Id>,
     /// The texts of all ids.
     texts: Vec<u8>,
-    /// The ids that are made already, null where one is not. The references are given back when all lists are made.
-    made: Vec<ManuallyDrop<Zval>>,
     known: [Option<Known>; PLACES],
     /// The names that are known, one after the other.
     names: Vec<u8>,
 }
 
+/// What goes into lists, as key and value.
+enum Id {
+    Int(i64),
+    /// A text, and how many lists it is in.
+    Text(Text, u32),
+    /// A string and its hash. It has two references for each list.
+    String(*mut zend_string, u64),
+    /// A string that PHP takes for this integer as a key. It has a reference for each list.
+    Numeric(*mut zend_string, i64),
+}
+
 /// What named a list, and the list's number.
 struct Known {
+    ends: Ends,
     name: Text,
     list: usize,
 }
@@ -67,27 +82,22 @@ struct Known {
 #[derive(Clone, Copy)]
 struct Text {
     start: usize,
-    len: usize,
+    len: u32,
 }
 
 impl Text {
-    #[inline]
-    fn of(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start..self.start + self.len]
-    }
-
+    /// Nobody has as many bytes at once as would be too long here.
     #[inline]
     fn push(to: &mut Vec<u8>, text: &[u8]) -> Self {
         let start = to.len();
         to.extend_from_slice(text);
-        Self { start, len: text.len() }
+        Self { start, len: text.len() as u32 }
     }
-}
 
-/// What goes into lists, as key and value.
-enum Id {
-    Text(Text),
-    Int(i64),
+    #[inline]
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start..self.start + self.len as usize]
+    }
 }
 
 impl Lists {
@@ -98,7 +108,6 @@ impl Lists {
             lists: Vec::new(),
             ids: Vec::new(),
             texts: Vec::new(),
-            made: Vec::new(),
             known: [const { None }; PLACES],
             names: Vec::new(),
         });
@@ -112,7 +121,7 @@ impl Lists {
     pub fn text(&mut self, text: &[u8]) {
         let notes = self.notes();
         let text = Text::push(&mut notes.texts, text);
-        notes.ids.push(Id::Text(text));
+        notes.ids.push(Id::Text(text, 0));
     }
 
     /// Begins with the next id, an integer.
@@ -122,7 +131,6 @@ impl Lists {
 
     /// Sets `all[name][id] = id` for the id that was begun with. A decimal integer in the name is an integer key, as everywhere
     /// in PHP.
-    #[inline]
     pub fn set_named(&mut self, name: &[u8]) {
         let list = self.list_named(name);
         self.notes().put(list);
@@ -137,32 +145,13 @@ impl Lists {
     /// All lists as one zval.
     pub fn into_zval(mut self) -> Zval {
         let mut numbers = std::mem::replace(&mut self.numbers, ArrayBuilder::with_capacity(0));
-        let Notes { lists, ids, texts, made, .. } = self.notes();
-        made.resize_with(ids.len(), || ManuallyDrop::new(Zval::new()));
-        let mut lists = lists.iter();
+        let notes = self.notes();
         // The lists are numbered in the order of their keys.
-        numbers.replace_each(|| {
-            let members = lists.next().map_or(&[][..], Vec::as_slice);
-            let mut list = HashBuilder::with_room(members.len());
-            for member in members {
-                let id = &mut made[*member as usize];
-                if id.is_null() {
-                    **id = match ids[*member as usize] {
-                        Id::Text(text) => PhpString::hashed(text.of(texts)).into_zval(),
-                        Id::Int(number) => {
-                            let mut value = Zval::new();
-                            value.set_long(number);
-                            value
-                        }
-                    };
-                }
-                list.set_itself(id);
-            }
-            list.into_zval()
+        let mut number = notes.lists.len();
+        numbers.replace_each_backwards(|| {
+            number -= 1;
+            notes.list(number)
         });
-        for id in made.drain(..) {
-            drop(ManuallyDrop::into_inner(id));
-        }
         numbers.into_zval()
     }
 
@@ -176,24 +165,28 @@ impl Lists {
     #[inline]
     fn list_named(&mut self, name: &[u8]) -> usize {
         let notes = self.notes();
-        let first = place(name);
+        let ends = Ends::of(name);
         // Where another name has the place, the next ones are for this one.
-        for place in first..first + NEXT {
+        for place in ends.place()..ends.place() + NEXT {
             match &notes.known[place % PLACES] {
-                Some(known) if known.name.of(&notes.names) == name => return known.list,
+                Some(known)
+                    if known.ends == ends && (ends.are_all() || known.name.of(&notes.names) == name) =>
+                {
+                    return known.list;
+                }
                 Some(_) => {}
-                None => return self.meet(name, place % PLACES),
+                None => return self.meet(ends, name, place % PLACES),
             }
         }
         self.list(Key::from(name))
     }
 
     #[cold]
-    fn meet(&mut self, name: &[u8], place: usize) -> usize {
+    fn meet(&mut self, ends: Ends, name: &[u8], place: usize) -> usize {
         let list = self.list(Key::from(name));
         let notes = self.notes();
         let name = Text::push(&mut notes.names, name);
-        notes.known[place] = Some(Known { name, list });
+        notes.known[place] = Some(Known { ends, name, list });
         list
     }
 
@@ -221,25 +214,102 @@ impl Notes {
     /// Notes the last id for a list.
     #[inline]
     fn put(&mut self, list: usize) {
+        let number = self.ids.len().wrapping_sub(1);
+        let Some(id) = self.ids.get_mut(number) else { return };
+        if let Id::Text(_, lists) = id {
+            *lists += 1;
+        }
         // More ids than that would not fit into memory.
-        if let Some(id) = self.ids.len().checked_sub(1).and_then(|id| u32::try_from(id).ok()) {
-            self.lists[list].push(id);
+        self.lists[list].push(number as u32);
+    }
+
+    /// Makes a list of which no id was put into a list before it more often than noted: each is made once, lists from the last
+    /// one on.
+    fn list(&mut self, number: usize) -> Zval {
+        let members = &self.lists[number];
+        for member in members.iter().rev() {
+            let id = &mut self.ids[*member as usize];
+            if let Id::Text(text, lists) = id {
+                *id = Id::made(text.of(&self.texts), *lists);
+            }
+        }
+        let mut list = HashBuilder::with_room(members.len());
+        for member in members {
+            let id = &self.ids[*member as usize];
+            // Nearly all are strings.
+            if let Id::String(string, hash) = *id {
+                // SAFETY: it was made by hashed(), and has two references for each list, of which these are two.
+                let (key, value) =
+                    unsafe { (PhpString::from_owned(string), PhpString::counted_zval(string)) };
+                if let Some(key) = key {
+                    list.set_hashed(hash, key, value);
+                }
+                continue;
+            }
+            match *id {
+                Id::Int(number) => {
+                    let mut value = Zval::new();
+                    value.set_long(number);
+                    list.set_int(number, value);
+                }
+                // SAFETY: it was made by hashed(), and has a reference for each list, of which this is one.
+                Id::Numeric(string, key) => list.set_int(key, unsafe { PhpString::counted_zval(string) }),
+                Id::Text(..) | Id::String(..) => {}
+            }
+        }
+        list.into_zval()
+    }
+}
+
+impl Id {
+    /// The string of a text that is in so many lists.
+    #[inline]
+    fn made(text: &[u8], lists: u32) -> Self {
+        let string = PhpString::hashed(text);
+        match integer_key(text) {
+            Some(key) => Self::Numeric(string.into_references(lists), key),
+            None => {
+                let hash = string.hash();
+                Self::String(string.into_references(2 * lists), hash)
+            }
         }
     }
 }
 
-/// Where the list of a name is remembered: by its length and its last eight bytes, in which numbered names differ.
-#[inline]
-fn place(name: &[u8]) -> usize {
-    let end = match name.last_chunk::<8>() {
-        Some(end) => u64::from_le_bytes(*end),
-        None => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            (Some(start), Some(end)) => {
-                u64::from(u32::from_le_bytes(*start)) << 32 | u64::from(u32::from_le_bytes(*end))
-            }
-            _ => name.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-        },
-    };
-    // Fibonacci hashing: the high bits of the product depend on all bits of the number.
-    ((end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % PLACES
+/// The ends of a name, by which it is looked for: most names are short, and those that are not differ there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    len: usize,
+    /// The first eight bytes, and the last. Where there are fewer, all of them in some way.
+    first: u64,
+    last: u64,
+}
+
+impl Ends {
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => match (name.first_chunk(), name.last_chunk()) {
+                (Some(first), Some(last)) => {
+                    (0, u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)))
+                }
+                _ => (0, name.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))),
+            },
+        };
+        Self { len: name.len(), first, last }
+    }
+
+    /// Whether there is nothing between them.
+    #[inline]
+    fn are_all(self) -> bool {
+        self.len <= 16
+    }
+
+    /// Where a name with these ends is remembered, or soon behind.
+    #[inline]
+    fn place(self) -> usize {
+        // Fibonacci hashing: the high bits of the product depend on all bits of the number.
+        ((self.last ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % PLACES
+    }
 }

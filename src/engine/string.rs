@@ -71,26 +71,37 @@ impl PhpString {
     /// A new string that knows its hash, for a key: the bytes are copied and hashed in one pass.
     #[inline]
     pub fn hashed(bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks::<8>();
         let new = Self::allocate(bytes.len());
         let string = new.0.as_ptr();
-        // SAFETY: the memory is large enough for the bytes and the zero byte, and the bytes begin at a multiple of eight.
+        let (mut hash, mut seen) = (START, 0);
+        // SAFETY: the memory is large enough for the bytes and the zero byte.
         unsafe {
-            let mut to = string.byte_add(BYTES).cast::<u8>();
-            let (mut hash, mut seen) = (START, 0);
-            for word in words {
-                to.cast::<[u8; 8]>().write(*word);
-                to = to.add(8);
-                hash = hash_word(hash, *word);
-                seen |= u64::from_ne_bytes(*word);
+            let to = string.byte_add(BYTES).cast::<u8>();
+            match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+                (Some(first), Some(last)) => {
+                    let mut add = |place: usize, bytes: &[u8; 8], fresh: usize| {
+                        to.add(place).cast::<[u8; 8]>().write_unaligned(*bytes);
+                        let word = u64::from_le_bytes(*bytes);
+                        seen |= word;
+                        // Those that have been hashed already are taken for zeros, which add nothing.
+                        let word = if fresh == 0 { 0 } else { word & u64::MAX << (64 - 8 * fresh) };
+                        hash = hash.wrapping_mul(POWERS[fresh]).wrapping_add(hash_word(word));
+                    };
+                    add(0, first, 8);
+                    for (place, word) in bytes.as_chunks::<8>().0.iter().enumerate().skip(1) {
+                        add(8 * place, word, 8);
+                    }
+                    add(bytes.len() - 8, last, bytes.len() % 8);
+                }
+                _ => {
+                    for (place, byte) in bytes.iter().enumerate() {
+                        to.add(place).write(*byte);
+                        hash = hash.wrapping_mul(33).wrapping_add(u64::from(*byte));
+                        seen |= u64::from(*byte);
+                    }
+                }
             }
-            for byte in rest {
-                to.write(*byte);
-                to = to.add(1);
-                hash = hash.wrapping_mul(33).wrapping_add(u64::from(*byte));
-                seen |= u64::from(*byte);
-            }
-            to.write(0);
+            to.add(bytes.len()).write(0);
             (*string).h = hash | KNOWN;
             if seen & NOT_ASCII != 0 {
                 // Whether such bytes count as negative depends on the machine.
@@ -199,6 +210,28 @@ impl PhpString {
         ManuallyDrop::new(self).0.as_ptr()
     }
 
+    /// This many references in the place of one, each of which somebody has to let go of: a string of which there is no other one,
+    /// made by [`PhpString::hashed`].
+    #[inline]
+    pub fn into_references(self, references: u32) -> *mut zend_string {
+        let string = self.into_raw();
+        // SAFETY: a live string, which only this thread counts.
+        unsafe { (*string).gc.refcount = references };
+        string
+    }
+
+    /// A reference as a zval, without a look at the string.
+    ///
+    /// # Safety
+    /// The caller owns the reference, to a string that is counted: one made by [`PhpString::hashed`] is.
+    #[inline]
+    pub unsafe fn counted_zval(string: *mut zend_string) -> Zval {
+        let mut zval = Zval::new();
+        zval.value.str_ = string;
+        zval.u1.type_info = IS_STRING_EX;
+        zval
+    }
+
     /// For the engine's functions, which do not take over the reference.
     #[inline]
     pub fn as_ptr(&self) -> *mut zend_string {
@@ -250,21 +283,24 @@ const START: u64 = 5381;
 const KNOWN: u64 = 1 << 63;
 const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
 
-/// Eight steps of the hash at once: none of the products waits for another one.
+/// The powers of 33.
+const POWERS: [u64; 9] = {
+    let mut powers = [1; 9];
+    let mut place = 1;
+    while place < powers.len() {
+        powers[place] = powers[place - 1] * 33;
+        place += 1;
+    }
+    powers
+};
+
+/// What eight bytes add to the hash, the lowest byte first: pairs are joined to fours, fours to eight, none of which overflows
+/// its place.
 #[inline(always)]
-fn hash_word(hash: u64, word: [u8; 8]) -> u64 {
-    const POWERS: [u64; 9] = {
-        let mut powers = [1; 9];
-        let mut place = 7;
-        loop {
-            powers[place] = powers[place + 1] * 33;
-            if place == 0 {
-                break powers;
-            }
-            place -= 1;
-        }
-    };
-    word.iter().zip(&POWERS[1..]).fold(hash.wrapping_mul(POWERS[0]), |sum, (byte, power)| {
-        sum.wrapping_add(u64::from(*byte).wrapping_mul(*power))
-    })
+const fn hash_word(word: u64) -> u64 {
+    const BYTES: u64 = 0x00ff_00ff_00ff_00ff;
+    const PAIRS: u64 = 0x0000_ffff_0000_ffff;
+    let pairs = (word & BYTES) * POWERS[1] + (word >> 8 & BYTES);
+    let fours = (pairs & PAIRS) * POWERS[2] + (pairs >> 16 & PAIRS);
+    (fours & 0xffff_ffff) * POWERS[4] + (fours >> 32)
 }
