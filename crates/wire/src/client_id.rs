@@ -34,25 +34,16 @@ impl ClientId {
     ///
     /// # Errors
     /// Where the string is not 20 hex digits. (The original takes other bytes for the digit 0, with a warning.)
+    #[inline(always)]
     pub fn parse(text: &[u8]) -> Result<Self, ClientIdError> {
         let digits: &[u8; Self::LEN] = text.try_into().map_err(|_| ClientIdError::Length(text.len()))?;
-        let mut bytes = [0u8; Self::LEN / 2];
-        let mut bad = 0u8;
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let (high, low) = (HEX_VALUE[pair[0] as usize], HEX_VALUE[pair[1] as usize]);
-            bad |= high | low;
-            *byte = high << 4 | low;
+        let parts = (eight_digits(digits, 0), eight_digits(digits, 8), eight_digits(digits, 12));
+        match parts {
+            (Some(ip), Some(middle), Some(connection)) => {
+                Ok(Self { ip, port: (middle >> 16) as u16, connection })
+            }
+            _ => Err(bad_digit(digits)),
         }
-        if bad > 0x0f {
-            let at = digits.iter().position(|digit| HEX_VALUE[*digit as usize] > 0x0f);
-            return Err(ClientIdError::Digit(at.unwrap_or(0)));
-        }
-        let [a, b, c, d, e, f, g, h, i, j] = bytes;
-        Ok(Self {
-            ip: u32::from_be_bytes([a, b, c, d]),
-            port: u16::from_be_bytes([e, f]),
-            connection: u32::from_be_bytes([g, h, i, j]),
-        })
     }
 
     /// The id in lower-case hex digits.
@@ -76,51 +67,72 @@ impl fmt::Display for ClientId {
 
 /// The first 12 hex digits, which all clients of one gateway share: long lists write them once.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientIdPrefix([u8; ClientId::LEN]);
+pub struct ClientIdPrefix {
+    first_eight: [u8; 8],
+    next_four: [u8; 4],
+}
 
 impl ClientIdPrefix {
     /// The prefix of the gateway at this internal address.
     #[must_use]
     pub fn new(ip: u32, port: u16) -> Self {
-        let mut digits = [b'0'; ClientId::LEN];
-        write_hex(&mut digits[..8], &ip.to_be_bytes());
-        write_hex(&mut digits[8..12], &port.to_be_bytes());
-        Self(digits)
+        let [.., a, b, c, d] = hex(u32::from(port));
+        Self { first_eight: hex(ip), next_four: [a, b, c, d] }
     }
 
     /// The whole id of one connection of that gateway.
     #[must_use]
+    #[inline]
     pub fn with(self, connection: u32) -> [u8; ClientId::LEN] {
-        let mut digits = self.0;
-        write_hex(&mut digits[12..], &connection.to_be_bytes());
+        let mut digits = [0; ClientId::LEN];
+        digits[..8].copy_from_slice(&self.first_eight);
+        digits[8..12].copy_from_slice(&self.next_four);
+        digits[12..].copy_from_slice(&hex(connection));
         digits
     }
 }
 
-fn write_hex(to: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in to.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0x0f)];
-    }
+/// Each of eight bytes.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+#[cold]
+fn bad_digit(text: &[u8; ClientId::LEN]) -> ClientIdError {
+    ClientIdError::Digit(text.iter().position(|digit| !digit.is_ascii_hexdigit()).unwrap_or(0))
 }
 
-/// The value of each hex digit; 0xff for every other byte.
-static HEX_VALUE: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut i = 0;
-    while i < 10 {
-        table[b'0' as usize + i] = i as u8;
-        i += 1;
+/// A number as eight lower-case hex digits, all of which are made at once.
+#[inline(always)]
+fn hex(number: u32) -> [u8; 8] {
+    // The first byte becomes the lowest one, with a byte of room behind each for its second digit.
+    let bytes = u64::from(number.swap_bytes());
+    let pairs = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let digits = (bytes >> 4 | bytes << 8) & (0x0f * EACH);
+    let letters = (digits + 0x06 * EACH) >> 4 & EACH;
+    (digits + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'0' - 10)).to_le_bytes()
+}
+
+/// The number that eight hex digits from this place on are, in either case; all are read at once. `None`: one is none.
+#[inline(always)]
+fn eight_digits(text: &[u8; ClientId::LEN], start: usize) -> Option<u32> {
+    const HIGH: u64 = 0x80 * EACH;
+    let text = u64::from_le_bytes(*text[start..].first_chunk()?);
+    let lower = text | (0x20 * EACH);
+    // The highest bit of each byte that lies between two. None is high to begin with, so that no sum carries into the next.
+    let low = text & !HIGH;
+    let between = |bytes: u64, from: u8, to: u8| {
+        let (from, to) = (u64::from(0x80 - from) * EACH, u64::from(0x7f - to) * EACH);
+        (bytes + from) & !(bytes + to)
+    };
+    let letters = between(lower & !HIGH, b'a', b'f') & HIGH;
+    if (between(low, b'0', b'9') | letters) & !text & HIGH != HIGH {
+        return None;
     }
-    let mut i = 0;
-    while i < 6 {
-        table[b'a' as usize + i] = 10 + i as u8;
-        table[b'A' as usize + i] = 10 + i as u8;
-        i += 1;
-    }
-    table
-};
+    let digits = (text & (0x0f * EACH)) + 9 * (letters >> 7);
+    let bytes = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    Some(((pairs | pairs >> 16) as u32).swap_bytes())
+}
 
 #[cfg(test)]
 mod tests {
@@ -142,12 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn writes_and_reads_every_digit_at_every_place() {
+        for place in 0..ClientId::LEN {
+            for (value, digit) in b"0123456789abcdef".iter().enumerate() {
+                let mut text = *b"123456789abcdef01234";
+                text[place] = *digit;
+                let id = ClientId::parse(&text).expect("an id");
+                assert_eq!(id.to_hex(), text);
+                let all = u128::from(id.ip) << 48 | u128::from(id.port) << 32 | u128::from(id.connection);
+                assert_eq!((all >> (4 * (ClientId::LEN - 1 - place)) & 0xf) as usize, value);
+                text[place] = digit.to_ascii_uppercase();
+                assert_eq!(ClientId::parse(&text), Ok(id));
+            }
+        }
+    }
+
+    #[test]
     fn refuses_what_is_not_twenty_hex_digits() {
         assert_eq!(ClientId::parse(b"bad"), Err(ClientIdError::Length(3)));
         assert_eq!(ClientId::parse(b""), Err(ClientIdError::Length(0)));
         assert_eq!(ClientId::parse(b"7f004d010b54ffffffffx"), Err(ClientIdError::Length(21)));
         for at in 0..20 {
-            for bad in [b'g', b'/', b':', b'@', b'`', b'G', b' ', 0, 0x80, 0xff] {
+            for bad in (0..=255u8).filter(|byte| !byte.is_ascii_hexdigit()) {
                 let mut text = *b"7f004d010b5400000001";
                 text[at] = bad;
                 assert_eq!(ClientId::parse(&text), Err(ClientIdError::Digit(at)));

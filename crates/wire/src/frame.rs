@@ -53,23 +53,29 @@ impl Head {
     ///
     /// # Errors
     /// Where the frame's length does not fit its 32 bits.
+    #[inline]
     pub fn encode(&self, ext_len: usize, body_len: usize) -> Result<[u8; Self::LEN], FrameTooLong> {
         let total = Self::LEN
             .checked_add(ext_len)
             .and_then(|len| len.checked_add(body_len))
             .filter(|len| *len <= MAX_LEN)
             .ok_or(FrameTooLong { ext_len, body_len })?;
+        // Two overlapping parts, each put together in registers: bytes 0 to 16 and 12 to 28.
+        let start = (total as u128) << 96
+            | u128::from(self.command) << 88
+            | u128::from(self.local_ip) << 56
+            | u128::from(self.local_port) << 40
+            | u128::from(self.client_ip) << 8
+            | u128::from(self.client_port >> 8);
+        let end = u128::from(self.client_ip) << 104
+            | u128::from(self.client_port) << 88
+            | u128::from(self.connection) << 56
+            | u128::from(self.flag) << 48
+            | u128::from(self.gateway_port) << 32
+            | ext_len as u128;
         let mut head = [0; Self::LEN];
-        head[0..4].copy_from_slice(&(total as u32).to_be_bytes());
-        head[4] = self.command;
-        head[5..9].copy_from_slice(&self.local_ip.to_be_bytes());
-        head[9..11].copy_from_slice(&self.local_port.to_be_bytes());
-        head[11..15].copy_from_slice(&self.client_ip.to_be_bytes());
-        head[15..17].copy_from_slice(&self.client_port.to_be_bytes());
-        head[17..21].copy_from_slice(&self.connection.to_be_bytes());
-        head[21] = self.flag;
-        head[22..24].copy_from_slice(&self.gateway_port.to_be_bytes());
-        head[24..28].copy_from_slice(&(ext_len as u32).to_be_bytes());
+        head[..16].copy_from_slice(&start.to_be_bytes());
+        head[12..].copy_from_slice(&end.to_be_bytes());
         Ok(head)
     }
 

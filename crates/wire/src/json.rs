@@ -1,11 +1,11 @@
 //! JSON as PHP's `json_encode` writes it without options: `/` and everything beyond ASCII is escaped.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 /// Appends an integer.
 pub fn write_int(to: &mut Vec<u8>, value: i64) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(to, "{value}");
+    to.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends a string with its quotes.
@@ -29,6 +29,7 @@ pub fn write_string(to: &mut Vec<u8>, value: &[u8]) -> Result<(), NotUtf8> {
             ' '..='\u{7f}' => to.push(c as u8),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a Vec cannot fail.
                     let _ = write!(to, "\\u{unit:04x}");
                 }
             }
@@ -46,37 +47,36 @@ pub struct NotUtf8;
 /// Appends what `json_encode` makes of the PHP array `[id => id, …]` built from `ids` in this order: an object, or
 /// a list where the keys happen to count up from 0. A repeated id is written once.
 pub fn write_connection_map(to: &mut Vec<u8>, ids: &[u32]) {
-    let unique = unique(ids);
-    let is_list = unique.iter().enumerate().all(|(index, id)| index == *id as usize);
+    /// Up to here, looking through them is faster than hashing them.
+    const FEW: usize = 16;
+    if ids.len() <= FEW {
+        let is_first = |(index, id): &(usize, &u32)| !ids[..*index].contains(id);
+        write_unique(to, ids.iter().enumerate().filter(is_first).map(|(_, id)| *id));
+    } else {
+        let mut seen = HashSet::with_capacity(ids.len());
+        let unique: Vec<u32> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
+        write_unique(to, unique.into_iter());
+    }
+}
+
+/// As [`write_connection_map`], of ids without repetitions.
+fn write_unique(to: &mut Vec<u8>, ids: impl Iterator<Item = u32> + Clone) {
+    let is_list = ids.clone().enumerate().all(|(index, id)| index == id as usize);
     to.push(if is_list { b'[' } else { b'{' });
-    for (index, id) in unique.iter().enumerate() {
+    for (index, id) in ids.enumerate() {
         if index > 0 {
             to.push(b',');
         }
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(id).as_bytes();
         if !is_list {
-            let _ = write!(to, "\"{id}\":");
+            to.push(b'"');
+            to.extend_from_slice(digits);
+            to.extend_from_slice(b"\":");
         }
-        let _ = write!(to, "{id}");
+        to.extend_from_slice(digits);
     }
     to.push(if is_list { b']' } else { b'}' });
-}
-
-/// The ids without repetitions, in order.
-fn unique(ids: &[u32]) -> Vec<u32> {
-    /// Up to here, looking through them is faster than hashing them.
-    const FEW: usize = 16;
-    let mut unique = Vec::with_capacity(ids.len());
-    if ids.len() <= FEW {
-        for id in ids {
-            if !unique.contains(id) {
-                unique.push(*id);
-            }
-        }
-    } else {
-        let mut seen = std::collections::HashSet::with_capacity(ids.len());
-        unique.extend(ids.iter().filter(|id| seen.insert(**id)));
-    }
-    unique
 }
 
 #[cfg(test)]
