@@ -4,9 +4,10 @@ use ext_php_rs::types::Zval;
 use gatewayworker_client::Message;
 use gatewayworker_client::wire::{ClientId, json};
 
-use crate::call::{Call, Failure, Family};
+use crate::call::{Call, Failure, Family, Result};
 use crate::context::Context;
 use crate::engine::array::{self, Key};
+use crate::engine::serializer::Serialized;
 use crate::engine::{PhpString, Zv, globals, serializer};
 
 /// No more than this of a bad value is shown in the log.
@@ -26,8 +27,8 @@ pub fn complain(call: &Call<'_>, event: &str, reason: &str) {
 ///
 /// # Errors
 /// Where the type cannot be one of an id; in `GatewayClient\Gateway`, where it is no id.
-#[inline]
-pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>, Failure> {
+#[inline(always)]
+pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>> {
     let value = call.arg_or_null(index);
     if value.is_null() {
         let current = Context::of(call).and_then(|context| context.current());
@@ -49,8 +50,8 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>, Failure
 ///
 /// # Errors
 /// As [`client`].
-#[inline]
-pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>, Failure> {
+#[inline(always)]
+pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>> {
     if let Some(id) = value.zend_str()
         && let Ok(id) = ClientId::parse(id.as_bytes())
     {
@@ -60,13 +61,13 @@ pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Opti
 }
 
 #[cold]
-fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>, Failure> {
+fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>> {
     let text = string(index, value)?;
     match ClientId::parse(text.as_bytes()) {
         Ok(id) => Ok(Some(id)),
         Err(_) if call.family() == Family::Client => {
             let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
-            Err(Failure::Exception(format!("client_id {text} is invalid")))
+            Err(Failure::Exception(format!("client_id {text} is invalid")).into())
         }
         Err(reason) => {
             complain(
@@ -83,7 +84,7 @@ fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<Clie
 ///
 /// # Errors
 /// As [`client`].
-pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>, Failure> {
+pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>> {
     let value = call.arg_or_null(index);
     let Some(list) = value.array() else {
         return Ok(listed_client(call, index, value)?.into_iter().collect());
@@ -100,11 +101,11 @@ pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>, Failure> 
 /// # Errors
 /// Where the type has no string form.
 #[inline]
-pub fn string(index: usize, value: &Zval) -> Result<PhpString, Failure> {
+pub fn string(index: usize, value: &Zval) -> Result<PhpString> {
     if !value.has_string_form() {
-        return Err(Failure::Type(index, "string"));
+        return Err(Failure::Type(index, "string").into());
     }
-    value.to_php_string().ok_or(Failure::Thrown)
+    Ok(value.to_php_string().ok_or(Failure::Thrown)?)
 }
 
 /// A message: scalars are sent as their string, everything else is serialized.
@@ -119,11 +120,15 @@ impl Body {
     ///
     /// # Errors
     /// Where converting it throws.
-    #[inline]
-    pub fn of(call: &Call<'_>, index: usize, raw: Option<usize>) -> Result<Self, Failure> {
+    #[inline(always)]
+    pub fn of(call: &Call<'_>, index: usize, raw: Option<usize>) -> Result<Self> {
         let value = call.arg_or_null(index);
         let scalar = value.is_php_scalar();
-        let bytes = if scalar { value.to_php_string() } else { serializer::serialize(value) };
+        let bytes = if scalar {
+            value.to_php_string()
+        } else {
+            serializer::serialize(value).map(Serialized::into_string)
+        };
         let raw = raw.is_some_and(|raw| call.flag(raw));
         Ok(Self { bytes: bytes.ok_or(Failure::Thrown)?, scalar, raw })
     }
@@ -141,7 +146,7 @@ impl Body {
 /// # Errors
 /// Where encoding it throws.
 #[inline]
-pub fn json_list(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
+pub fn json_list(value: &Zval) -> Result<Option<Vec<u8>>> {
     let mut json = Vec::with_capacity(32);
     let fast = match value.array() {
         Some(list) => {
@@ -172,7 +177,7 @@ pub fn json_list(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 #[cold]
-fn json_by_engine(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
+fn json_by_engine(value: &Zval) -> Result<Option<Vec<u8>>> {
     let encoded = if value.is_array() {
         serializer::json_encode(value)
     } else {
@@ -181,7 +186,7 @@ fn json_by_engine(value: &Zval) -> Result<Option<Vec<u8>>, Failure> {
         serializer::json_encode(&list.into_zval())
     };
     if crate::engine::object::exception_pending() {
-        return Err(Failure::Thrown);
+        return Err(Failure::Thrown.into());
     }
     Ok(encoded.map(|json| json.as_bytes().to_vec()))
 }

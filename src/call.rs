@@ -10,8 +10,11 @@ use crate::engine::{Zv, globals, object};
 use crate::exceptions;
 use crate::surface;
 
+/// What comes of something that can fail. Boxed: what nearly always goes well is then answered in a register.
+pub type Result<T = (), E = Box<Failure>> = std::result::Result<T, E>;
+
 /// What a method is.
-pub type Method = fn(&mut Call<'_>) -> Result<(), Failure>;
+pub type Method = fn(&mut Call<'_>) -> Result;
 
 /// Makes what the engine calls of a [`Method`]. A macro, for each method to be entered directly.
 macro_rules! handler {
@@ -56,9 +59,10 @@ pub enum Failure {
     Thrown,
 }
 
-impl From<Error> for Failure {
+impl From<Error> for Box<Failure> {
+    #[cold]
     fn from(error: Error) -> Self {
-        Self::Cluster(error)
+        Self::new(Failure::Cluster(error))
     }
 }
 

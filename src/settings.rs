@@ -15,8 +15,6 @@ struct Values {
     enable: bool,
     gateway_client: bool,
     flush_timeout: f64,
-    query_timeout: f64,
-    partial_results: bool,
     send_buffer: usize,
     max_reply: usize,
     defaults: Defaults,
@@ -39,8 +37,6 @@ thread_local! {
             enable: true,
             gateway_client: false,
             flush_timeout: 5.0,
-            query_timeout: 5.0,
-            partial_results: false,
             send_buffer: 10_240_000,
             max_reply: 256 << 20,
             defaults: Defaults { register_address: String::new(), secret_key: String::new() },
@@ -50,7 +46,16 @@ thread_local! {
     };
 }
 
+/// What every call asks for. Apart from the others, so that a call has nothing to borrow.
+#[derive(Clone, Copy)]
+struct Asking {
+    reply: Duration,
+    absent: Absent,
+}
+
 thread_local! {
+    static ASKING: Cell<Asking> =
+        const { Cell::new(Asking { reply: Duration::from_secs(5), absent: Absent::Fail }) };
     static LAST_FLUSH_TIMEOUT: Cell<Option<f64>> = const { Cell::new(None) };
 }
 
@@ -107,8 +112,9 @@ static SETTINGS: [Setting; 11] = [
         name: c"gatewayworker.query_timeout",
         default: c"5",
         changes: Changes::ByScript,
-        set: |values, text| {
-            values.query_timeout = seconds(text, 0.001)?;
+        set: |_, text| {
+            let reply = Duration::from_secs_f64(seconds(text, 0.001)?);
+            ASKING.set(Asking { reply, ..ASKING.get() });
             Ok(())
         },
     },
@@ -116,8 +122,9 @@ static SETTINGS: [Setting; 11] = [
         name: c"gatewayworker.partial_results",
         default: c"0",
         changes: Changes::ByScript,
-        set: |values, text| {
-            values.partial_results = flag(text)?;
+        set: |_, text| {
+            let absent = if flag(text)? { Absent::LeaveOut } else { Absent::Fail };
+            ASKING.set(Asking { absent, ..ASKING.get() });
             Ok(())
         },
     },
@@ -291,12 +298,10 @@ pub fn keep_flush_timeout() {
 
 /// How long a call may wait, and for whom: `gatewayworker.query_timeout` for a gateway to answer, `connect` for it to be
 /// connected; and whether a question to all gateways does without absent ones, `gatewayworker.partial_results`.
+#[inline]
 pub fn patience(connect: Duration) -> Patience {
-    get(|values| Patience {
-        connect,
-        reply: Duration::from_secs_f64(values.query_timeout),
-        absent: if values.partial_results { Absent::LeaveOut } else { Absent::Fail },
-    })
+    let Asking { reply, absent } = ASKING.get();
+    Patience { connect, reply, absent }
 }
 
 /// The defaults of static properties.

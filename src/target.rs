@@ -3,14 +3,13 @@
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::ClientId;
 use gatewayworker_client::{Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, fork};
 
-use crate::call::{Call, Failure, Family};
+use crate::call::{Call, Failure, Family, Result};
 use crate::engine::object::StaticSlot;
 use crate::engine::{Zv, array};
 use crate::settings;
@@ -20,7 +19,7 @@ use crate::worker::Worker;
 /// The cluster of a call.
 pub struct Target {
     /// The cluster.
-    pub cluster: Arc<Cluster>,
+    pub cluster: &'static Cluster,
     /// How long this call may wait.
     pub patience: Patience,
     /// The BusinessWorker, in worker mode.
@@ -35,7 +34,7 @@ struct Last {
     generation: u64,
     from: From,
     secret: Zval,
-    cluster: Arc<Cluster>,
+    cluster: &'static Cluster,
 }
 
 /// Where the gateways are known from.
@@ -82,8 +81,7 @@ pub fn forget() {
 /// At the start of a request: what PHP code has left here after the end of the last one (a session handler that runs after
 /// us, say) points into memory that is gone. It must not be released, only forgotten.
 pub fn abandon() {
-    if let Some(Last { from, secret, cluster, .. }) = replace(None) {
-        drop(cluster);
+    if let Some(Last { from, secret, .. }) = replace(None) {
         std::mem::forget((from, secret));
     }
 }
@@ -93,8 +91,8 @@ impl Target {
     ///
     /// # Errors
     /// Where the background cannot be started.
-    #[inline]
-    pub fn of(call: &Call<'_>) -> Result<Self, Failure> {
+    #[inline(always)]
+    pub fn of(call: &Call<'_>) -> Result<Self> {
         let statics = Statics::of(call);
         let worker = Worker::of(&statics);
         let connect = statics.connect_timeout.map_or(Patience::default().connect, connect_timeout);
@@ -109,7 +107,7 @@ impl Target {
     /// # Errors
     /// Where the register cannot tell.
     #[inline]
-    pub fn for_sending(&self) -> Result<(), Failure> {
+    pub fn for_sending(&self) -> Result<()> {
         match &self.worker {
             Some(worker) => self.cluster.follow(&worker.connected()),
             None => self.cluster.discover(self.fresh, self.patience)?,
@@ -122,7 +120,7 @@ impl Target {
     /// # Errors
     /// Where the register, or the BusinessWorker, cannot tell.
     #[inline]
-    pub fn for_asking(&self) -> Result<(), Failure> {
+    pub fn for_asking(&self) -> Result<()> {
         match &self.worker {
             Some(worker) => self.cluster.follow_for_questions(&worker.known()?),
             None => self.cluster.discover(self.fresh, self.patience)?,
@@ -136,7 +134,7 @@ impl Target {
     /// # Errors
     /// In client mode, what went wrong.
     #[inline]
-    pub fn accepted(&self, result: Result<(), Error>) -> Result<bool, Failure> {
+    pub fn accepted(&self, result: Result<(), Error>) -> Result<bool> {
         match result {
             Ok(()) => Ok(true),
             Err(Error::QueueFull { .. } | Error::Unreachable { .. } | Error::Left { .. })
@@ -153,17 +151,17 @@ impl Target {
     ///
     /// # Errors
     /// As [`Target::of`] and [`Target::accepted`].
-    #[inline]
+    #[inline(always)]
     pub fn send_to(
         call: &Call<'_>,
         id: ClientId,
         send: impl FnOnce(&Cluster, Patience) -> Result<(), Error>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool> {
         let target = Self::of(call)?;
         if !target.reaches(id) {
             return Ok(false);
         }
-        target.accepted(send(&target.cluster, target.patience))
+        target.accepted(send(target.cluster, target.patience))
     }
 
     /// In worker mode, only gateways that the BusinessWorker is connected to are sent to.
@@ -178,7 +176,7 @@ impl Target {
 
 /// The cluster of these statics: usually the same as for the last call.
 #[inline]
-fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Arc<Cluster>, Failure> {
+fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
     let known = LAST.with_borrow(|last| match &**last {
         Some(last)
             if last.family == family
@@ -186,7 +184,7 @@ fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result
                 && is_still(statics.secret_key, &last.secret)
                 && last.from.is_same(worker, statics.register_address) =>
         {
-            Some(Arc::clone(&last.cluster))
+            Some(last.cluster)
         }
         _ => None,
     });
@@ -197,7 +195,7 @@ fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result
 }
 
 #[cold]
-fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Arc<Cluster>, Failure> {
+fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
     // Both before a __toString() runs below, which may set the statics.
     let value = |slot: Option<StaticSlot>| slot.map(StaticSlot::value).unwrap_or_default();
     let (register, secret) = (value(statics.register_address), value(statics.secret_key));
@@ -226,7 +224,7 @@ fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<Ar
             None => From::Registers(register),
         },
         secret,
-        cluster: Arc::clone(&cluster),
+        cluster,
     };
     drop(replace(Some(last)));
     Ok(cluster)
@@ -239,21 +237,20 @@ fn is_settled(register: &Zval) -> bool {
 }
 
 /// One address or several (`(array) static::$registerAddress`).
-fn registers(value: &Zval) -> Result<Vec<String>, Failure> {
+fn registers(value: &Zval) -> Result<Vec<String>> {
     let address = |value: &Zval| {
         let text = value.deref_php().to_php_string().ok_or(Failure::Thrown)?;
         Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
     };
     let registers: Vec<String> = match value.array() {
-        Some(list) => {
-            array::entries(list).map(|(_, value)| address(value)).collect::<Result<_, Failure>>()?
-        }
+        Some(list) => array::entries(list).map(|(_, value)| address(value)).collect::<Result<_>>()?,
         None => vec![address(value)?],
     };
     if registers.iter().all(String::is_empty) {
         return Err(Failure::Unreachable(
             "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)",
-        ));
+        )
+        .into());
     }
     Ok(registers)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ext_php_rs::types::{ZendObject, Zval};
 
-use crate::call::Failure;
+use crate::call::{Failure, Result};
 use crate::engine::array::{self, Key};
 use crate::engine::names::names;
 use crate::engine::{object, values::Zv};
@@ -52,11 +52,11 @@ impl Worker {
     ///
     /// # Errors
     /// Where it knows of none, as in the original; and where it throws.
-    pub fn known(&self) -> Result<Vec<String>, Failure> {
+    pub fn known(&self) -> Result<Vec<String>> {
         let object = self.object();
         let answer = object.map(|object| object.try_call_method("getAllGatewayAddresses", Vec::new()));
         if object::exception_pending() {
-            return Err(Failure::Thrown);
+            return Err(Failure::Thrown.into());
         }
         let addresses: Vec<String> = match &answer {
             Some(Ok(answer)) => answer.dereference().array().map_or_else(Vec::new, |addresses| {
@@ -68,7 +68,7 @@ impl Worker {
             _ => Vec::new(),
         };
         if addresses.is_empty() {
-            return Err(Failure::Unreachable("businessWorker::getAllGatewayAddresses return empty"));
+            return Err(Failure::Unreachable("businessWorker::getAllGatewayAddresses return empty").into());
         }
         Ok(addresses)
     }

@@ -6,14 +6,13 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
-    zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_index_find,
-    zend_hash_index_update, zend_hash_move_backwards_ex, zend_hash_move_forward_ex,
-    zend_hash_next_index_insert, zend_hash_str_find, zend_hash_update,
+    IS_UNDEF, zend_hash_get_current_data_ex, zend_hash_index_find, zend_hash_index_update,
+    zend_hash_move_backwards_ex, zend_hash_next_index_insert, zend_hash_str_find, zend_hash_update,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
 
-use super::PhpString;
+use super::{PhpString, hash_table};
 
 /// An array under construction.
 #[derive(Debug)]
@@ -30,9 +29,14 @@ impl ArrayBuilder {
     /// Appends a value under the next integer key.
     #[inline]
     pub fn push(&mut self, value: Zval) {
+        let array = &raw mut *self.array;
         let mut value = ManuallyDrop::new(value);
-        // SAFETY: the array is ours and live; it takes over the value.
-        unsafe { zend_hash_next_index_insert(&raw mut *self.array, &raw mut *value) };
+        // SAFETY: the array is ours and live; it takes over the value, in either way.
+        unsafe {
+            if !hash_table::append(array, &value) {
+                zend_hash_next_index_insert(array, &raw mut *value);
+            }
+        }
     }
 
     /// Sets `array[key] = value` for an integer key.
@@ -147,26 +151,18 @@ pub fn find<'a>(array: &'a ZendHashTable, key: &[u8]) -> Option<&'a Zval> {
 }
 
 /// The elements of an array in order: each key and value.
+#[inline]
 pub fn entries(array: &ZendHashTable) -> impl Iterator<Item = (Key<'_>, &Zval)> {
-    let mut position: u32 = 0;
-    let start = std::ptr::from_ref(array).cast_mut();
+    let mut place = 0;
     std::iter::from_fn(move || {
-        // SAFETY: the array is live while borrowed, and nobody changes it meanwhile. The functions skip deleted elements
-        // and end with null. The key's string outlives our reference to it: the array has one too.
-        unsafe {
-            let value = zend_hash_get_current_data_ex(start, &raw mut position).as_ref()?;
-            let mut key = Zval::new();
-            zend_hash_get_current_key_zval_ex(start, &raw mut key, &raw mut position);
-            let entry = match PhpString::of(&key) {
-                Some(string) => {
-                    let string = string.as_ptr();
-                    let bytes = std::slice::from_raw_parts((&raw const (*string).val).cast(), (*string).len);
-                    Key::Str(bytes)
-                }
-                None => Key::Int(key.long().unwrap_or_default()),
-            };
-            zend_hash_move_forward_ex(start, &raw mut position);
-            Some((entry, value))
+        loop {
+            // SAFETY: the array is live while borrowed, and so are its elements.
+            let (key, value) = unsafe { hash_table::element(array, place) }?;
+            place += 1;
+            // SAFETY: the type is always set. That of a deleted element is undefined.
+            if unsafe { value.u1.v.type_ } != IS_UNDEF as u8 {
+                return Some((key, value));
+            }
         }
     })
 }

@@ -13,18 +13,23 @@ use std::mem::{ManuallyDrop, offset_of, size_of};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
-    Bucket, HashTable, zend_array_dup, zend_hash_extend, zend_hash_index_update, zend_hash_real_init_mixed,
-    zend_hash_update, zend_string,
+    Bucket, HashTable, ZEND_MODULE_API_NO, zend_array_dup, zend_hash_extend, zend_hash_index_update,
+    zend_hash_real_init_mixed, zend_hash_update, zend_string,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
 
 use super::PhpString;
+use super::array::Key;
 
 /// `HT_INVALID_IDX`: the end of a chain.
 const END: u32 = u32::MAX;
 /// `HASH_FLAG_STATIC_KEYS`: no key is counted.
 const STATIC_KEYS: u32 = 1 << 4;
+/// `HASH_FLAG_PACKED`: the keys are 0, 1, 2 and so on.
+const PACKED: u32 = 1 << 2;
+/// Since PHP 8.2 the elements of a packed array are values alone.
+const PACKED_WITHOUT_KEYS: bool = ZEND_MODULE_API_NO >= 20_220_829;
 /// More room than this is not made on a reply's word.
 const MOST_ROOM: usize = 1 << 18;
 
@@ -236,6 +241,57 @@ impl TemplateCopy {
         let mut zval = Zval::new();
         zval.set_hashtable(self.table);
         zval
+    }
+}
+
+/// Appends a value to a packed array that has room, which then owns it. False: it is another array, or has none.
+///
+/// # Safety
+/// The array is live, and nobody else has a reference to it.
+#[inline]
+pub(super) unsafe fn append(array: *mut HashTable, value: &Zval) -> bool {
+    // SAFETY: as promised by the caller. Behind the first `nNumUsed` elements, which are set, there is room for up to
+    // `nTableSize`. Where the next key is that number, none of them is missing at the end.
+    unsafe {
+        let used = (*array).nNumUsed;
+        let fits = PACKED_WITHOUT_KEYS
+            && (*array).u.flags & PACKED != 0
+            && used < (*array).nTableSize
+            && (*array).nNextFreeElement == i64::from(used);
+        if fits {
+            let element = elements(array).cast::<Zval>().add(used as usize);
+            // Part by part, as in HashBuilder.
+            (*element).value.lval = value.value.lval;
+            (*element).u1.type_info = value.u1.type_info;
+            (*array).nNumUsed = used + 1;
+            (*array).nNumOfElements += 1;
+            (*array).nNextFreeElement = i64::from(used) + 1;
+        }
+        fits
+    }
+}
+
+/// The element at this place of any array, which may be one that was deleted; `None` behind the last one.
+///
+/// # Safety
+/// The array is live, and stays so while the answer is used.
+#[inline]
+pub(super) unsafe fn element<'a>(array: *const HashTable, place: u32) -> Option<(Key<'a>, &'a Zval)> {
+    // SAFETY: as promised by the caller. The first `nNumUsed` elements are there, with a key or without one.
+    unsafe {
+        if place >= (*array).nNumUsed {
+            return None;
+        }
+        let elements = elements(array.cast_mut());
+        if PACKED_WITHOUT_KEYS && (*array).u.flags & PACKED != 0 {
+            return Some((Key::Int(i64::from(place)), &*elements.cast::<Zval>().add(place as usize)));
+        }
+        let element = elements.add(place as usize);
+        let key = match PhpString::bytes_at((*element).key) {
+            Some(key) => Key::Str(key),
+            None => Key::Int((*element).h as i64),
+        };
+        Some((key, &(*element).val))
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::ffi::{
     ext_php_rs_executor_globals, object_init_ex, zend_ce_argument_count_error, zend_ce_exception,
-    zend_ce_type_error, zend_class_entry, zend_interrupt_function, zend_lookup_class_ex,
-    zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
+    zend_ce_type_error, zend_class_entry, zend_hash_find_known_hash, zend_interrupt_function,
+    zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
     zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendObject, Zval};
@@ -44,8 +44,14 @@ impl Class {
     #[inline]
     pub fn loaded(lower_name: &PhpString) -> Option<Self> {
         // SAFETY: the engine only reads the name; the answer is null or a class of this request. The second one spares it making
-        // a lower-case copy of the first.
-        unsafe { Self::new(zend_lookup_class_ex(lower_name.as_ptr(), lower_name.as_ptr(), NO_AUTOLOAD)) }
+        // a lower-case copy of the first. Where the table has nothing of this name, it is not asked: it would look there first.
+        unsafe {
+            let classes = (*ext_php_rs_executor_globals()).class_table;
+            if zend_hash_find_known_hash(classes, lower_name.as_ptr()).is_null() {
+                return None;
+            }
+            Self::new(zend_lookup_class_ex(lower_name.as_ptr(), lower_name.as_ptr(), NO_AUTOLOAD))
+        }
     }
 
     /// The class on which a method was called (`static`), from the `This` of its frame.

@@ -64,17 +64,59 @@ impl SmartString {
     }
 }
 
+/// Serialized bytes.
+pub enum Serialized {
+    /// Of a plain value, in the buffer that this thread has for it.
+    Plain(Scratch),
+    /// Of any other.
+    Engine(PhpString),
+}
+
+impl Serialized {
+    /// The bytes.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(scratch) => &scratch.0,
+            Self::Engine(text) => text.as_bytes(),
+        }
+    }
+
+    /// The bytes as a string.
+    pub fn into_string(self) -> PhpString {
+        match self {
+            Self::Plain(scratch) => PhpString::new(&scratch.0),
+            Self::Engine(text) => text,
+        }
+    }
+}
+
+/// The buffer of this thread, which gets it back when it is dropped. (Where memory runs out meanwhile, the engine jumps out of
+/// the call, and the next value gets a new one.)
+pub struct Scratch(Vec<u8>);
+
+impl Scratch {
+    fn take() -> Self {
+        let mut bytes = SCRATCH.with(|scratch| scratch.take());
+        bytes.clear();
+        Self(bytes)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        SCRATCH.with(|scratch| scratch.set(std::mem::take(&mut self.0)));
+    }
+}
+
 /// `serialize($value)`; `None` where that threw an exception.
-pub fn serialize(value: &Zval) -> Option<PhpString> {
-    let mut bytes = SCRATCH.with(|scratch| scratch.take());
-    bytes.clear();
-    let plain = write_plain(&mut bytes, value, 0);
-    let text = std::ptr::from_ref(bytes.as_slice());
-    // Put back before the engine makes a string of it: where memory runs out it jumps out of here.
-    SCRATCH.with(|scratch| scratch.set(bytes));
-    // SAFETY: the bytes are on the heap, where they stay when the buffer is moved, and nobody else takes it meanwhile.
-    let plain = plain.then(|| PhpString::new(unsafe { &*text }));
-    plain.or_else(|| serialize_by_engine(value))
+pub fn serialize(value: &Zval) -> Option<Serialized> {
+    let mut scratch = Scratch::take();
+    if write_plain(&mut scratch.0, value, 0) {
+        return Some(Serialized::Plain(scratch));
+    }
+    drop(scratch);
+    serialize_by_engine(value).map(Serialized::Engine)
 }
 
 /// Writes what has neither objects nor references nor floats in it. False: something else, and what was written is of no use.

@@ -5,7 +5,7 @@ use gatewayworker_client::wire::php::{Key, Scalar};
 use gatewayworker_client::{Fields, ReplyError, reply};
 
 use crate::arguments;
-use crate::call::{Call, Failure};
+use crate::call::{Call, Failure, Result};
 use crate::engine::array::{Key as ArrayKey, entries};
 use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
@@ -16,8 +16,6 @@ use crate::target::Target;
 
 /// What is wrong with a uid of another type.
 const NO_ID: &str = "a uid is neither an int nor a string";
-
-type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// `isOnline($client_id): int`, 0 or 1
 pub fn is_online(call: &mut Call<'_>) -> Result {
@@ -125,7 +123,7 @@ fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
 /// `batchGetClientIdCountByGroup(array $groups): array`, group ⇒ count
 pub fn batch_client_id_count_by_group(call: &mut Call<'_>) -> Result {
     if !call.arg_or_null(0).is_array() {
-        return Err(Failure::Type(0, "array"));
+        return Err(Failure::Type(0, "array").into());
     }
     let groups = list_argument(call)?;
     let target = Target::of(call)?;

@@ -3,12 +3,10 @@
 use gatewayworker_client::wire::ClientId;
 
 use crate::arguments::{self, Body};
-use crate::call::{Call, Failure, Family};
+use crate::call::{Call, Failure, Family, Result};
 use crate::context::Context;
 use crate::methods::overridden;
 use crate::target::Target;
-
-type Result = std::result::Result<(), Failure>;
 
 /// `closeClient($client_id, $message = null): bool`
 pub fn close_client(call: &mut Call<'_>) -> Result {
@@ -86,7 +84,7 @@ fn destroy(call: &mut Call<'_>, client: Option<ClientId>) -> Result {
 }
 
 /// The client of the first argument, which is not the current one.
-fn named(call: &Call<'_>) -> std::result::Result<Option<ClientId>, Failure> {
+fn named(call: &Call<'_>) -> Result<Option<ClientId>> {
     arguments::listed_client(call, 0, call.arg_or_null(0))
 }
 
@@ -96,9 +94,9 @@ fn is_current(call: &Call<'_>) -> bool {
     call.family() == Family::Worker && Context::of(call).is_some_and(|context| context.is_current(id))
 }
 
-fn current(call: &Call<'_>, method: &str) -> std::result::Result<ClientId, Failure> {
+fn current(call: &Call<'_>, method: &str) -> Result<ClientId> {
     Context::of(call)
         .and_then(|context| context.current())
         .filter(|client| client.connection != 0)
-        .ok_or_else(|| Failure::Exception(format!("{method} can not be called in async context")))
+        .ok_or_else(|| Failure::Exception(format!("{method} can not be called in async context")).into())
 }

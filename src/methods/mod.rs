@@ -18,7 +18,7 @@ pub mod tend;
 use ext_php_rs::convert::IntoZvalDyn;
 use ext_php_rs::types::{ZendCallable, Zval};
 
-use crate::call::{Call, Failure};
+use crate::call::{Call, Failure, Result};
 use crate::engine::object;
 
 /// Calls the method of this name if the called class, a subclass, overrides it; `None` where it does not. Nearly always
@@ -27,7 +27,7 @@ use crate::engine::object;
 /// # Errors
 /// Where the override throws.
 #[inline]
-pub fn overridden(call: &Call<'_>, method: &str, args: &[&dyn IntoZvalDyn]) -> Result<Option<Zval>, Failure> {
+pub fn overridden(call: &Call<'_>, method: &str, args: &[&dyn IntoZvalDyn]) -> Result<Option<Zval>> {
     if call.is_on_own_class() {
         return Ok(None);
     }
@@ -35,17 +35,17 @@ pub fn overridden(call: &Call<'_>, method: &str, args: &[&dyn IntoZvalDyn]) -> R
 }
 
 #[cold]
-fn call_override(call: &Call<'_>, method: &str, args: &[&dyn IntoZvalDyn]) -> Result<Option<Zval>, Failure> {
+fn call_override(call: &Call<'_>, method: &str, args: &[&dyn IntoZvalDyn]) -> Result<Option<Zval>> {
     if !call.scope.user_method(&method.to_ascii_lowercase()) {
         return Ok(None);
     }
     let name = format!("{}::{method}", call.scope.name());
     let answer = ZendCallable::try_from_name(&name).and_then(|callable| callable.try_call(args.to_vec()));
     if object::exception_pending() {
-        return Err(Failure::Thrown);
+        return Err(Failure::Thrown.into());
     }
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) => Err(Failure::Exception(format!("{name} could not be called: {error}"))),
+        Err(error) => Err(Failure::Exception(format!("{name} could not be called: {error}")).into()),
     }
 }

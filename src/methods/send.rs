@@ -5,13 +5,11 @@ use std::collections::HashSet;
 use gatewayworker_client::wire::ClientId;
 
 use crate::arguments::{self, Body, REFUSED, complain};
-use crate::call::{Call, Failure, Family};
+use crate::call::{Call, Family, Result};
 use crate::context::Context;
 use crate::engine::Zv;
 use crate::methods::tend::is_valid_group;
 use crate::target::Target;
-
-type Result = std::result::Result<(), Failure>;
 
 /// `sendToClient($client_id, $message, $raw = false): bool`
 pub fn to_client(call: &mut Call<'_>) -> Result {
@@ -29,7 +27,7 @@ pub fn to_current_client(call: &mut Call<'_>) -> Result {
     to(call, client, 0, Some(1))
 }
 
-#[inline]
+#[inline(always)]
 fn to(call: &mut Call<'_>, client: Option<ClientId>, message: usize, raw: Option<usize>) -> Result {
     let mut sent = false;
     if let Some(id) = client {

@@ -5,15 +5,13 @@ use gatewayworker_client::reply;
 use gatewayworker_client::wire::{ClientId, Command};
 
 use crate::arguments::{self, complain};
-use crate::call::{Call, Failure};
+use crate::call::{Call, Failure, Result};
 use crate::context::Context;
 use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::overridden;
 use crate::methods::tend::{is_valid_group, send_ext, send_text};
 use crate::target::Target;
-
-type Result = std::result::Result<(), Failure>;
 
 /// `getSession($client_id)`: array, null for a client that is not connected, false for a bad id
 pub fn get(call: &mut Call<'_>) -> Result {
@@ -51,9 +49,11 @@ pub fn set(call: &mut Call<'_>) -> Result {
         no_exception()?;
     }
     let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
-    let id = call.arg_or_null(0).shallow_clone();
-    if overridden(call, "setSocketSession", &[&id, &text.clone().into_zval()])?.is_some() {
-        return Ok(());
+    if !call.is_on_own_class() {
+        let (id, text) = (call.arg_or_null(0).shallow_clone(), PhpString::new(text.as_bytes()).into_zval());
+        if overridden(call, "setSocketSession", &[&id, &text])?.is_some() {
+            return Ok(());
+        }
     }
     if let Some(id) = arguments::client(call, 0)? {
         send_text(call, Command::SetSession, id, text.as_bytes())?;
@@ -177,14 +177,14 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
 }
 
 /// The session argument, which the engine does not check for internal functions.
-fn session(call: &Call<'_>) -> std::result::Result<Zval, Failure> {
+fn session(call: &Call<'_>) -> Result<Zval> {
     let session = call.arg_or_null(1);
-    if session.is_array() { Ok(session.shallow_clone()) } else { Err(Failure::Type(1, "array")) }
+    if session.is_array() { Ok(session.shallow_clone()) } else { Err(Failure::Type(1, "array").into()) }
 }
 
 /// Ends the call where an object of the session before has thrown when it went away.
 fn no_exception() -> Result {
-    if object::exception_pending() { Err(Failure::Thrown) } else { Ok(()) }
+    if object::exception_pending() { Err(Failure::Thrown.into()) } else { Ok(()) }
 }
 
 /// The context, where the call is about the current client. (For null the original has no current session to set.)

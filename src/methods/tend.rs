@@ -5,13 +5,11 @@ use gatewayworker_client::Process;
 use gatewayworker_client::wire::{ClientId, Command};
 
 use crate::arguments::{self, REFUSED, complain};
-use crate::call::{Call, Failure};
+use crate::call::{Call, Failure, Result};
 use crate::engine::names::names;
 use crate::engine::{PhpString, Zv};
 use crate::info;
 use crate::target::{Target, seconds};
-
-type Result = std::result::Result<(), Failure>;
 
 /// `bindUid($client_id, $uid): void`
 pub fn bind_uid(call: &mut Call<'_>) -> Result {
@@ -40,11 +38,7 @@ fn about_client(call: &mut Call<'_>, command: Command) -> Result {
 
 /// Sends a command about a client, with the second argument as its text; whether it was taken. An `empty()` one goes out
 /// as an empty text, as in the original; the gateway refuses it.
-pub fn send_ext(
-    call: &Call<'_>,
-    command: Command,
-    client: Option<ClientId>,
-) -> std::result::Result<bool, Failure> {
+pub fn send_ext(call: &Call<'_>, command: Command, client: Option<ClientId>) -> Result<bool> {
     let Some(id) = client else { return Ok(false) };
     let value = call.arg_or_null(1);
     let text = if value.empty() { PhpString::new(b"") } else { arguments::string(1, value)? };
@@ -52,12 +46,7 @@ pub fn send_ext(
 }
 
 /// Sends a command about a client with a text; whether it was taken.
-pub fn send_text(
-    call: &Call<'_>,
-    command: Command,
-    id: ClientId,
-    text: &[u8],
-) -> std::result::Result<bool, Failure> {
+pub fn send_text(call: &Call<'_>, command: Command, id: ClientId, text: &[u8]) -> Result<bool> {
     Target::send_to(call, id, |cluster, patience| cluster.about_client(command, id, text, patience))
 }
 
@@ -100,7 +89,7 @@ pub fn flush(call: &mut Call<'_>) -> Result {
                 .ok()
                 .and_then(|text| text.trim().parse().ok())
                 .ok_or(Failure::Type(0, "float"))?,
-            None if value.is_array() || value.is_object() => return Err(Failure::Type(0, "float")),
+            None if value.is_array() || value.is_object() => return Err(Failure::Type(0, "float").into()),
             None => value.to_f64(),
         },
     };

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,7 +29,7 @@ const SAFETY_NET: Duration = Duration::from_secs(20);
 /// A cluster of gateways that discard everything, connected.
 struct Gateways {
     process: &'static Process,
-    cluster: Arc<Cluster>,
+    cluster: &'static Cluster,
     first: ClientId,
 }
 

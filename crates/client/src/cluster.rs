@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gatewayworker_wire::client_id::ClientIdPrefix;
+use gatewayworker_wire::frame::FrameTooLong;
 use gatewayworker_wire::{ClientId, Command, Head};
 
 use crate::address::GatewayKey;
 use crate::answers::Answers;
-use crate::command_link::{Attempt, CommandLink};
+use crate::command_link::{Attempt, CommandLink, Refusal};
 use crate::error::{Error, ReplyError};
 use crate::gateway::Gateway;
 use crate::members::Members;
@@ -156,30 +157,51 @@ impl Cluster {
         body: &[u8],
         patience: Patience,
     ) -> Result<(), Error> {
+        let frame = Single::new(head, ext, body)?;
+        let frame = frame.encoded();
         let gateway = self.members.of_client(id);
+        if gateway.link.is_online() || !self.waits() {
+            let mut wake = false;
+            let pushed = gateway.link.push(frame, true, &mut wake);
+            if wake {
+                gateway.link.wake();
+            }
+            if pushed.is_ok() {
+                return Ok(());
+            }
+        }
+        self.send_patiently(&gateway, frame, patience)
+    }
+
+    /// As [`Cluster::send_to`], where that was not possible at once.
+    #[cold]
+    fn send_patiently(
+        &self,
+        gateway: &Arc<Gateway>,
+        frame: Encoded<'_>,
+        patience: Patience,
+    ) -> Result<(), Error> {
         let link = &gateway.link;
         let mut deadline = Deadline::of(patience);
         if self.waits() && !link.is_online() {
-            let one = [Arc::clone(&gateway)];
+            let one = [Arc::clone(gateway)];
             self.wait_connected(&one, Enough::One, &mut deadline)
                 .inspect_err(|_| self.members.forget_strays(&one))?;
         }
-        encode(head, ext, body, |frame| {
-            let mut wake = false;
-            let mut pushed = link.push(frame, true, &mut wake);
-            if matches!(pushed, Err(Error::QueueFull { .. })) {
-                if self.waits() {
-                    pushed = wait_for_room(link, frame, deadline.get(), &mut wake);
-                }
-                if pushed.is_err() {
-                    link.refuse();
-                }
+        let mut wake = false;
+        let mut pushed = link.push(frame, true, &mut wake);
+        if pushed == Err(Refusal::Full) {
+            if self.waits() {
+                pushed = wait_for_room(link, frame, deadline.get(), &mut wake);
             }
-            if wake {
-                link.wake();
+            if pushed.is_err() {
+                link.refuse();
             }
-            pushed
-        })?
+        }
+        if wake {
+            link.wake();
+        }
+        pushed.map_err(|refusal| link.refusal(refusal))
     }
 
     /// Sends a frame to every gateway.
@@ -193,51 +215,47 @@ impl Cluster {
     ) -> Result<(), Error> {
         let mut deadline = Deadline::of(patience);
         self.wait_for_fan_out(&mut deadline)?;
-        encode(head, ext, body, |frame| {
-            let refused = self.members.with(|gateways| {
+        let sent = encode(head, ext, body, |frame| {
+            let fan_out = self.members.with(|gateways| {
                 let mut fan_out = FanOut::new(gateways.len());
                 for gateway in gateways {
                     fan_out.push(gateway, frame);
                 }
-                fan_out.finish(&self.background)
+                fan_out
             });
-            self.settle_refused(refused, frame, &mut deadline)
-        })?
+            self.finish(fan_out, &mut deadline)
+        })?;
+        sent.map_err(|error| *error)
     }
 
-    /// Sends a frame to every gateway; to some of them with extension data of their own.
+    /// Sends a frame to every gateway; to those of these clients with extension data of their own.
     pub(crate) fn send_to_each(
         &self,
         head: Head,
         ext: &[u8],
-        special: &[(GatewayKey, Vec<u8>)],
+        special: &[(ClientId, Vec<u8>)],
         body: &[u8],
         patience: Patience,
     ) -> Result<(), Error> {
         let mut deadline = Deadline::of(patience);
         self.wait_for_fan_out(&mut deadline)?;
-        let special_ext = |gateway: &Gateway| {
-            let key = gateway.address.key();
-            special.iter().find(|(special, _)| *special == key).map(|(_, ext)| ext)
-        };
-        let mut others: Vec<(Arc<Gateway>, &Vec<u8>)> = Vec::with_capacity(special.len());
-        let mut result = encode(head, ext, body, |frame| {
-            let refused = self.members.with(|gateways| {
+        let special = special
+            .iter()
+            .map(|(id, ext)| Ok((GatewayKey::from(*id), Single::new(head, ext, body)?)))
+            .collect::<Result<Vec<_>, FrameTooLong>>()?;
+        let sent = encode(head, ext, body, |frame| {
+            let fan_out = self.members.with(|gateways| {
                 let mut fan_out = FanOut::new(gateways.len());
                 for gateway in gateways {
-                    match special_ext(gateway) {
-                        Some(ext) => others.push((Arc::clone(gateway), ext)),
-                        None => fan_out.push(gateway, frame),
-                    }
+                    let key = gateway.address.key();
+                    let own = special.iter().find(|(special, _)| *special == key);
+                    fan_out.push(gateway, own.map_or(frame, |(_, frame)| frame.encoded()));
                 }
-                fan_out.finish(&self.background)
+                fan_out
             });
-            self.settle_refused(refused, frame, &mut deadline)
+            self.finish(fan_out, &mut deadline)
         })?;
-        for (gateway, ext) in others {
-            result = result.and(self.send_own(FanOut::new(2), &gateway, head, ext, body, &mut deadline));
-        }
-        result
+        sent.map_err(|error| *error)
     }
 
     /// Sends frames to the gateways of some clients, with extension data of its own for each. As in a fan-out one reachable
@@ -258,32 +276,17 @@ impl Cluster {
             self.members.forget_strays(&gone);
             outcome?;
         }
-        let mut result = Ok(());
-        for (gateway, (_, ext)) in gateways.iter().zip(frames) {
+        let frames: Vec<_> =
+            frames.iter().map(|(_, ext)| Single::new(head, ext, body)).collect::<Result<_, _>>()?;
+        let mut fan_out = FanOut::new(gateways.len());
+        for (gateway, frame) in gateways.iter().zip(&frames) {
             if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {
                 gateway.link.log_unreachable();
                 continue;
             }
-            let fan_out = FanOut::new(gateways.len());
-            result = result.and(self.send_own(fan_out, gateway, head, ext, body, &mut deadline));
+            fan_out.push(gateway, frame.encoded());
         }
-        result
-    }
-
-    /// Sends its own frame to one gateway of several.
-    fn send_own(
-        &self,
-        mut fan_out: FanOut,
-        gateway: &Gateway,
-        head: Head,
-        ext: &[u8],
-        body: &[u8],
-        deadline: &mut Deadline,
-    ) -> Result<(), Error> {
-        encode(head, ext, body, |frame| {
-            fan_out.push(gateway, frame);
-            self.settle_refused(fan_out.finish(&self.background), frame, deadline)
-        })?
+        self.finish(fan_out, &mut deadline).map_err(|error| *error)
     }
 
     /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
@@ -327,15 +330,24 @@ impl Cluster {
         }
     }
 
+    /// Ends a fan-out. The error is boxed: nearly always there is none, which is then told in a register.
+    #[inline]
+    fn finish(&self, fan_out: FanOut<'_>, deadline: &mut Deadline) -> Result<(), Box<Error>> {
+        if fan_out.wake {
+            self.background.waker.wake();
+        }
+        if fan_out.refused.is_empty() { Ok(()) } else { self.settle_refused(fan_out.refused, deadline) }
+    }
+
     /// Frames of a fan-out that found no room: waits for it in client mode; says in the log who did not get theirs.
+    #[cold]
     fn settle_refused(
         &self,
-        refused: Vec<Arc<CommandLink>>,
-        frame: Encoded<'_>,
+        refused: Vec<(Arc<CommandLink>, Encoded<'_>)>,
         deadline: &mut Deadline,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Box<Error>> {
         let mut result = Ok(());
-        for link in refused {
+        for (link, frame) in refused {
             let mut wake = false;
             let pushed = if self.waits() {
                 wait_for_room(&link, frame, deadline.get(), &mut wake)
@@ -346,9 +358,9 @@ impl Cluster {
                 link.wake();
             }
             // As in FanOut::push(): one that has left the cluster meanwhile has no clients to send to.
-            if let Err(error @ Error::QueueFull { .. }) = pushed {
+            if pushed == Err(Refusal::Full) {
                 link.refuse();
-                result = result.and(Err(error));
+                result = result.and(Err(Box::new(link.refusal(Refusal::Full))));
             }
         }
         result
@@ -424,9 +436,14 @@ impl Cluster {
     }
 }
 
-/// Encodes a frame and runs `with` on it.
+/// Encodes a frame for several gateways and runs `with` on it.
 #[inline]
-fn encode<T>(head: Head, ext: &[u8], body: &[u8], with: impl FnOnce(Encoded<'_>) -> T) -> Result<T, Error> {
+fn encode<T>(
+    head: Head,
+    ext: &[u8],
+    body: &[u8],
+    with: impl FnOnce(Encoded<'_>) -> T,
+) -> Result<T, FrameTooLong> {
     let encoded = head.encode(ext.len(), body.len())?;
     let len = encoded.len() + ext.len() + body.len();
     if len >= SHARED_FROM {
@@ -446,34 +463,54 @@ fn encode<T>(head: Head, ext: &[u8], body: &[u8], with: impl FnOnce(Encoded<'_>)
     })
 }
 
-/// A frame going to several gateways: the background is woken once for all of them.
-struct FanOut {
-    lone_allowed: bool,
-    wake: bool,
-    refused: Vec<Arc<CommandLink>>,
+/// A frame for one gateway.
+struct Single<'a> {
+    head: [u8; Head::LEN],
+    ext: &'a [u8],
+    body: &'a [u8],
+    /// The whole frame, where it is large.
+    large: Option<Bytes>,
 }
 
-impl FanOut {
+impl<'a> Single<'a> {
+    #[inline]
+    fn new(head: Head, ext: &'a [u8], body: &'a [u8]) -> Result<Self, FrameTooLong> {
+        let head = head.encode(ext.len(), body.len())?;
+        let len = head.len() + ext.len() + body.len();
+        let large = (len >= SHARED_FROM).then(|| Bytes::from([&head, ext, body].concat()));
+        Ok(Self { head, ext, body, large })
+    }
+
+    #[inline]
+    fn encoded(&self) -> Encoded<'_> {
+        match &self.large {
+            Some(frame) => Encoded::Shared(frame),
+            None => Encoded::Parts(&self.head, self.ext, self.body),
+        }
+    }
+}
+
+/// Frames going to several gateways: the background is woken once for all of them.
+struct FanOut<'a> {
+    lone_allowed: bool,
+    wake: bool,
+    /// The links that had no room for their frame.
+    refused: Vec<(Arc<CommandLink>, Encoded<'a>)>,
+}
+
+impl<'a> FanOut<'a> {
     fn new(gateways: usize) -> Self {
         // One system call to wake the background is cheaper than one per gateway to send.
         Self { lone_allowed: gateways == 1, wake: false, refused: Vec::new() }
     }
 
     #[inline]
-    fn push(&mut self, gateway: &Gateway, frame: Encoded<'_>) {
+    fn push(&mut self, gateway: &Gateway, frame: Encoded<'a>) {
         // Another error means that the gateway has left the cluster since the list was looked at: it has no clients to
         // send to.
-        if let Err(Error::QueueFull { .. }) = gateway.link.push(frame, self.lone_allowed, &mut self.wake) {
-            self.refused.push(Arc::clone(&gateway.link));
+        if gateway.link.push(frame, self.lone_allowed, &mut self.wake) == Err(Refusal::Full) {
+            self.refused.push((Arc::clone(&gateway.link), frame));
         }
-    }
-
-    #[inline]
-    fn finish(self, background: &Background) -> Vec<Arc<CommandLink>> {
-        if self.wake {
-            background.waker.wake();
-        }
-        self.refused
     }
 }
 
@@ -482,13 +519,13 @@ fn wait_for_room(
     frame: Encoded<'_>,
     deadline: Instant,
     wake: &mut bool,
-) -> Result<(), Error> {
+) -> Result<(), Refusal> {
     loop {
         // The background has to know of what is queued, or no room will come.
         link.wake();
         let room = link.wait_room(frame.len(), deadline);
         match link.push(frame, false, wake) {
-            Err(Error::QueueFull { .. }) if room => {}
+            Err(Refusal::Full) if room => {}
             pushed => return pushed,
         }
     }

@@ -74,6 +74,15 @@ pub(crate) struct CommandLink {
     last_error: LastError,
 }
 
+/// Why a frame is not taken. Not an [`Error`] yet: that is large, and a frame that is taken should not pay for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The queue has no room.
+    Full,
+    /// The gateway has left the cluster.
+    Left,
+}
+
 /// An attempt to connect, see [`CommandLink::prepare`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt(u64);
@@ -151,25 +160,32 @@ impl CommandLink {
     /// Queues a frame; [`CommandLink::wake`] has to follow where `wake` becomes true.
     ///
     /// # Errors
-    /// Where the queue is full, or the gateway has left the cluster.
+    /// Why it was not taken: see [`CommandLink::refusal`].
     #[inline]
     pub(crate) fn push(
         self: &Arc<Self>,
         frame: Encoded<'_>,
         lone_allowed: bool,
         wake: &mut bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refusal> {
         match self.queue.push(frame, lone_allowed) {
             Pushed::Done => Ok(()),
             Pushed::Announce => {
                 self.announce(wake);
                 Ok(())
             }
-            Pushed::Full => Err(Error::QueueFull {
-                gateway: Arc::clone(&self.address.text),
-                limit: self.background.settings.send_buffer,
-            }),
-            Pushed::Retired => Err(Error::Left { gateway: Arc::clone(&self.address.text) }),
+            Pushed::Full => Err(Refusal::Full),
+            Pushed::Retired => Err(Refusal::Left),
+        }
+    }
+
+    /// The error of a frame that was not taken.
+    #[cold]
+    pub(crate) fn refusal(&self, refusal: Refusal) -> Error {
+        let gateway = Arc::clone(&self.address.text);
+        match refusal {
+            Refusal::Full => Error::QueueFull { gateway, limit: self.background.settings.send_buffer },
+            Refusal::Left => Error::Left { gateway },
         }
     }
 

@@ -51,10 +51,7 @@ impl Cluster {
 
     /// Sends to these clients (`sendToAll` with a list, command 6): one frame per gateway concerned.
     pub fn send_to_clients(&self, ids: &[ClientId], message: Message<'_>, patience: Patience) -> Result {
-        let frames: Vec<_> = by_gateway(ids)
-            .into_iter()
-            .map(|(first, connections)| (first, connections_json(b"{\"connections\":", &connections)))
-            .collect();
+        let frames = by_gateway(ids, |connections| connections_json(b"{\"connections\":", connections));
         self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, patience)
     }
 
@@ -65,10 +62,7 @@ impl Cluster {
         message: Message<'_>,
         patience: Patience,
     ) -> Result {
-        let special: Vec<_> = by_gateway(excluded)
-            .into_iter()
-            .map(|(first, connections)| (first.into(), connections_json(b"{\"exclude\":", &connections)))
-            .collect();
+        let special = by_gateway(excluded, |connections| connections_json(b"{\"exclude\":", connections));
         self.send_to_each(message.head(Command::SendToAll, 0), b"", &special, message.body, patience)
     }
 
@@ -90,7 +84,11 @@ impl Cluster {
         let head = message.head(Command::SendToGroup, 0);
         let ext = |connections: Option<&[u32]>| {
             let Some(groups) = groups else { return Vec::new() };
-            let mut ext = [b"{\"group\":", groups, b",\"exclude\":"].concat();
+            let room = JSON_ROOM + groups.len() + connections.map_or(0, |ids| ids.len() * JSON_ROOM_OF_ID);
+            let mut ext = Vec::with_capacity(room);
+            ext.extend_from_slice(b"{\"group\":");
+            ext.extend_from_slice(groups);
+            ext.extend_from_slice(b",\"exclude\":");
             match connections {
                 Some(connections) => json::write_connection_map(&mut ext, connections),
                 None => ext.extend_from_slice(b"null"),
@@ -101,10 +99,7 @@ impl Cluster {
         if excluded.is_empty() {
             return self.send_to_every(head, &ext(None), message.body, patience);
         }
-        let special: Vec<_> = by_gateway(excluded)
-            .into_iter()
-            .map(|(first, connections)| (first.into(), ext(Some(&connections))))
-            .collect();
+        let special = by_gateway(excluded, |connections| ext(Some(connections)));
         self.send_to_each(head, &ext(None), &special, message.body, patience)
     }
 
@@ -131,22 +126,29 @@ impl Cluster {
     }
 }
 
-/// The ids by gateway, in the order in which each gateway stands first: an id that names the gateway, and the connections.
-/// There are few gateways, so that looking through them is the fastest way to find one.
-fn by_gateway(ids: &[ClientId]) -> Vec<(ClientId, Vec<u32>)> {
-    let mut gateways: Vec<(ClientId, Vec<u32>)> = Vec::new();
-    for id in ids {
-        let known = gateways.iter_mut().find(|(first, _)| (first.ip, first.port) == (id.ip, id.port));
-        match known {
-            Some((_, connections)) => connections.push(id.connection),
-            None => gateways.push((*id, vec![id.connection])),
-        }
-    }
-    gateways
+/// What of JSON stands around groups and connections, and what a connection takes up, at most.
+const JSON_ROOM: usize = 32;
+const JSON_ROOM_OF_ID: usize = 24;
+
+/// What `ext` makes of the connections at each gateway, with an id that names the gateway.
+fn by_gateway(ids: &[ClientId], ext: impl Fn(&[u32]) -> Vec<u8>) -> Vec<(ClientId, Vec<u8>)> {
+    let gateway = |id: &ClientId| (id.ip, id.port);
+    // In their order at each gateway: the sort is stable.
+    let mut ids = ids.to_vec();
+    ids.sort_by_key(gateway);
+    let mut connections = Vec::with_capacity(ids.len());
+    ids.chunk_by(|one, next| gateway(one) == gateway(next))
+        .map(|ids| {
+            connections.clear();
+            connections.extend(ids.iter().map(|id| id.connection));
+            (ids[0], ext(&connections))
+        })
+        .collect()
 }
 
 fn connections_json(start: &[u8], connections: &[u32]) -> Vec<u8> {
-    let mut ext = start.to_vec();
+    let mut ext = Vec::with_capacity(JSON_ROOM + connections.len() * JSON_ROOM_OF_ID);
+    ext.extend_from_slice(start);
     json::write_connection_map(&mut ext, connections);
     ext.push(b'}');
     ext

@@ -121,11 +121,9 @@ impl Members {
     pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
         let state = lock(&self.state);
-        if let Some(gateway) = state.listed.gateways.iter().find(|gateway| gateway.address.key() == key) {
+        let mut known = state.listed.gateways.iter().chain(&state.last_stray);
+        if let Some(gateway) = known.find(|gateway| gateway.address.key() == key) {
             return Arc::clone(gateway);
-        }
-        if let Some(stray) = state.last_stray.as_ref().filter(|stray| stray.address.key() == key) {
-            return Arc::clone(stray);
         }
         self.stray(state, id)
     }
@@ -515,7 +513,8 @@ mod tests {
         members.follow(&[listener.local_addr().unwrap().to_string()]);
         let link = Arc::clone(&members.all()[0].link);
         let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
-        let push = || link.push(Encoded::Copied(&frame), true, &mut false);
+        let push =
+            || link.push(Encoded::Copied(&frame), true, &mut false).map_err(|refusal| link.refusal(refusal));
         push().unwrap();
         let issued = link.barrier(&mut false).unwrap();
         link.wake_urgently();

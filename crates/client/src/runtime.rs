@@ -43,7 +43,7 @@ pub struct Process {
     generation: u64,
     pub(crate) background: Arc<Background>,
     /// In the order in which they were used first.
-    clusters: Mutex<Vec<Arc<Cluster>>>,
+    clusters: Mutex<Vec<&'static Cluster>>,
     stop: Arc<Notify>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The state of the parent process, or null. Never looked into, only kept as [`ENDED`] is.
@@ -147,21 +147,22 @@ impl Process {
         Ok(process)
     }
 
-    /// The cluster of this id, made at the first call.
-    pub fn cluster(&self, id: ClusterId) -> Arc<Cluster> {
+    /// The cluster of this id, made at the first call. It stays as long as the process does.
+    pub fn cluster(&self, id: ClusterId) -> &'static Cluster {
         let mut clusters = lock(&self.clusters);
         match clusters.iter().find(|cluster| *cluster.id() == id) {
-            Some(cluster) => Arc::clone(cluster),
+            Some(cluster) => cluster,
             None => {
-                let cluster = Arc::new(Cluster::new(id, Arc::clone(&self.background)));
-                clusters.push(Arc::clone(&cluster));
+                let cluster: &'static Cluster =
+                    Box::leak(Box::new(Cluster::new(id, Arc::clone(&self.background))));
+                clusters.push(cluster);
                 cluster
             }
         }
     }
 
     /// All clusters that were used so far, in the order in which they were used first.
-    pub fn clusters(&self) -> Vec<Arc<Cluster>> {
+    pub fn clusters(&self) -> Vec<&'static Cluster> {
         lock(&self.clusters).clone()
     }
 

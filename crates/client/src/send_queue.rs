@@ -57,20 +57,35 @@ pub(crate) trait Sink {
 pub enum Encoded<'a> {
     /// Small: copied into the queue.
     Copied(&'a [u8]),
+    /// Small and for one gateway: its head, its extension data and its body, joined in the queue.
+    Parts(&'a [u8; Head::LEN], &'a [u8], &'a [u8]),
     /// Large: shared by all the queues it goes to.
     Shared(&'a Bytes),
 }
 
 impl Encoded<'_> {
     /// Its length in bytes.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.bytes().len()
+        match self {
+            Self::Copied(bytes) => bytes.len(),
+            Self::Parts(head, ext, body) => head.len() + ext.len() + body.len(),
+            Self::Shared(bytes) => bytes.len(),
+        }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Copies it into a buffer.
+    #[inline(always)]
+    fn write_to(&self, buffer: &mut Vec<u8>) {
         match self {
-            Self::Copied(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+            Self::Copied(bytes) => buffer.extend_from_slice(bytes),
+            Self::Parts(head, ext, body) => {
+                buffer.reserve(self.len());
+                buffer.extend_from_slice(*head);
+                buffer.extend_from_slice(ext);
+                buffer.extend_from_slice(body);
+            }
+            Self::Shared(bytes) => buffer.extend_from_slice(bytes),
         }
     }
 }
@@ -337,7 +352,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     #[inline]
     pub(crate) fn push(&self, frame: Encoded<'_>, lone_allowed: bool) -> Pushed {
         let mut state = lock(&self.state);
-        let len = frame.bytes().len();
+        let len = frame.len();
         if state.tenure != Tenure::Member {
             return Pushed::Retired;
         }
@@ -346,15 +361,10 @@ impl<S: Sink + Clone> SendQueue<S> {
         }
         state.issued += 1;
         state.counters.accepted += 1;
-        let mut sent = 0;
-        if lone_allowed && !state.announced {
-            match state.send_lone(frame.bytes()) {
-                Some(all) if all == len => return Pushed::Done,
-                Some(part) => sent = part,
-                None => {}
-            }
+        state.append(frame);
+        if lone_allowed && !state.announced && state.send_lone() {
+            return Pushed::Done;
         }
-        state.append(frame, sent);
         state.announce()
     }
 
@@ -669,48 +679,61 @@ impl<S: Sink + Clone> SendQueue<S> {
 }
 
 impl<S: Sink> State<S> {
-    /// Sends a lone frame: `None` where it is none or nothing could be sent, otherwise the number of bytes sent.
-    fn send_lone(&mut self, bytes: &[u8]) -> Option<usize> {
-        let Phase::Online(sink) = &self.phase else {
-            return None;
+    /// Sends the only frame that waits. False: it is not all sent.
+    fn send_lone(&mut self) -> bool {
+        let (Phase::Online(sink), Some(chunk)) = (&self.phase, self.waiting.front_mut()) else {
+            return false;
         };
         let now = Instant::now();
         if self.last_lone.is_none_or(|last| now.duration_since(last) >= LONE_AFTER) {
             self.lone_left = LONE_FRAMES;
         }
         self.last_lone = Some(now);
-        self.lone_left = self.lone_left.checked_sub(1)?;
+        let Some(left) = self.lone_left.checked_sub(1) else { return false };
+        self.lone_left = left;
         // An error here is met again, and dealt with, by the background.
-        let sent = sink.send_now(bytes).ok()?;
+        let Ok(sent) = sink.send_now(chunk.unsent()) else { return false };
+        chunk.sent = sent;
+        self.bytes -= sent;
         self.counters.written_bytes += sent as u64;
-        if sent == bytes.len() {
-            self.counters.written += 1;
-            self.counters.direct += 1;
+        if !chunk.unsent().is_empty() {
+            return false;
         }
-        Some(sent)
+        self.counters.written += 1;
+        self.counters.direct += 1;
+        if let Some(Chunk { data: Data::Joined(buffer), .. }) = self.waiting.pop_front() {
+            self.keep(buffer);
+        }
+        true
     }
 
-    /// Appends a frame of which `sent` bytes are written already.
+    /// Appends a frame.
     #[inline]
-    fn append(&mut self, frame: Encoded<'_>, sent: usize) {
-        let len = frame.bytes().len();
-        self.bytes += len - sent;
-        match frame {
-            Encoded::Shared(bytes) => {
-                self.waiting.push_back(Chunk { data: Data::Shared(bytes.clone()), sent, frames: 1 });
+    fn append(&mut self, frame: Encoded<'_>) {
+        let len = frame.len();
+        self.bytes += len;
+        if let Encoded::Shared(bytes) = frame {
+            self.waiting.push_back(Chunk { data: Data::Shared(bytes.clone()), sent: 0, frames: 1 });
+            return;
+        }
+        match self.waiting.back_mut() {
+            Some(Chunk { data: Data::Joined(buffer), frames, .. }) if buffer.len() + len <= CHUNK => {
+                frame.write_to(buffer);
+                *frames += 1;
             }
-            Encoded::Copied(bytes) => match self.waiting.back_mut() {
-                Some(Chunk { data: Data::Joined(buffer), frames, .. }) if buffer.len() + len <= CHUNK => {
-                    buffer.extend_from_slice(bytes);
-                    *frames += 1;
-                }
-                _ => {
-                    let mut buffer = std::mem::take(&mut self.spare);
-                    buffer.clear();
-                    buffer.extend_from_slice(bytes);
-                    self.waiting.push_back(Chunk { data: Data::Joined(buffer), sent, frames: 1 });
-                }
-            },
+            _ => {
+                let mut buffer = std::mem::take(&mut self.spare);
+                buffer.clear();
+                frame.write_to(&mut buffer);
+                self.waiting.push_back(Chunk { data: Data::Joined(buffer), sent: 0, frames: 1 });
+            }
+        }
+    }
+
+    /// Keeps an emptied buffer, to be filled again.
+    fn keep(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= CHUNK {
+            self.spare = buffer;
         }
     }
 
@@ -729,7 +752,7 @@ impl<S: Sink> State<S> {
     fn append_barrier(&mut self) {
         // The frame has neither extension data nor body, so that it cannot be too long.
         let Ok(head) = Head::new(BARRIER, 0).encode(0, 0) else { return };
-        self.append(Encoded::Copied(&head), 0);
+        self.append(Encoded::Copied(&head));
         if let Some(chunk) = self.waiting.back_mut() {
             chunk.frames -= 1;
         }
@@ -756,10 +779,8 @@ impl<S: Sink> State<S> {
         self.counters.written_bytes += batch.written_bytes as u64;
         self.counters.written += batch.written_frames;
         (batch.written_bytes, batch.written_frames) = (0, 0);
-        if let Some(buffer) = batch.emptied.take()
-            && buffer.capacity() <= CHUNK
-        {
-            self.spare = buffer;
+        if let Some(buffer) = batch.emptied.take() {
+            self.keep(buffer);
         }
     }
 

@@ -78,21 +78,21 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
             );
             // What its connection has, the last few, goes down with it.
             victim.kill();
-            wait_until("its end to be noticed", || link_state(&cluster, &address) != "online");
-            let written = counter(&cluster, &address, "written");
-            wait_until("frames to wait for it", || counter(&cluster, &address, "queued") >= 20);
-            assert_eq!(counter(&cluster, &address, "written"), written, "to a dead gateway");
+            wait_until("its end to be noticed", || link_state(cluster, &address) != "online");
+            let written = counter(cluster, &address, "written");
+            wait_until("frames to wait for it", || counter(cluster, &address, "queued") >= 20);
+            assert_eq!(counter(cluster, &address, "written"), written, "to a dead gateway");
             next = u32::try_from(written).unwrap() + 1;
             for (survivor, taken) in others.iter_mut().zip(&mut survived) {
                 taken.extend(numbers(survivor));
             }
             victim = Gatewayd::gateway(&address);
         }
-        wait_until("the connection", || link_state(&cluster, &address) == "online");
+        wait_until("the connection", || link_state(cluster, &address) == "online");
         stop.store(true, Ordering::Relaxed);
         let sent_in_all = || sent.load(Ordering::Relaxed);
         wait_until("all to be written", || {
-            let status = status(&cluster, &address);
+            let status = status(cluster, &address);
             status["queued"] == 0 && status["accepted"] == sent_in_all()
         });
         let total = sent_in_all();
@@ -142,7 +142,7 @@ fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
     let mut refused = 0;
     for number in 2..=200 {
         // One after the other, so that only the dead one's queue is ever full.
-        wait_until("room", || counter(&cluster, &alive.address(), "queued_bytes") == 0);
+        wait_until("room", || counter(cluster, &alive.address(), "queued_bytes") == 0);
         match cluster.send_to_all(Message::text(&numbered(number, 10_000)), impatient) {
             Ok(()) => accepted.push(number),
             Err(Error::QueueFull { gateway, .. }) => {
@@ -153,7 +153,7 @@ fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
         }
     }
     assert!(refused > 50, "it is bounded");
-    let now = status(&cluster, &dead);
+    let now = status(cluster, &dead);
     assert_eq!((&now["refused"], &now["accepted"]), (&json!(refused), &json!(accepted.len())), "{now}");
     assert!(now["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64, "{now}");
     assert!(numbers_until(&mut alive, 200).into_iter().eq(1..=200), "the other one gets all of it");
@@ -176,7 +176,7 @@ fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_l
     for _ in 0..50 {
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     }
-    assert_eq!(counter(&cluster, &dead, "queued"), 50);
+    assert_eq!(counter(cluster, &dead, "queued"), 50);
     control(&register, json!({"cmd": "remove_address", "address": dead}));
     let dropped =
         || log_lines(&dead).into_iter().filter(|line| line.contains(" dropped: ")).collect::<Vec<_>>();
@@ -185,11 +185,11 @@ fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_l
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("50 frames"), "{lines:?}");
     // The gateway itself has gone from the status, what it cost has not.
-    assert_eq!(listed(&cluster), [&*alive.address]);
+    assert_eq!(listed(cluster), [&*alive.address]);
     let status = serde_json::to_value(cluster.status()).unwrap();
     assert_eq!(status["ended"], json!({"links": 1, "accepted": 50, "written": 0, "dropped": 50}));
     // Nor does it go when another one leaves, after the connection that it has read its frames from.
-    wait_until("the frames", || counter(&cluster, &alive.address, "written") == 50);
+    wait_until("the frames", || counter(cluster, &alive.address, "written") == 50);
     let link = alive.accept();
     control(&register, json!({"cmd": "remove_address", "address": alive.address}));
     assert_eq!(link.frames_until_closed().iter().filter(|frame| !frame.is_barrier()).count(), 50);
@@ -263,16 +263,16 @@ fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_a
     gateway.stop();
     // Until the kernel takes no more: then the link is in the middle of a frame, and the queue full.
     loop {
-        let before = counter(&cluster, &address, "accepted");
+        let before = counter(cluster, &address, "accepted");
         send();
-        if counter(&cluster, &address, "accepted") == before && is_stuck(&cluster, &address) {
+        if counter(cluster, &address, "accepted") == before && is_stuck(cluster, &address) {
             break;
         }
     }
-    let waiting = counter(&cluster, &address, "queued");
+    let waiting = counter(cluster, &address, "queued");
     gateway.kill();
-    wait_until("its end to be noticed", || link_state(&cluster, &address) != "online");
-    let counters = status(&cluster, &address);
+    wait_until("its end to be noticed", || link_state(cluster, &address) != "online");
+    let counters = status(cluster, &address);
     assert_eq!(counters["queued"], waiting, "what was not handed over goes on waiting: {counters}");
     let written = u32::try_from(counters["written"].as_u64().unwrap()).unwrap();
     assert!(written < sent, "{counters}");
@@ -301,10 +301,10 @@ fn a_gateway_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
     assert!(send());
     assert_eq!(numbers_until(&mut gateway, 1), [1]);
     gateway.stop();
-    while send() || !is_stuck(&cluster, &address) {}
+    while send() || !is_stuck(cluster, &address) {}
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(60) {
-        assert_eq!(link_state(&cluster, &address), "online", "after {:?}", since.elapsed());
+        assert_eq!(link_state(cluster, &address), "online", "after {:?}", since.elapsed());
         std::thread::sleep(Duration::from_millis(100));
     }
     gateway.go_on();
@@ -345,7 +345,7 @@ fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_
     let addresses = gateways.addresses();
     let cluster = worker("stopped", &[]);
     cluster.follow(&addresses);
-    gateways.stop(&cluster);
+    gateways.stop(cluster);
     // It is never waited for.
     let patience =
         Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600), ..PATIENT };
@@ -361,19 +361,19 @@ fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_
             }
             Err(error) => panic!("{error}"),
         }
-        assert!(counter(&cluster, &addresses[0], "queued_bytes") <= SEND_BUFFER as u64);
+        assert!(counter(cluster, &addresses[0], "queued_bytes") <= SEND_BUFFER as u64);
         for other in &mut gateways.others {
             // Right now, while the one stands still.
             assert_eq!(numbers_until(other, number), [number]);
         }
     }
-    assert_eq!(counter(&cluster, &addresses[0], "refused"), refused);
+    assert_eq!(counter(cluster, &addresses[0], "refused"), refused);
     let lines = log_lines(&addresses[0]);
     assert_eq!(lines.len(), 1, "the log names who did not get it, once: {lines:?}");
     assert!(lines[0].contains("refuses frames"), "{lines:?}");
     for other in &addresses[1..] {
         assert_eq!(log_lines(other), [""; 0]);
-        assert_eq!(counter(&cluster, other, "refused"), 0);
+        assert_eq!(counter(cluster, other, "refused"), 0);
     }
     gateways.stopped.go_on();
     assert_eq!(numbers_until(&mut gateways.stopped, *accepted.last().unwrap()), accepted);
@@ -386,7 +386,7 @@ fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_th
     let register = register_of(&addresses.each_ref().map(String::as_str));
     let cluster = client("stopped", "", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
-    gateways.stop(&cluster);
+    gateways.stop(cluster);
     let patience = Patience { connect: Duration::from_millis(200), ..PATIENT };
     let (mut number, mut accepted) = (1, Vec::new());
     loop {
@@ -407,7 +407,7 @@ fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_th
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(counter(&cluster, &addresses[0], "refused"), 1);
+    assert_eq!(counter(cluster, &addresses[0], "refused"), 1);
     let lines = log_lines(&addresses[0]);
     assert!(lines.len() == 1 && lines[0].contains("refuses frames"), "{lines:?}");
     // A caller with more patience gets its room.
@@ -464,7 +464,7 @@ fn a_slow_gateway_delays_no_other_one() {
     let body = |number| hex_of(&numbered(number, 50_000));
     let mut sent = 0;
     // Until the kernel takes nothing more for it, and frames wait in the queue.
-    while counter(&cluster, &proxy.address, "queued_bytes") < SEND_BUFFER as u64 / 2 {
+    while counter(cluster, &proxy.address, "queued_bytes") < SEND_BUFFER as u64 / 2 {
         sent += 1;
         cluster.send_to_all(Message::text(&numbered(sent, 50_000)), PATIENT).unwrap();
         let mut came = Vec::new();
@@ -475,7 +475,7 @@ fn a_slow_gateway_delays_no_other_one() {
         assert!(came == [body(sent)], "frame {sent}");
         assert_eq!(take(slow), [""; 0]);
     }
-    assert_eq!(counter(&cluster, &proxy.address, "refused"), 0);
+    assert_eq!(counter(cluster, &proxy.address, "refused"), 0);
     proxy.set(Way::There, Flow::Pieces { len: 60_001, pause: Duration::from_micros(20) });
     let mut came = Vec::new();
     wait_until("the slow one to have all", || {

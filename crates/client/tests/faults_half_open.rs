@@ -155,7 +155,7 @@ fn a_gateway_whose_address_vanishes_is_noticed_by_the_link_within_30_s_and_by_qu
         cluster.send_to_all(Message::text(&numbered(1, 0)), PATIENT).unwrap();
         wait_until("the first frame", || !gateway.numbers().is_empty());
         assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
-        assert_eq!(link_state(&cluster, &address), "online");
+        assert_eq!(link_state(cluster, &address), "online");
         // The cable is cut: no packet comes through, and none comes back.
         ip("link set near down");
         ip("route add blackhole 10.99.0.0/24");
@@ -170,7 +170,7 @@ fn a_gateway_whose_address_vanishes_is_noticed_by_the_link_within_30_s_and_by_qu
             cluster.send_to_all(Message::text(&numbered(2, 0)), PATIENT).unwrap();
         }
         let deadline = start + LIMIT + LIMIT;
-        while link_state(&cluster, &address) == "online" {
+        while link_state(cluster, &address) == "online" {
             assert!(Instant::now() < deadline, "it is never noticed");
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -185,7 +185,7 @@ fn a_gateway_whose_address_vanishes_is_noticed_by_the_link_within_30_s_and_by_qu
         println!("noticed in the subscription after {:?}: {:?}", start.elapsed(), log_lines(&register));
         ip("route del blackhole 10.99.0.0/24");
         ip("link set near up");
-        wait_until("it to be back", || link_state(&cluster, &address) == "online");
+        wait_until("it to be back", || link_state(cluster, &address) == "online");
         wait_until("the subscription to be back", subscribed);
         drop(gateway);
     }

@@ -61,7 +61,7 @@ fn what_waits_for_gateways_that_stand_still_stays_within_send_buffer_for_each() 
         });
         println!("{user}: {peak} bytes for {} x {SEND_BUFFER}", peers.len());
         for peer in &peers {
-            assert!(status(&cluster, &peer.address)["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64);
+            assert!(status(cluster, &peer.address)["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64);
         }
         // Small frames are copied into chunks that grow by doubling: each may have room for as many bytes as it has.
         assert!(peak <= peers.len() * 2 * SEND_BUFFER, "{user}: {peak} bytes");
@@ -111,7 +111,7 @@ fn a_reply_of_the_greatest_length_takes_little_more_than_its_bytes_which_are_giv
     let before = ALLOCATED.current_usage();
     let (len, peak) = peak(|| {
         std::thread::scope(|scope| {
-            let asking = scope.spawn(|| session_len(&cluster, &peer));
+            let asking = scope.spawn(|| session_len(cluster, &peer));
             let mut conn = peer.accept();
             conn.expect(Command::GetSessionByClientId);
             conn.send(&payload);
@@ -135,7 +135,7 @@ fn a_long_reply_finds_the_memory_of_the_one_before() {
     std::thread::scope(|scope| {
         let mut conn = None;
         let mut ask = || {
-            let asking = scope.spawn(|| session_len(&cluster, &peer));
+            let asking = scope.spawn(|| session_len(cluster, &peer));
             let conn = conn.get_or_insert_with(|| peer.accept());
             conn.expect(Command::GetSessionByClientId);
             // In pieces, so that the test allocates nothing itself.

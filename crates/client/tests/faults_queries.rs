@@ -43,7 +43,7 @@ fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
     let cluster = worker("late surplus", &[&peer]);
     std::thread::scope(|scope| {
         for round in 0..3 {
-            let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+            let asking = scope.spawn(|| session(cluster, &peer, 1, PATIENT));
             let mut conn = peer.accept();
             conn.expect(Command::GetSessionByClientId);
             conn.send(&reply("s:5:\"first\";"));
@@ -57,14 +57,14 @@ fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
                 }
                 _ => conn.send(b"\0\0"),
             }
-            let asking = scope.spawn(|| session(&cluster, &peer, 2, PATIENT));
+            let asking = scope.spawn(|| session(cluster, &peer, 2, PATIENT));
             let mut fresh = peer.accept();
             fresh.expect(Command::GetSessionByClientId);
             fresh.send(&reply("s:5:\"right\";"));
             assert_eq!(asking.join().unwrap().unwrap(), "s:5:\"right\";", "round {round}");
             // The next round begins without a connection.
             drop(fresh);
-            let asking = scope.spawn(|| session(&cluster, &peer, 3, PATIENT));
+            let asking = scope.spawn(|| session(cluster, &peer, 3, PATIENT));
             drop(peer.accept());
             asking.join().unwrap().unwrap_err();
         }
@@ -179,7 +179,7 @@ fn lengths_up_to_4_gb_are_refused_by_name_and_nobody_waits_for_the_rest() {
     let cluster = worker("4 GB", &[&peer]);
     for length in [MAX_REPLY as u32 + 1, 1 << 31, u32::MAX - 4, u32::MAX - 3, u32::MAX] {
         let error = std::thread::scope(|scope| {
-            let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+            let asking = scope.spawn(|| session(cluster, &peer, 1, PATIENT));
             let mut conn = peer.accept();
             conn.expect(Command::GetSessionByClientId);
             conn.send(&[&length.to_be_bytes()[..], b"i:1;"].concat());
@@ -238,7 +238,7 @@ fn an_answer_of_a_wrong_shape_is_an_exception_for_every_question() {
             let peer = Peer::listen();
             let cluster = worker("wrong shape", &[&peer]);
             let error = std::thread::scope(|scope| {
-                let asking = scope.spawn(|| ask(&cluster, &peer));
+                let asking = scope.spawn(|| ask(cluster, &peer));
                 let mut conn = peer.accept();
                 conn.expect(command);
                 conn.send(&reply(answer));
@@ -246,11 +246,7 @@ fn an_answer_of_a_wrong_shape_is_an_exception_for_every_question() {
             });
             assert!(matches!(error, Error::BadReply { .. }), "{command:?} {answer}: {error}");
             assert_names(&error, &peer.address, command);
-            assert_eq!(
-                status(&cluster, &peer.address)["queries_idle"],
-                0,
-                "its connection is not used again"
-            );
+            assert_eq!(status(cluster, &peer.address)["queries_idle"], 0, "its connection is not used again");
             cluster.follow::<&str>(&[]);
         }
     }
@@ -261,12 +257,12 @@ fn an_idle_connection_that_ends_in_the_middle_of_an_answer_is_no_reason_to_ask_a
     let peer = Peer::listen();
     let cluster = worker("reused, half", &[&peer]);
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+        let asking = scope.spawn(|| session(cluster, &peer, 1, PATIENT));
         let mut conn = peer.accept();
         conn.expect(Command::GetSessionByClientId);
         conn.send(&reply("N;"));
         asking.join().unwrap().unwrap();
-        let asking = scope.spawn(|| session(&cluster, &peer, 1, PATIENT));
+        let asking = scope.spawn(|| session(cluster, &peer, 1, PATIENT));
         conn.expect(Command::GetSessionByClientId);
         conn.send(&reply("N;")[..5]);
         drop(conn);
@@ -285,7 +281,7 @@ fn when_all_idle_connections_died_at_once_each_question_is_asked_once_more() {
     let addresses: [&str; 3] = std::array::from_fn(|index| &*proxies[index].address);
     let cluster = worker("all died", &[]);
     cluster.follow(&addresses);
-    let count_of = |address, name| status(&cluster, address)[name].as_u64().unwrap();
+    let count_of = |address, name| status(cluster, address)[name].as_u64().unwrap();
     for round in 1..=3 {
         assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
         // Before the question, or when it has got half way.
@@ -324,7 +320,7 @@ fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
         assert!(start.elapsed() >= IMPATIENT.reply, "not before its time");
         assert_names(&error, &proxy.address, Command::GetClientCountByGroup);
     }
-    let status = status(&cluster, &proxy.address);
+    let status = status(cluster, &proxy.address);
     assert_eq!(
         (&status["queries_timed_out"], &status["queries_retried"]),
         (&json!(3), &json!(0)),

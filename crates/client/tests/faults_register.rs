@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -82,7 +81,7 @@ fn whatever_happens_to_the_register_the_last_list_is_used_and_changes_are_follow
     for (user, fault, noticed) in faults {
         let proxy = Proxy::to(&register_address(&gateways));
         let cluster = client(user, "", &[&proxy.address]);
-        use_it(&cluster, &gateways);
+        use_it(cluster, &gateways);
         let lines = log_lines(&proxy.address).len();
         fault(&proxy);
         if noticed {
@@ -91,7 +90,7 @@ fn whatever_happens_to_the_register_the_last_list_is_used_and_changes_are_follow
             });
         }
         for _ in 0..5 {
-            use_it(&cluster, &gateways);
+            use_it(cluster, &gateways);
         }
         proxy.heal();
         if user == "refused" {
@@ -99,9 +98,9 @@ fn whatever_happens_to_the_register_the_last_list_is_used_and_changes_are_follow
         }
         let another = "127.0.0.1:2999";
         control(&gateways, json!({"cmd": "add_address", "address": another}));
-        wait_until("the added gateway", || listed(&cluster).iter().any(|address| address == another));
+        wait_until("the added gateway", || listed(cluster).iter().any(|address| address == another));
         control(&gateways, json!({"cmd": "remove_address", "address": another}));
-        wait_until("it to leave", || listed(&cluster).len() == 1);
+        wait_until("it to leave", || listed(cluster).len() == 1);
         let lines = log_lines(&proxy.address);
         assert!(lines.len() <= 4, "a line per event: {user}: {lines:?}");
     }
@@ -143,20 +142,20 @@ fn a_restarted_register_that_does_not_know_its_gateways_yet_takes_none_away() {
         for link in &mut links {
             assert_eq!(link.expect(Command::SendToAll).body, body.as_bytes(), "on the same connection");
         }
-        assert_eq!(listed(&cluster), both);
+        assert_eq!(listed(cluster), both);
     }
     // It was restarted with one gateway less: that one goes, if later.
     conn.send(&list(&[both[1]]));
     links[0].pass_barrier();
     assert!(links[0].is_closed());
-    wait_until("the list as it is", || listed(&cluster) == [both[1]]);
+    wait_until("the list as it is", || listed(cluster) == [both[1]]);
     // From here on a list is followed at once again.
     conn.send(&list(&both));
-    wait_until("the added one", || listed(&cluster).len() == 2);
+    wait_until("the added one", || listed(cluster).len() == 2);
     conn.send(&list(&[both[1]]));
     let before = lists();
-    wait_until("the list", || lists() > before || listed(&cluster) == [both[1]]);
-    wait_until("the removed one to go", || listed(&cluster) == [both[1]]);
+    wait_until("the list", || lists() > before || listed(cluster) == [both[1]]);
+    wait_until("the removed one to go", || listed(cluster) == [both[1]]);
 }
 
 #[test]
@@ -169,7 +168,7 @@ fn while_the_register_is_killed_and_started_again_every_send_arrives_and_every_q
     wait_until("both gateways", || {
         let known = cluster.discover(false, PATIENT);
         assert!(matches!(known, Ok(()) | Err(Error::NoGateways { .. })), "{known:?}");
-        listed(&cluster).len() == 2
+        listed(cluster).len() == 2
     });
     let mut sent = 0;
     let mut go_on = || {
@@ -185,7 +184,7 @@ fn while_the_register_is_killed_and_started_again_every_send_arrives_and_every_q
     register.kill();
     wait_until("the end to be noticed", || {
         go_on();
-        subscribed_to(&cluster).is_none()
+        subscribed_to(cluster).is_none()
     });
     let mut register = Gatewayd::start(&["--register-only", "--register", &at]);
     wait_until("the gateways to be registered again", || {
@@ -231,11 +230,11 @@ fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_ar
         for change in 0..CHANGES {
             control(&steady, json!({"cmd": "add_address", "address": changing.address}));
             let link = changing.accept();
-            wait_until("it to be used", || status(&cluster, &changing.address)["written"].as_u64() > Some(0));
+            wait_until("it to be used", || status(cluster, &changing.address)["written"].as_u64() > Some(0));
             if change % 10 == 0 {
                 // It does not read: something waits in its queue when it leaves, and not only in the kernel.
                 let half_full = || {
-                    let queued = status(&cluster, &changing.address)["queued_bytes"].as_u64();
+                    let queued = status(cluster, &changing.address)["queued_bytes"].as_u64();
                     queued >= Some(SEND_BUFFER as u64 / 2)
                 };
                 // Also after the background has had its time.
@@ -247,7 +246,7 @@ fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_ar
                 }
             }
             control(&steady, json!({"cmd": "remove_address", "address": changing.address}));
-            wait_until("it to have left", || link_state(&cluster, &changing.address) != "online");
+            wait_until("it to have left", || link_state(cluster, &changing.address) != "online");
             // What was queued is drained, and the connection closed.
             let frames = link.frames_until_closed();
             let numbers: Vec<u32> = frames
@@ -295,7 +294,7 @@ fn a_gateway_that_leaves_while_a_fan_out_waits_for_its_queue_is_no_error() {
         wait_until("the queue to be full", || {
             link.0.set_nonblocking(true).unwrap();
             let _ = std::io::Read::read(&mut link.0, &mut vec![0; 1 << 20]);
-            status(&cluster, &leaving.address)["queued_bytes"].as_u64().unwrap() + 60_028 > SEND_BUFFER as u64
+            status(cluster, &leaving.address)["queued_bytes"].as_u64().unwrap() + 60_028 > SEND_BUFFER as u64
         });
         control(&register, json!({"cmd": "remove_address", "address": leaving.address}));
         link.0.set_nonblocking(false).unwrap();
@@ -320,24 +319,24 @@ fn of_several_registers_another_one_takes_over_when_the_subscribed_one_dies() {
     // One of them has never been there.
     let cluster = client("takes over", "", &[&dead_address(), &addresses[0], &addresses[1]]);
     cluster.discover(false, PATIENT).unwrap();
-    assert_eq!(subscribed_to(&cluster).as_ref(), Some(&addresses[0]));
+    assert_eq!(subscribed_to(cluster).as_ref(), Some(&addresses[0]));
     cluster.send_to_all(Message::text(b"1"), PATIENT).unwrap();
     let mut link = gateway.accept();
     assert_eq!(link.frame().body, b"1");
     let [first, second] = registers;
     first.stop();
-    wait_until("the other register", || subscribed_to(&cluster).as_ref() == Some(&addresses[1]));
+    wait_until("the other register", || subscribed_to(cluster).as_ref() == Some(&addresses[1]));
     cluster.send_to_all(Message::text(b"2"), PATIENT).unwrap();
     assert_eq!(link.frame().body, b"2", "on the same connection");
     let added = Peer::listen();
     control(&second, json!({"cmd": "add_address", "address": added.address}));
-    wait_until("its change to be followed", || listed(&cluster).len() == 2);
+    wait_until("its change to be followed", || listed(cluster).len() == 2);
     cluster.send_to_all(Message::text(b"3"), PATIENT).unwrap();
     assert_eq!(added.accept().frame().body, b"3");
 }
 
 /// What is said about a key: log, status of the register, status of gateways.
-fn told(cluster: &Arc<Cluster>, of: &str) -> [String; 2] {
+fn told(cluster: &Cluster, of: &str) -> [String; 2] {
     let status: Json = serde_json::to_value(cluster.status()).unwrap();
     [log_lines(of).join("\n"), status.to_string()]
 }
@@ -349,7 +348,7 @@ fn a_key_that_the_register_rejects_is_named_as_that_in_the_exception_the_log_and
     let cluster = client("register rejects", "Wrong-Key", &[&address]);
     let error = cluster.discover(false, PATIENT).unwrap_err();
     assert!(matches!(&error, Error::RegisterRejected { register } if *register == address), "{error}");
-    for text in told(&cluster, &address).into_iter().chain([error.to_string()]) {
+    for text in told(cluster, &address).into_iter().chain([error.to_string()]) {
         assert!(text.contains(&address) && text.contains("secret key is wrong"), "{text}");
         assert!(!text.contains("Wrong-Key"), "{text}");
     }
@@ -371,8 +370,8 @@ fn a_key_that_a_gateway_rejects_is_named_as_that_in_sends_and_in_questions() {
         matches!(&send, Some(Error::Rejected { .. }))
     });
     let errors = [question, send.unwrap()].map(|error| error.to_string());
-    wait_until("the line", || told(&cluster, &address)[0].contains("secret key"));
-    for text in told(&cluster, &address).into_iter().chain(errors) {
+    wait_until("the line", || told(cluster, &address)[0].contains("secret key"));
+    for text in told(cluster, &address).into_iter().chain(errors) {
         assert!(text.contains(&address) && text.contains("secret key"), "{text}");
         assert!(!text.contains("Wrong-Key"), "{text}");
     }

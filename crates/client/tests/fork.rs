@@ -98,7 +98,7 @@ fn children_use_connections_of_their_own_and_nothing_is_sent_twice() {
     for child in 1..=CHILDREN {
         // In the middle of a burst, with connections for questions open.
         for n in 0..50 {
-            send(&cluster, child * 1000 + n);
+            send(cluster, child * 1000 + n);
         }
         let parent_generation = generation();
         let forked = Child::fork(|| {
@@ -107,7 +107,7 @@ fn children_use_connections_of_their_own_and_nothing_is_sent_twice() {
             let cluster = client("own", "key", &[&register]);
             cluster.discover(false, PATIENT).unwrap();
             for n in 500..510 {
-                send(&cluster, child * 1000 + n);
+                send(cluster, child * 1000 + n);
             }
             // This one is answered when all of them have been processed.
             assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);

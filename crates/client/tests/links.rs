@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
@@ -19,10 +18,10 @@ fn send(cluster: &Cluster, peer: &Peer, number: u32) {
 }
 
 /// A gateway in worker mode whose link is there and has carried frame 1.
-fn linked(user: &'static str) -> (Peer, Arc<Cluster>, Conn) {
+fn linked(user: &'static str) -> (Peer, &'static Cluster, Conn) {
     let peer = Peer::listen_at(&own_address());
     let cluster = worker(user, &[&peer]);
-    send(&cluster, &peer, 1);
+    send(cluster, &peer, 1);
     let mut link = peer.accept();
     assert_eq!(link.frame().connection, 1);
     (peer, cluster, link)
@@ -33,14 +32,14 @@ fn a_link_authenticates_first_and_then_sends_in_order() {
     let peer = Peer::listen();
     let cluster = worker_with("auth", "s3cret", &[&peer]);
     for number in 1..=500 {
-        send(&cluster, &peer, number);
+        send(cluster, &peer, number);
     }
     let mut link = peer.accept();
     link.expect_key("s3cret");
     assert!(link.numbers(500).into_iter().eq(1..=500));
     // And again while the connection is there, where lone frames take another way than those of a burst.
     for number in 501..=1500 {
-        send(&cluster, &peer, number);
+        send(cluster, &peer, number);
     }
     assert!(link.numbers(1000).into_iter().eq(501..=1500));
     assert!(peer.pending().is_none(), "one connection carries all of it");
@@ -52,7 +51,7 @@ fn frames_of_a_fan_out_and_frames_to_one_client_keep_their_order() {
     let cluster = worker("mixed", &[&peer]);
     let mut link = None;
     for number in 1..=300 {
-        send(&cluster, &peer, number);
+        send(cluster, &peer, number);
         cluster.send_to_all(Message::text(number.to_string().as_bytes()), PATIENT).unwrap();
         cluster.about_client(Command::BindUid, peer.id(number), b"uid", PATIENT).unwrap();
         let link = link.get_or_insert_with(|| peer.accept());
@@ -73,7 +72,7 @@ fn frames_of_a_fan_out_and_frames_to_one_client_keep_their_order() {
 fn without_a_key_there_is_no_introduction() {
     let peer = Peer::listen();
     let cluster = worker("no key", &[&peer]);
-    send(&cluster, &peer, 1);
+    send(cluster, &peer, 1);
     assert_eq!(peer.accept().expect(Command::SendToOne).connection, 1);
 }
 
@@ -101,7 +100,7 @@ fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
         let peer = Peer::listen();
         let cluster = worker(user, &[&peer]);
         for number in 1..=3 {
-            send(&cluster, &peer, number);
+            send(cluster, &peer, number);
         }
         let mut first = peer.accept();
         assert_eq!(first.numbers(3), [1, 2, 3]);
@@ -112,10 +111,10 @@ fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
         let frame = second.command();
         assert_eq!(frame.connection, 4);
         assert!(frame.body == body);
-        send(&cluster, &peer, 5);
+        send(cluster, &peer, 5);
         assert_eq!(second.frame().connection, 5);
-        wait_until("the queue to be empty", || status(&cluster, &peer.address)["queued"] == 0);
-        let status = status(&cluster, &peer.address);
+        wait_until("the queue to be empty", || status(cluster, &peer.address)["queued"] == 0);
+        let status = status(cluster, &peer.address);
         assert_eq!((&status["accepted"], &status["written"]), (&json!(5), &json!(5)), "{status}");
     }
 }
@@ -124,18 +123,18 @@ fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
 fn a_gateway_that_goes_is_noticed_without_a_call_and_one_that_returns_gets_what_waited() {
     let peer = Peer::listen_at(&own_address());
     let cluster = worker_with("returns", "key", &[&peer]);
-    send(&cluster, &peer, 1);
+    send(cluster, &peer, 1);
     let mut link = peer.accept();
     link.expect_key("key");
     assert_eq!(link.frame().connection, 1);
-    wait_until("the connection", || link_state(&cluster, &peer.address) == "online");
+    wait_until("the connection", || link_state(cluster, &peer.address) == "online");
     let address = peer.address.clone();
     drop((peer, link));
-    wait_until("the end to be noticed", || link_state(&cluster, &address) == "failed");
+    wait_until("the end to be noticed", || link_state(cluster, &address) == "failed");
     for number in 2..=4 {
         cluster.send_to_client(id(&address, number), Message::text(b"hi"), PATIENT).unwrap();
     }
-    let status_now = status(&cluster, &address);
+    let status_now = status(cluster, &address);
     assert_eq!((&status_now["queued"], &status_now["written"]), (&json!(3), &json!(1)), "{status_now}");
     let peer = Peer::listen_at(&address);
     let mut link = peer.accept();
@@ -161,13 +160,13 @@ fn in_worker_mode_a_full_queue_is_an_error_at_once_and_loses_nothing_that_was_ac
     };
     let Error::QueueFull { gateway, limit } = error else { panic!("{error}") };
     assert_eq!((&*gateway, limit), (&*peer.address, SEND_BUFFER));
-    let full = status(&cluster, &peer.address);
+    let full = status(cluster, &peer.address);
     assert_eq!((&full["accepted"], &full["refused"]), (&json!(accepted), &json!(1)));
     assert!(full["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64);
     let mut link = peer.accept();
     assert!(link.numbers(accepted as usize).into_iter().eq(1..=accepted));
-    wait_until("room", || status(&cluster, &peer.address)["queued_bytes"] == 0);
-    send(&cluster, &peer, 77);
+    wait_until("room", || status(cluster, &peer.address)["queued_bytes"] == 0);
+    send(cluster, &peer, 77);
     assert_eq!(link.frame().connection, 77);
 }
 
@@ -185,13 +184,13 @@ fn in_client_mode_a_call_waits_for_room_in_a_full_queue() {
         });
         let mut link = peer.accept();
         wait_until("the queue to be full", || {
-            status(&cluster, &peer.address)["queued_bytes"].as_u64().unwrap() + 60_028 > SEND_BUFFER as u64
+            status(cluster, &peer.address)["queued_bytes"].as_u64().unwrap() + 60_028 > SEND_BUFFER as u64
         });
         assert!(!sending.is_finished());
         assert!(link.numbers(FRAMES as usize).into_iter().eq(1..=FRAMES));
         sending.join().unwrap();
     });
-    assert_eq!(status(&cluster, &peer.address)["refused"], 0);
+    assert_eq!(status(cluster, &peer.address)["refused"], 0);
 }
 
 #[test]
@@ -235,7 +234,7 @@ fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
     cluster.discover(false, PATIENT).unwrap();
     let error = cluster.send_to_all(Message::text(b"one"), PATIENT).unwrap_err();
     assert!(matches!(&error, Error::Unreachable { gateway, .. } if **gateway == *dead[0]), "{error}");
-    assert_eq!(status(&cluster, &dead[0])["accepted"], 0, "nothing of it comes out later");
+    assert_eq!(status(cluster, &dead[0])["accepted"], 0, "nothing of it comes out later");
 }
 
 #[test]
@@ -295,7 +294,7 @@ fn however_many_queues_are_full_a_call_waits_once() {
             assert!(matches!(error, Error::QueueFull { .. }), "{error}");
         }
     });
-    assert_eq!(status(&cluster, &dead[DEAD - 1].address)["refused"], 2);
+    assert_eq!(status(cluster, &dead[DEAD - 1].address)["refused"], 2);
 }
 
 #[test]
@@ -345,7 +344,7 @@ fn a_wrong_key_is_named_for_a_gateway_that_only_a_client_id_tells_of() {
 fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
     let peer = Peer::listen();
     let cluster = worker_with("restart", "key", &[&peer]);
-    send(&cluster, &peer, 1);
+    send(cluster, &peer, 1);
     let mut link = peer.accept();
     link.expect_key("key");
     assert_eq!(link.frame().connection, 1);
@@ -354,9 +353,9 @@ fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
     let mut link = peer.accept();
     link.expect_key("key");
     link.pass_barrier();
-    send(&cluster, &peer, 2);
+    send(cluster, &peer, 2);
     assert_eq!(link.frame().connection, 2);
-    wait_until("the connection", || link_state(&cluster, &peer.address) == "online");
+    wait_until("the connection", || link_state(cluster, &peer.address) == "online");
 }
 
 #[test]
@@ -364,13 +363,13 @@ fn a_link_on_which_an_answer_comes_that_nobody_asked_for_is_replaced() {
     for (user, bytes) in [("unasked", &b"\0\0\0\x04i:0;"[..]), ("garbage", b"HTTP/1.1 400 Bad Request\r\n")] {
         let peer = Peer::listen();
         let cluster = worker(user, &[&peer]);
-        send(&cluster, &peer, 1);
+        send(cluster, &peer, 1);
         let mut link = peer.accept();
         assert_eq!(link.frame().connection, 1);
         link.send(bytes);
         assert!(link.is_closed());
         let mut link = peer.accept();
-        send(&cluster, &peer, 2);
+        send(cluster, &peer, 2);
         assert_eq!(link.command().connection, 2);
     }
 }
@@ -393,14 +392,14 @@ fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
     let mut link = staying.accept();
     (0..10).for_each(|_| assert!(link.frame().body == body));
     assert_eq!(link.frame().body, b"later", "the others do not notice");
-    wait_until("the end of its link", || listed(&cluster) == [&*staying.address]);
+    wait_until("the end of its link", || listed(cluster) == [&*staying.address]);
 }
 
 #[test]
 fn the_query_connections_of_a_gateway_that_left_the_cluster_are_closed_when_its_link_ends() {
     let (peer, cluster, mut link) = linked("leaves with questions");
     let mut question = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| session_len(&cluster, &peer));
+        let asking = scope.spawn(|| session_len(cluster, &peer));
         link.pass_barrier();
         let mut question = peer.accept();
         question.expect(Command::GetSessionByClientId);
@@ -436,10 +435,10 @@ fn a_gateway_that_is_back_in_the_list_while_frames_wait_gets_new_ones_behind_the
     let mut link = peer.accept();
     for round in 1..=3 {
         cluster.follow::<&str>(&[]);
-        assert_eq!(link_state(&cluster, &peer.address), "retired");
+        assert_eq!(link_state(cluster, &peer.address), "retired");
         if round == 2 {
             // Back as the gateway of a client, before it stands in the list again.
-            send(&cluster, &peer, 7);
+            send(cluster, &peer, 7);
         }
         cluster.follow(&[&peer.address]);
         cluster.send_to_all(Message::text(round.to_string().as_bytes()), PATIENT).unwrap();
@@ -457,17 +456,17 @@ fn a_gateway_that_is_restarted_and_leaves_the_list_meanwhile_gets_what_waited_fo
     let (peer, cluster, link) = linked("restarted");
     let address = peer.address.clone();
     drop((peer, link));
-    wait_until("the end to be noticed", || link_state(&cluster, &address) == "failed");
+    wait_until("the end to be noticed", || link_state(cluster, &address) == "failed");
     cluster.send_to_client(id(&address, 2), Message::text(b"hi"), PATIENT).unwrap();
     cluster.follow::<&str>(&[]);
-    assert_eq!(status(&cluster, &address)["queued"], 1);
+    assert_eq!(status(cluster, &address)["queued"], 1);
     let peer = Peer::listen_at(&address);
     cluster.follow(&[&address]);
     cluster.send_to_client(peer.id(3), Message::text(b"hi"), PATIENT).unwrap();
     let mut link = peer.accept();
     assert_eq!(link.command().connection, 2);
     assert_eq!(link.command().connection, 3);
-    assert_eq!(status(&cluster, &address)["dropped"], 0);
+    assert_eq!(status(cluster, &address)["dropped"], 0);
 }
 
 #[test]
@@ -475,7 +474,7 @@ fn a_question_sees_commands_that_were_on_their_way_when_the_gateway_left_the_lis
     let (peer, cluster, mut link) = linked("back and asked");
     cluster.follow::<&str>(&[]);
     cluster.follow(&[&peer.address]);
-    assert_eq!(count_behind_barrier(&cluster, &peer, &mut link), 1);
+    assert_eq!(count_behind_barrier(cluster, &peer, &mut link), 1);
 }
 
 #[test]
@@ -502,6 +501,6 @@ fn an_advertised_address_is_reached_where_the_map_says() {
         let ids = asking.join().unwrap().unwrap();
         assert_eq!(ids, [id(&advertised, 9).to_hex()], "the ids keep the advertised address");
     });
-    let status = status(&cluster, &advertised);
+    let status = status(cluster, &advertised);
     assert_eq!(status["reach"], peer.address);
 }

@@ -39,16 +39,16 @@ fn in_worker_mode_a_name_that_is_not_found_is_an_error_and_looked_up_again_and_t
     let cluster = worker("late name", &[]);
     cluster.follow(&[&address]);
     cluster.follow_for_questions(&[&*address, NAME]);
-    assert_eq!(missed(&cluster, PATIENT), NAME);
+    assert_eq!(missed(cluster, PATIENT), NAME);
     assert_eq!(counted(&there), 0, "an answer would not be whole");
     assert_eq!(cluster.client_count(b"", LEAVING_OUT).unwrap(), 0);
     assert_eq!(counted(&there), 1);
     // Where there is nobody else, it is an error in any case.
     cluster.follow_for_questions(&[NAME]);
-    assert_eq!(missed(&cluster, LEAVING_OUT), NAME);
+    assert_eq!(missed(cluster, LEAVING_OUT), NAME);
     cluster.follow_for_questions(&[&*address, NAME]);
     wait_until("another look-up", || {
-        assert_eq!(missed(&cluster, PATIENT), NAME);
+        assert_eq!(missed(cluster, PATIENT), NAME);
         looked_up(NAME) >= 2
     });
     let lines = log_lines(NAME);
@@ -74,7 +74,7 @@ fn while_the_resolver_takes_its_time_everybody_else_goes_on() {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         wait_until("the look-up", || looked_up(NAME) == 1);
         // What the background does each second where the status is published, and what every send does.
-        assert_eq!(listed(&cluster), [&*there.address]);
+        assert_eq!(listed(cluster), [&*there.address]);
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
         there.accept().expect(Command::SendToAll);
         assert!(!asking.is_finished());
@@ -94,14 +94,14 @@ fn a_gateway_that_is_listed_under_several_names_is_one_gateway() {
     for list in [&[NAMES[0], NAMES[1]][..], &[NAMES[1], &peer.address], &[&peer.address, &peer.address]] {
         cluster.follow(list);
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
-        assert_eq!(listed(&cluster).len(), 1, "{list:?}");
+        assert_eq!(listed(cluster).len(), 1, "{list:?}");
     }
     cluster.follow_for_questions(&[NAMES[0], &peer.address]);
     let mut link = peer.accept();
     for _ in 0..3 {
         link.expect(Command::SendToAll);
     }
-    assert_eq!(count_behind_barrier(&cluster, &peer, &mut link), 1);
+    assert_eq!(count_behind_barrier(cluster, &peer, &mut link), 1);
     assert!(peer.pending().is_none(), "one connection carries all of it");
 }
 
@@ -113,7 +113,7 @@ fn gateways_with_ipv6_are_told_apart_by_more_than_their_port() {
     cluster.send_to_all(Message::text(b"for the first"), PATIENT).unwrap();
     cluster.follow::<&str>(&[]);
     cluster.follow(&[second]);
-    assert_eq!(listed(&cluster), [second, first], "the first one still has something to send");
+    assert_eq!(listed(cluster), [second, first], "the first one still has something to send");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_gateway_that_is_named_is_followed_to_its_new_address() {
         });
         link = accepted.unwrap();
         assert!(link.command().is(Command::SendToAll));
-        assert_eq!(status(&cluster, NAME)["reach"], peer.address);
+        assert_eq!(status(cluster, NAME)["reach"], peer.address);
     }
     assert_eq!(log_lines(NAME).iter().filter(|line| line.contains("left out")).count(), 0);
 }

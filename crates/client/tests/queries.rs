@@ -28,13 +28,13 @@ fn error_of(user: &'static str, patience: Patience, answer: impl FnOnce(Conn)) -
     let peer = Peer::listen();
     let cluster = worker(user, &[&peer]);
     let error = std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, patience);
+        let asking = count(scope, cluster, patience);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
         answer(conn);
         asking.join().unwrap().unwrap_err()
     });
-    let status = status(&cluster, &peer.address);
+    let status = status(cluster, &peer.address);
     assert_eq!((&status["queries_failed"], &status["queries_idle"]), (&1.into(), &0.into()), "{status}");
     (error, peer)
 }
@@ -44,7 +44,7 @@ fn questions_have_connections_of_their_own_which_authenticate_once_and_are_used_
     let peer = Peer::listen();
     let cluster = worker_with("own", "key", &[&peer]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         let mut question = peer.accept();
         question.expect_key("key");
         question.expect(Command::GetClientCountByGroup);
@@ -57,7 +57,7 @@ fn questions_have_connections_of_their_own_which_authenticate_once_and_are_used_
         link.expect(Command::SendToOne);
 
         for n in 4..8 {
-            let asking = count(scope, &cluster, PATIENT);
+            let asking = count(scope, cluster, PATIENT);
             if n == 4 {
                 link.pass_barrier();
             }
@@ -67,7 +67,7 @@ fn questions_have_connections_of_their_own_which_authenticate_once_and_are_used_
         }
     });
     assert!(peer.pending().is_none());
-    let status = status(&cluster, &peer.address);
+    let status = status(cluster, &peer.address);
     assert_eq!((&status["queries"], &status["queries_opened"]), (&5.into(), &1.into()), "{status}");
 }
 
@@ -87,7 +87,7 @@ fn threads_that_ask_at_the_same_time_have_a_connection_each() {
         first_conn.reply("i:1;");
         assert_eq!(first.join().unwrap().unwrap(), 1);
     });
-    assert_eq!(status(&cluster, &peer.address)["queries_idle"], 2);
+    assert_eq!(status(cluster, &peer.address)["queries_idle"], 2);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
     let peer = Peer::listen();
     let cluster = worker_with("died", "key", &[&peer]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         let mut conn = peer.accept();
         conn.expect_key("key");
         conn.expect(Command::GetClientCountByGroup);
@@ -103,7 +103,7 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         assert_eq!(asking.join().unwrap().unwrap(), 1);
 
         // It ends when the question is on its way.
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         conn.expect(Command::GetClientCountByGroup);
         drop(conn);
         let mut conn = peer.accept();
@@ -111,10 +111,10 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
-        assert_eq!(status(&cluster, &peer.address)["queries_retried"], 1);
+        assert_eq!(status(cluster, &peer.address)["queries_retried"], 1);
 
         // But only once: what closes a new connection too does not want to answer.
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         conn.expect(Command::GetClientCountByGroup);
         drop(conn);
         let mut conn = peer.accept();
@@ -125,7 +125,7 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         assert!(matches!(&error, Error::Closed { gateway, .. } if **gateway == *peer.address), "{error}");
     });
     assert!(peer.pending().is_none());
-    assert_eq!(status(&cluster, &peer.address)["queries_retried"], 2);
+    assert_eq!(status(cluster, &peer.address)["queries_retried"], 2);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
     std::thread::scope(|scope| {
         // They end while they are idle, which is seen before the question; or when they have the question.
         for has_question in [false, true] {
-            let ask = || count(scope, &cluster, PATIENT);
+            let ask = || count(scope, cluster, PATIENT);
             let answer = |conns: &mut [Conn], asking: ScopedJoinHandle<'_, Result<i64, Error>>| {
                 // All have the question before one of them answers.
                 for conn in &mut *conns {
@@ -164,7 +164,7 @@ fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
             answer(&mut conns, asking);
             for peer in &peers {
                 let retried = u64::from(has_question);
-                assert_eq!(status(&cluster, &peer.address)["queries_retried"], retried, "{has_question}");
+                assert_eq!(status(cluster, &peer.address)["queries_retried"], retried, "{has_question}");
             }
             drop(conns);
         }
@@ -186,7 +186,7 @@ fn a_late_answer_is_never_taken_for_that_of_the_next_question() {
     let peer = Peer::listen();
     let cluster = worker("late", &[&peer]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, IMPATIENT);
+        let asking = count(scope, cluster, IMPATIENT);
         let mut late = peer.accept();
         late.expect(Command::GetClientCountByGroup);
         let error = asking.join().unwrap().unwrap_err();
@@ -194,14 +194,14 @@ fn a_late_answer_is_never_taken_for_that_of_the_next_question() {
         // It is closed already, or this one finds it closed.
         let _ = std::io::Write::write_all(&mut late.0, b"\0\0\0\x06i:111;");
 
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         assert!(late.is_closed());
     });
-    let status = status(&cluster, &peer.address);
+    let status = status(cluster, &peer.address);
     assert_eq!(
         (&status["queries_timed_out"], &status["queries_retried"]),
         (&1.into(), &0.into()),
@@ -241,7 +241,7 @@ fn an_answer_in_pieces_is_put_together() {
     let peer = Peer::listen();
     let cluster = worker("pieces", &[&peer]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
         for byte in b"\0\0\0\x08i:12345;" {
@@ -257,7 +257,7 @@ fn an_answer_as_long_as_the_limit_is_read_and_a_longer_one_refused_before_it_com
     let cluster = worker("long", &[&peer]);
     let session = "x".repeat(MAX_REPLY);
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| session_len(&cluster, &peer));
+        let asking = scope.spawn(|| session_len(cluster, &peer));
         let mut conn = peer.accept();
         conn.expect(Command::GetSessionByClientId);
         conn.reply(&session);
@@ -299,7 +299,7 @@ fn a_fan_out_asks_all_before_it_reads_an_answer() {
         let mut conns: Vec<Conn> = Vec::new();
         // First on new connections, then on idle ones.
         for _ in 0..2 {
-            let asking = count(scope, &cluster, PATIENT);
+            let asking = count(scope, cluster, PATIENT);
             if conns.is_empty() {
                 conns = peers.iter().map(Peer::accept).collect();
             }
@@ -329,7 +329,7 @@ fn whoever_reads_an_answer_is_told_how_many_rows_all_answers_announce() {
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 let mut told = Vec::new();
-                ask(&cluster, &mut told).map(|()| told)
+                ask(cluster, &mut told).map(|()| told)
             });
             // One has nobody, and one announces more than it has bytes for, which is none.
             let answers = ["a:3:{i:0;i:7;i:1;i:8;i:2;i:9;}", "a:0:{}", "a:999:{}"];
@@ -394,7 +394,7 @@ fn a_fan_out_connects_to_all_at_the_same_time() {
     let cluster = worker("connects", &[]);
     cluster.follow(&[&hanging.address, &peer.address]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, Patience { connect: SAFETY_NET * 6, ..PATIENT });
+        let asking = count(scope, cluster, Patience { connect: SAFETY_NET * 6, ..PATIENT });
         // The first gateway lets nobody in yet, but the second one is connected.
         let _conn = peer.accept();
         assert!(!asking.is_finished());
@@ -422,7 +422,7 @@ fn connecting_takes_no_more_time_than_the_question_has() {
     let cluster = worker("hangs longer", &[]);
     cluster.follow(&[&hanging.address]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, Patience { connect: SAFETY_NET * 6, ..IMPATIENT });
+        let asking = count(scope, cluster, Patience { connect: SAFETY_NET * 6, ..IMPATIENT });
         wait_until("the question to end", || asking.is_finished());
         assert_eq!(
             asking.join().unwrap().unwrap_err().to_string(),
@@ -438,7 +438,7 @@ fn those_who_are_connected_are_asked_while_another_one_lets_nobody_in() {
     cluster.follow(&[&hanging.address, &peer.address]);
     let patience = Patience { connect: SAFETY_NET * 6, absent: Absent::LeaveOut, ..LONGER };
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, patience);
+        let asking = count(scope, cluster, patience);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:7;");
@@ -452,7 +452,7 @@ fn an_answer_without_one_of_the_gateways_is_no_answer() {
     let cluster = worker("partial", &[]);
     cluster.follow(&[&alive.address, &dead]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         let mut conn = alive.accept();
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:1;");
@@ -473,7 +473,7 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
     std::thread::scope(|scope| {
         let mut conn = None;
         for round in 1..=3 {
-            let asking = count(scope, &cluster, leave_out);
+            let asking = count(scope, cluster, leave_out);
             let alive = conn.get_or_insert_with(|| alive.accept());
             alive.expect(Command::GetClientCountByGroup);
             alive.reply(&format!("i:{round};"));
@@ -487,7 +487,7 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
             }
         }
         // One of them is back, and nobody is silent.
-        let asking = count(scope, &cluster, Patience { reply: PATIENT.reply, ..leave_out });
+        let asking = count(scope, cluster, Patience { reply: PATIENT.reply, ..leave_out });
         let alive = conn.as_mut().unwrap();
         alive.expect(Command::GetClientCountByGroup);
         alive.reply("i:1;");
@@ -546,7 +546,7 @@ fn a_question_that_fails_keeps_the_connections_on_which_an_answer_has_come() {
     let [silent, prompt] = [(); 2].map(|()| Peer::listen());
     let cluster = worker("keeps", &[&silent, &prompt]);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, LONGER);
+        let asking = count(scope, cluster, LONGER);
         let mut unanswered = silent.accept();
         unanswered.expect(Command::GetClientCountByGroup);
         let mut conn = prompt.accept();
@@ -554,7 +554,7 @@ fn a_question_that_fails_keeps_the_connections_on_which_an_answer_has_come() {
         conn.reply("i:1;");
         let error = asking.join().unwrap().unwrap_err();
         assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *silent.address), "{error}");
-        let (silent, prompt) = (status(&cluster, &silent.address), status(&cluster, &prompt.address));
+        let (silent, prompt) = (status(cluster, &silent.address), status(cluster, &prompt.address));
         assert_eq!((&silent["queries_idle"], &silent["queries_failed"]), (&0.into(), &1.into()), "{silent}");
         assert_eq!((&prompt["queries_idle"], &prompt["queries_failed"]), (&1.into(), &0.into()), "{prompt}");
     });
@@ -566,7 +566,7 @@ fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_tim
     let cluster = worker("leaves time", &[&silent, &alive]);
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, Patience { absent: Absent::LeaveOut, ..LONGER });
+        let asking = count(scope, cluster, Patience { absent: Absent::LeaveOut, ..LONGER });
         let mut stuck = silent.accept();
         stuck.expect(Command::SendToAll);
         let mut link = alive.accept();
@@ -588,7 +588,7 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
     cluster.follow(&[&alive.address, &dead]);
     cluster.send_to_all(Message::text(b"waits"), PATIENT).unwrap();
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, Patience { absent: Absent::LeaveOut, ..PATIENT });
+        let asking = count(scope, cluster, Patience { absent: Absent::LeaveOut, ..PATIENT });
         let mut link = alive.accept();
         link.expect(Command::SendToAll);
         link.pass_barrier();
@@ -597,7 +597,7 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
         question.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
     });
-    let status = status(&cluster, &dead);
+    let status = status(cluster, &dead);
     let counts = ["queries", "queries_failed", "queries_timed_out"].map(|name| &status[name]);
     assert_eq!(counts, [&1, &1, &0], "{status}");
 }
@@ -637,7 +637,7 @@ fn those_to_be_asked_can_be_others_than_those_to_be_sent_to() {
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     sent_to.accept().expect(Command::SendToAll);
     std::thread::scope(|scope| {
-        let asking = count(scope, &cluster, PATIENT);
+        let asking = count(scope, cluster, PATIENT);
         let mut conn = asked.accept();
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:5;");

@@ -20,15 +20,15 @@ fn bind(cluster: &Cluster, peer: &Peer, number: u32) {
 fn a_question_is_asked_after_the_gateway_has_answered_the_barrier() {
     let peer = Peer::listen();
     let cluster = worker("barrier", &[&peer]);
-    bind(&cluster, &peer, 1);
-    bind(&cluster, &peer, 2);
+    bind(cluster, &peer, 1);
+    bind(cluster, &peer, 2);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         let mut link = peer.accept();
         assert_eq!([link.frame(), link.frame()].map(|frame| frame.connection), [1, 2]);
         assert!(link.frame().is_barrier());
-        wait_until("the caller to wait for it", || status(&cluster, &peer.address)["queued_bytes"] == 0);
-        let asked = || status(&cluster, &peer.address)["queries"].clone();
+        wait_until("the caller to wait for it", || status(cluster, &peer.address)["queued_bytes"] == 0);
+        let asked = || status(cluster, &peer.address)["queries"].clone();
         assert_eq!(asked(), 0);
         assert!(peer.pending().is_none(), "not even a connection is made before");
         link.reply("i:0;");
@@ -51,9 +51,9 @@ fn there_is_no_barrier_where_no_command_is_outstanding() {
         question.reply("i:1;");
         asking.join().unwrap().unwrap();
         assert!(peer.pending().is_none());
-        assert_eq!(link_state(&cluster, &peer.address), "unused");
+        assert_eq!(link_state(cluster, &peer.address), "unused");
 
-        bind(&cluster, &peer, 1);
+        bind(cluster, &peer, 1);
         let mut link = peer.accept();
         link.expect(Command::BindUid);
         // One barrier for the command, and none for the questions that follow.
@@ -66,8 +66,8 @@ fn there_is_no_barrier_where_no_command_is_outstanding() {
             question.reply("i:1;");
             asking.join().unwrap().unwrap();
         }
-        assert_eq!(status(&cluster, &peer.address)["barriers"], 1);
-        bind(&cluster, &peer, 2);
+        assert_eq!(status(cluster, &peer.address)["barriers"], 1);
+        bind(cluster, &peer, 2);
         assert!(link.frame().is(Command::BindUid), "nothing else was on the link");
     });
 }
@@ -76,7 +76,7 @@ fn there_is_no_barrier_where_no_command_is_outstanding() {
 fn only_the_gateways_that_are_asked_are_waited_for() {
     let (busy, asked) = (Peer::listen(), Peer::listen());
     let cluster = worker("concerned", &[&busy, &asked]);
-    bind(&cluster, &busy, 1);
+    bind(cluster, &busy, 1);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.is_online(asked.id(1), PATIENT));
         let mut question = asked.accept();
@@ -86,7 +86,7 @@ fn only_the_gateways_that_are_asked_are_waited_for() {
     });
     let mut link = busy.accept();
     link.expect(Command::BindUid);
-    bind(&cluster, &busy, 2);
+    bind(cluster, &busy, 2);
     assert_eq!(link.frame().connection, 2, "no barrier was sent");
 }
 
@@ -117,22 +117,22 @@ fn a_fan_out_has_all_its_barriers_on_their_way_at_the_same_time() {
 fn a_barrier_that_is_not_answered_in_time_is_an_error() {
     let peer = Peer::listen();
     let cluster = worker("unanswered", &[&peer]);
-    bind(&cluster, &peer, 1);
+    bind(cluster, &peer, 1);
     let mut link = peer.accept();
     link.expect(Command::BindUid);
     let impatient = Patience { reply: Duration::from_millis(50), ..PATIENT };
     let error = cluster.client_count(b"", impatient).unwrap_err();
     assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *peer.address), "{error}");
     // It was asked once; its late answer serves the next question.
-    assert_eq!(count_behind_barrier(&cluster, &peer, &mut link), 1);
-    assert_eq!(status(&cluster, &peer.address)["barriers"], 1);
+    assert_eq!(count_behind_barrier(cluster, &peer, &mut link), 1);
+    assert_eq!(status(cluster, &peer.address)["barriers"], 1);
 }
 
 #[test]
 fn a_barrier_that_went_down_with_its_connection_is_an_error_and_asked_again_on_the_next_one() {
     let peer = Peer::listen_at(&own_address());
     let cluster = worker("lost", &[&peer]);
-    bind(&cluster, &peer, 1);
+    bind(cluster, &peer, 1);
     let mut link = peer.accept();
     link.expect(Command::BindUid);
     let address = peer.address.clone();

@@ -31,7 +31,7 @@ fn discover(
         answer(register.accept());
         discovering.join().unwrap()
     });
-    (result, listed(&cluster), register.address)
+    (result, listed(cluster), register.address)
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_list_in_pieces_and_two_lists_at_once_are_read() {
         let mut conn = register.accept();
         conn.send(&[list(&["127.0.0.1:2900"]), list(&["127.0.0.1:2901"])].concat());
         discovering.join().unwrap().unwrap();
-        wait_until("the second list", || listed(&cluster) == ["127.0.0.1:2901"]);
+        wait_until("the second list", || listed(cluster) == ["127.0.0.1:2901"]);
     });
 }
 
@@ -134,7 +134,7 @@ fn a_call_that_is_in_a_hurry_does_not_keep_a_slow_register_away_from_all_others(
     proxy.set(Way::Back, Flow::Pieces { len: 1 << 16, pause: Duration::from_secs(1) });
     let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
     cluster.discover(false, impatient).unwrap_err();
-    wait_until("the list", || listed(&cluster) == ["127.0.0.1:2900"]);
+    wait_until("the list", || listed(cluster) == ["127.0.0.1:2900"]);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn changes_of_the_list_are_followed_without_a_call() {
     let (first, second) = (Peer::listen(), Peer::listen());
     let (cluster, register) = client_of("followed", &[&first]);
     control(&register, json!({"cmd": "add_address", "address": second.address}));
-    wait_until("the new gateway", || listed(&cluster).len() == 2);
+    wait_until("the new gateway", || listed(cluster).len() == 2);
     cluster.send_to_all(Message::text(b"both"), PATIENT).unwrap();
     let (mut first_link, mut second_link) = (first.accept(), second.accept());
     assert_eq!((first_link.frame().body, second_link.frame().body), (b"both".to_vec(), b"both".to_vec()));
@@ -213,7 +213,7 @@ fn the_list_is_kept_while_the_register_is_away_and_followed_again_when_it_is_bac
     control(&register, json!({"cmd": "start_register"}));
     wait_until("the subscription", || connected().is_some());
     control(&register, json!({"cmd": "add_address", "address": second.address}));
-    wait_until("the new gateway", || listed(&cluster).len() == 2);
+    wait_until("the new gateway", || listed(cluster).len() == 2);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_register_that_is_named_is_followed_to_its_new_address_and_kept_while_the_re
         assert!(conn.line().contains("worker_connect"));
         let added = format!("127.0.0.1:{}", 2900 + round);
         conn.send(&list(&["127.0.0.1:2900", &added]));
-        wait_until("its list", || listed(&cluster).contains(&added));
+        wait_until("its list", || listed(cluster).contains(&added));
     }
     // It is where it was, and only its name is not to be had.
     let address = register.address.clone();
@@ -280,7 +280,7 @@ fn a_fresh_discovery_asks_the_register_anew() {
             let address = format!("127.0.0.1:{port}");
             fresh.send(&list(&[&address]));
             discovering.join().unwrap().unwrap();
-            assert_eq!(listed(&cluster), [&*address]);
+            assert_eq!(listed(cluster), [&*address]);
             conn = fresh;
         }
         drop(conn);
@@ -308,7 +308,7 @@ fn several_clusters_are_talked_to_at_the_same_time() {
         client("another", "", &[&register_address(&registers[0])]),
     ];
     let again = client("several", "", &[&register_address(&registers[0])]);
-    assert!(std::sync::Arc::ptr_eq(&clusters[0], &again));
+    assert!(std::ptr::eq(clusters[0], again));
     for round in 0..3 {
         for (cluster, name) in clusters.iter().zip(["first", "second", "third"]) {
             cluster.discover(false, PATIENT).unwrap();

@@ -52,8 +52,8 @@ fn what_cannot_be_delivered_is_reported_by_gateway() {
     for _ in 0..3 {
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     }
-    wait_until("the dead one to be tried", || link_state(&cluster, &dead) == "failed");
-    wait_until("the other one to have all", || status(&cluster, &alive.address)["written"] == 3);
+    wait_until("the dead one to be tried", || link_state(cluster, &dead) == "failed");
+    wait_until("the other one to have all", || status(cluster, &alive.address)["written"] == 3);
     let undelivered = process().flush(SHORT);
     let [one] = &undelivered[..] else { panic!("{undelivered:?}") };
     assert_eq!((&*one.gateway, one.frames), (&*dead, 3));
@@ -76,7 +76,7 @@ fn a_gateway_that_does_not_read_does_not_hold_up_the_end() {
         match cluster.send_to_all(Message::text(&body), PATIENT) {
             Ok(()) => accepted += 1,
             // Now the background has to catch up, until the kernel takes no more either.
-            Err(Error::QueueFull { .. }) if is_stuck(&cluster, &peer.address) => break,
+            Err(Error::QueueFull { .. }) if is_stuck(cluster, &peer.address) => break,
             Err(Error::QueueFull { .. }) => {}
             Err(error) => panic!("{error}"),
         }
@@ -99,7 +99,7 @@ fn a_flush_waits_until_all_is_written() {
         assert_eq!(peer.accept().expect(Command::SendToAll).body.len(), body.len());
         assert_eq!(flushing.join().unwrap(), []);
     });
-    assert_eq!(status(&cluster, &peer.address)["written"], 1);
+    assert_eq!(status(cluster, &peer.address)["written"], 1);
     Process::shutdown(SAFETY_NET);
 }
 

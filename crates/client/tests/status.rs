@@ -44,12 +44,12 @@ fn answers_are_timed_from_the_question_to_the_answer() {
     const SLOW: Duration = Duration::from_millis(40);
     let peer = Peer::listen();
     let cluster = worker("timed", &[&peer]);
-    assert_eq!(status(&cluster, &peer.address)["latency_p50"], Json::Null, "nothing was asked");
-    let mut conn = first_question(&cluster, &peer);
+    assert_eq!(status(cluster, &peer.address)["latency_p50"], Json::Null, "nothing was asked");
+    let mut conn = first_question(cluster, &peer);
     for _ in 0..3 {
-        ask(&cluster, &mut conn, SLOW);
+        ask(cluster, &mut conn, SLOW);
     }
-    let status = status(&cluster, &peer.address);
+    let status = status(cluster, &peer.address);
     assert_eq!(status["latency_count"], 4);
     let (p50, p99) = (micros(&status, "latency_p50"), micros(&status, "latency_p99"));
     // Within the bound of the histogram.
@@ -71,7 +71,7 @@ fn a_slow_gateway_does_not_make_others_look_slow() {
         conns[0].reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
     });
-    let (slow, fast) = (status(&cluster, &slow.address), status(&cluster, &fast.address));
+    let (slow, fast) = (status(cluster, &slow.address), status(cluster, &fast.address));
     assert!(micros(&slow, "latency_p50") >= 50_000 * 31 / 32, "{slow}");
     assert_eq!(
         (&fast["queries"], &fast["latency_count"]),
@@ -85,11 +85,11 @@ fn connections_for_questions_are_counted_while_they_are_open() {
     let peer = Peer::listen();
     let cluster = worker("open", &[&peer]);
     let open = || {
-        let status = status(&cluster, &peer.address);
+        let status = status(cluster, &peer.address);
         [micros(&status, "queries_open"), micros(&status, "queries_idle")]
     };
     assert_eq!(open(), [0, 0]);
-    let mut conn = first_question(&cluster, &peer);
+    let mut conn = first_question(cluster, &peer);
     assert_eq!(open(), [1, 1]);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
@@ -105,16 +105,16 @@ fn connections_for_questions_are_counted_while_they_are_open() {
 fn the_last_error_of_a_question_stays_with_its_age() {
     let peer = Peer::listen();
     let cluster = worker("failed question", &[&peer]);
-    let mut conn = first_question(&cluster, &peer);
-    let before = status(&cluster, &peer.address);
+    let mut conn = first_question(cluster, &peer);
+    let before = status(cluster, &peer.address);
     assert_eq!(before["query_error"], Json::Null);
     let impatient = Patience { reply: Duration::from_millis(20), ..PATIENT };
     let error = cluster.client_count(b"", impatient).unwrap_err().to_string();
     conn.expect(Command::GetClientCountByGroup);
-    let after = status(&cluster, &peer.address);
+    let after = status(cluster, &peer.address);
     assert_eq!(after["latency_count"], before["latency_count"], "a question without answer is none of them");
-    first_question(&cluster, &peer);
-    let status = status(&cluster, &peer.address);
+    first_question(cluster, &peer);
+    let status = status(cluster, &peer.address);
     assert_eq!(status["query_error"], error, "all is well since");
     assert!(status["query_error_age"].as_f64().unwrap() >= 0.0);
     assert_eq!((&status["queries_failed"], &status["queries_timed_out"]), (&json!(1), &json!(1)));
@@ -128,16 +128,16 @@ fn the_last_error_of_a_link_stays_and_its_returns_are_counted() {
     send(1);
     let mut link = peer.accept();
     assert_eq!(link.frame().connection, 1);
-    let before = status(&cluster, &peer.address);
+    let before = status(cluster, &peer.address);
     assert_eq!((&before["reconnects"], &before["last_error"]), (&json!(0), &Json::Null));
     assert_eq!(before["last_error_age"], Json::Null);
     drop(link);
-    wait_until("the end to be noticed", || status(&cluster, &peer.address)["last_error"].is_string());
+    wait_until("the end to be noticed", || status(cluster, &peer.address)["last_error"].is_string());
     let mut link = peer.accept();
     send(2);
     assert_eq!(link.command().connection, 2);
-    wait_until("the return", || link_state(&cluster, &peer.address) == "online");
-    let after = status(&cluster, &peer.address);
+    wait_until("the return", || link_state(cluster, &peer.address) == "online");
+    let after = status(cluster, &peer.address);
     assert_eq!(after["reconnects"], 1);
     assert_eq!(after["last_error"], "the gateway closed the connection");
     assert!(after["last_error_age"].as_f64().unwrap() >= 0.0, "{after}");

@@ -224,7 +224,7 @@ struct Script {
 
 /// A gateway on a loopback address, which answers as it is told, and the cluster that consists of it.
 struct Gateway {
-    cluster: Arc<Cluster>,
+    cluster: &'static Cluster,
     /// A client at this gateway.
     client: ClientId,
     address: String,

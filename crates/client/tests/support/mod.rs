@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gatewayworker_client::wire::{ClientId, Command, Frame};
@@ -92,11 +92,11 @@ pub fn looked_up(name: &str) -> u32 {
 }
 
 /// A cluster in worker mode, of these gateways.
-pub fn worker(user: &'static str, peers: &[&Peer]) -> Arc<Cluster> {
+pub fn worker(user: &'static str, peers: &[&Peer]) -> &'static Cluster {
     worker_with(user, "", peers)
 }
 
-pub fn worker_with(user: &'static str, secret: &str, peers: &[&Peer]) -> Arc<Cluster> {
+pub fn worker_with(user: &'static str, secret: &str, peers: &[&Peer]) -> &'static Cluster {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let discovery = Discovery::Caller(NUMBER.fetch_add(1, Ordering::Relaxed));
     let cluster = process().cluster(ClusterId { user, discovery, secret: Secret::new(secret.as_bytes()) });
@@ -106,7 +106,7 @@ pub fn worker_with(user: &'static str, secret: &str, peers: &[&Peer]) -> Arc<Clu
 }
 
 /// A cluster in client mode.
-pub fn client(user: &'static str, secret: &str, registers: &[&str]) -> Arc<Cluster> {
+pub fn client(user: &'static str, secret: &str, registers: &[&str]) -> &'static Cluster {
     let discovery = Discovery::Registers(registers.iter().map(|register| (*register).to_owned()).collect());
     process().cluster(ClusterId { user, discovery, secret: Secret::new(secret.as_bytes()) })
 }
@@ -140,7 +140,7 @@ pub fn control(started: &Started, request: Json) -> Json {
 }
 
 /// A cluster in client mode with these gateways, whose list is known. The register has to be kept.
-pub fn client_of(user: &'static str, peers: &[&Peer]) -> (Arc<Cluster>, Started) {
+pub fn client_of(user: &'static str, peers: &[&Peer]) -> (&'static Cluster, Started) {
     let addresses: Vec<&str> = peers.iter().map(|peer| &*peer.address).collect();
     let register = register_of(&addresses);
     let cluster = client(user, "", &[&register_address(&register)]);
