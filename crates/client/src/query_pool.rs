@@ -70,12 +70,13 @@ impl QueryPool {
         if before == now { before } else { self.absent.swap(now, Ordering::Relaxed) }
     }
 
-    /// A connection that was used before, is young enough, and on which nothing has come since its last answer, nor its end.
+    /// A connection that was used before and is young enough. Whether it [is ready](QueryConnection::is_ready) is still to be
+    /// seen.
     pub(crate) fn take(&self, now: Instant) -> Option<QueryConnection> {
         let mut idle = lock(&self.idle);
         loop {
             let connection = idle.pop()?;
-            if !connection.is_old(now) && connection.is_ready() {
+            if !connection.is_old(now) {
                 return Some(connection);
             }
         }

@@ -72,6 +72,34 @@ fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
 }
 
 #[test]
+fn a_question_to_several_gateways_leaves_those_connections_alone_that_are_of_no_use() {
+    let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
+    let cluster = worker("some useless", &[&peers[0], &peers[1], &peers[2]]);
+    let count = || cluster.client_count(b"", PATIENT);
+    let answer = |conn: &mut Conn, count: u32| {
+        conn.expect(Command::GetClientCountByGroup);
+        conn.send(&reply(&format!("i:{count};")));
+    };
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(count);
+        let mut conns = peers.each_ref().map(Peer::accept);
+        conns.each_mut().map(|conn| answer(conn, 1));
+        assert_eq!(asking.join().unwrap().unwrap(), 3);
+        // The first one goes on; on the second, an answer to the next question is there already; the third has ended.
+        conns[1].send(&reply("i:1000;"));
+        conns[2].0.shutdown(std::net::Shutdown::Both).unwrap();
+        let asking = scope.spawn(count);
+        let mut fresh = [peers[1].accept(), peers[2].accept()];
+        answer(&mut conns[0], 10);
+        fresh.each_mut().map(|conn| answer(conn, 10));
+        assert_eq!(asking.join().unwrap().unwrap(), 30);
+        for peer in &peers {
+            assert_eq!(status(cluster, &peer.address)["queries_retried"], 0, "nothing was sent on them");
+        }
+    });
+}
+
+#[test]
 fn an_answer_is_never_that_of_another_question_whatever_its_connection_went_through() {
     let gateways = Devgateway::start(Config::default()).unwrap();
     let proxy = Proxy::to(&gateway_address(&gateways, 0));
