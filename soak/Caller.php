@@ -206,6 +206,8 @@ final class Caller
                     $this->violation("it does not recover: $last");
                     return;
                 }
+                // It may take longer than a caller may be silent.
+                say(['recovering' => $last]);
                 usleep(50_000);
             }
         }

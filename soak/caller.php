@@ -5,6 +5,7 @@
  *
  *   beat: it goes on            violation: something that must not be
  *   report: the books           done, recovered, burst: it waits to be told what is next
+ *   recovering: not everything works yet, and what does not
  */
 
 declare(strict_types=1);
