@@ -13,9 +13,10 @@ use GatewayWorker\Tests\Support\GatewayTestCase;
  */
 final class LongListTest extends GatewayTestCase
 {
-    /** Commands 25 and 10: fields of clients, and the sessions of all. */
+    /** Commands 25, 10 and 15: fields of clients, the sessions of all, and the clients of a uid. */
     private const SELECT = 25;
     private const SESSIONS = 10;
+    private const CLIENTS_OF_UID = 15;
 
     /** So much room is made for a list beforehand, and not more. */
     private const MOST_ROOM = 1 << 18;
@@ -120,6 +121,28 @@ final class LongListTest extends GatewayTestCase
         self::assertSame(999, $list['user-1000']);
         self::assertSame(array_combine($uids, $uids), $copy);
         self::assertSame(array_combine($uids, $uids), unserialize(serialize($copy)));
+    }
+
+    public function testTheClientsOfAUidAreAListLikeAnyOther(): void
+    {
+        // Fewer than an empty array has room for, about as many, and many more.
+        foreach ([1, 8, 9, 3000] as $count) {
+            $ids = range(1, $count);
+            self::$cluster->answerPayload(0, self::CLIENTS_OF_UID, serialize($ids));
+            self::$cluster->answerPayload(1, self::CLIENTS_OF_UID, serialize($ids));
+            $list = Gateway::getClientIdByUid('user-1');
+            self::assertTrue(array_is_list($list));
+            self::assertCount(2 * $count, array_unique($list));
+            $copy = $list;
+            $list[] = 'one more';
+            self::assertSame('one more', $list[2 * $count]);
+            self::assertSame('one more', array_pop($list));
+            self::assertSame($copy, $list);
+            unset($list[0]);
+            $list['key'] = 1;
+            self::assertSame(2 * $count, count($list));
+            self::assertSame($copy, unserialize(serialize($copy)));
+        }
     }
 
     public function testTheListsOfGroupsHaveTheOrderInWhichTheirClientsCame(): void

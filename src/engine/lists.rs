@@ -86,7 +86,7 @@ struct Text {
 }
 
 impl Text {
-    /// Nobody has as many bytes at once as would be too long here.
+    /// A reply announces its length in 32 bits: no text in it can be too long.
     #[inline]
     fn push(to: &mut Vec<u8>, text: &[u8]) -> Self {
         let start = to.len();
@@ -223,8 +223,7 @@ impl Notes {
         self.lists[list].push(number as u32);
     }
 
-    /// Makes a list of which no id was put into a list before it more often than noted: each is made once, lists from the last
-    /// one on.
+    /// Makes the list of this number. Each is made once, and the last one first, as said above.
     fn list(&mut self, number: usize) -> Zval {
         let members = &self.lists[number];
         for member in members.iter().rev() {
