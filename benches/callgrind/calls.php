@@ -20,10 +20,12 @@ $body = str_repeat('m', 32);
 $run = [
     'sendToUid' => static fn () => Gateway::sendToUid('user-1', $body),
     'sendToClient' => static fn () => Gateway::sendToClient($id, $body),
+    'setSession' => static fn () => Gateway::setSession($id, ['uid' => 1, 'name' => 'Name 1', 'ok' => true]),
     'isOnline' => static fn () => Gateway::isOnline($id),
     'getAllUidList' => static fn () => Gateway::getAllUidList(),
     'getAllGroupUidList' => static fn () => Gateway::getAllGroupUidList(),
     'getAllClientSessions' => static fn () => Gateway::getAllClientSessions(),
+    'getClientIdByUid' => static fn () => Gateway::getClientIdByUid('user-1'),
 ][$method];
 // Connections are made, buffers have grown, and lone frames are over: a burst goes through the background.
 for ($i = 0; $i < 20; $i++) {

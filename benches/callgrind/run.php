@@ -21,10 +21,12 @@ const CLIENTS = 1000;
 const ROWS = [
     'sendToUid, 4 gateways' => ['sendToUid', 10_000],
     'sendToClient' => ['sendToClient', 10_000],
+    'setSession' => ['setSession', 10_000],
     'isOnline' => ['isOnline', 200],
     'getAllUidList, 4 × 1,000' => ['getAllUidList', 10],
     'getAllGroupUidList, 4 × 1,000' => ['getAllGroupUidList', 5],
     'getAllClientSessions, 4 × 1,000' => ['getAllClientSessions', 5],
+    'getClientIdByUid, 4 × 1,000' => ['getClientIdByUid', 10],
 ];
 const LIMITS = __DIR__ . '/limits.json';
 

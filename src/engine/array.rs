@@ -30,10 +30,10 @@ impl ArrayBuilder {
     #[inline]
     pub fn push(&mut self, value: Zval) {
         let array = &raw mut *self.array;
-        let mut value = ManuallyDrop::new(value);
         // SAFETY: the array is ours and live; it takes over the value, in either way.
         unsafe {
-            if !hash_table::append(array, &value) {
+            if let Err(value) = hash_table::append(array, value) {
+                let mut value = ManuallyDrop::new(value);
                 zend_hash_next_index_insert(array, &raw mut *value);
             }
         }

@@ -19,8 +19,8 @@ use ext_php_rs::ffi::{
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
 
-use super::PhpString;
 use super::array::Key;
+use super::{PhpString, values};
 
 /// `HT_INVALID_IDX`: the end of a chain.
 const END: u32 = u32::MAX;
@@ -159,11 +159,7 @@ impl HashBuilder {
                 return Err(value);
             }
             let element = elements.add(used as usize);
-            // Part by part: the value has been put together in memory just now, by parts of other sizes than a copy of the whole
-            // would read, which would have to wait until they are there.
-            let value = ManuallyDrop::new(value);
-            (*element).val.value.lval = value.value.lval;
-            (*element).val.u1.type_info = value.u1.type_info;
+            values::place(&raw mut (*element).val, value);
             (*element).val.u2.next = *first;
             (*element).h = hash;
             (*element).key = key;
@@ -219,7 +215,7 @@ pub struct TemplateCopy {
 }
 
 impl TemplateCopy {
-    /// Puts a value under the key at this place.
+    /// Puts a value under the key at this place, in the place of null.
     ///
     /// # Panics
     /// Where there is no such place.
@@ -227,13 +223,8 @@ impl TemplateCopy {
     pub fn set(&mut self, place: usize, value: Zval) {
         assert!(place < self.table.nNumUsed as usize, "a template has no place {place}");
         // SAFETY: the table is ours and a hash, of which the first `nNumUsed` elements are set. The chain goes on through the
-        // same element.
-        unsafe {
-            let element = elements(&raw mut *self.table).add(place);
-            let next = (*element).val.u2.next;
-            (*element).val = value;
-            (*element).val.u2.next = next;
-        }
+        // same element: that part of the value is not assigned to.
+        unsafe { values::assign(&mut (*elements(&raw mut *self.table).add(place)).val, value) };
     }
 
     /// The hash as a zval.
@@ -244,12 +235,12 @@ impl TemplateCopy {
     }
 }
 
-/// Appends a value to a packed array that has room, which then owns it. False: it is another array, or has none.
+/// Appends a value to a packed array that has room. It comes back where it is another array, or has none.
 ///
 /// # Safety
 /// The array is live, and nobody else has a reference to it.
 #[inline]
-pub(super) unsafe fn append(array: *mut HashTable, value: &Zval) -> bool {
+pub(super) unsafe fn append(array: *mut HashTable, value: Zval) -> Result<(), Zval> {
     // SAFETY: as promised by the caller. Behind the first `nNumUsed` elements, which are set, there is room for up to
     // `nTableSize`. Where the next key is that number, none of them is missing at the end.
     unsafe {
@@ -258,16 +249,14 @@ pub(super) unsafe fn append(array: *mut HashTable, value: &Zval) -> bool {
             && (*array).u.flags & PACKED != 0
             && used < (*array).nTableSize
             && (*array).nNextFreeElement == i64::from(used);
-        if fits {
-            let element = elements(array).cast::<Zval>().add(used as usize);
-            // Part by part, as in HashBuilder.
-            (*element).value.lval = value.value.lval;
-            (*element).u1.type_info = value.u1.type_info;
-            (*array).nNumUsed = used + 1;
-            (*array).nNumOfElements += 1;
-            (*array).nNextFreeElement = i64::from(used) + 1;
+        if !fits {
+            return Err(value);
         }
-        fits
+        values::place(elements(array).cast::<Zval>().add(used as usize), value);
+        (*array).nNumUsed = used + 1;
+        (*array).nNumOfElements += 1;
+        (*array).nNextFreeElement = i64::from(used) + 1;
+        Ok(())
     }
 }
 

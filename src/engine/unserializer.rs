@@ -9,7 +9,7 @@ use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token, writer};
 
 use super::array::{Key as ArrayKey, entries};
 use super::hash_table::Template;
-use super::{ArrayBuilder, PhpString, object, serializer};
+use super::{ArrayBuilder, PhpString, object, serializer, values};
 
 /// How many keys are remembered.
 const KEYS: usize = 64;
@@ -136,7 +136,7 @@ impl Unserializer {
     #[inline]
     fn plain(&mut self, reader: &mut Reader<'_>, depth: usize, to: &mut Zval) -> Result<bool, ReplyError> {
         match reader.token()? {
-            Token::Scalar(value) => *to = scalar(value),
+            Token::Scalar(value) => values::assign(to, scalar(value)),
             Token::Engine(_) => return Ok(false),
             Token::Array(len) => return self.array(reader, len, depth, to),
         }
@@ -200,7 +200,7 @@ impl Unserializer {
             array.set(place, value);
         }
         reader.end()?;
-        *to = array.into_zval();
+        values::assign(to, array.into_zval());
         Ok(Progress::Done)
     }
 
@@ -237,7 +237,7 @@ impl Unserializer {
             }
             level.different += 1;
         }
-        *to = array.into_zval();
+        values::assign(to, array.into_zval());
         Ok(true)
     }
 

@@ -2,10 +2,41 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::ManuallyDrop;
+
 use ext_php_rs::ffi::{zend_zval_type_name, zval_get_double_func, zval_try_get_string_func};
 use ext_php_rs::types::Zval;
 
 use super::PhpString;
+
+/// `IS_TYPE_REFCOUNTED`: the value is counted.
+const COUNTED: u32 = 1 << 8;
+
+/// Moves a value to a place, part by part. One that has been put together just now is either in registers still, or was written
+/// by parts of other sizes than a copy of the whole would read, which would have to wait until they are there.
+///
+/// # Safety
+/// What is in the place is not counted: it is overwritten. Nobody else uses it.
+#[inline(always)]
+pub unsafe fn place(to: *mut Zval, value: Zval) {
+    let value = ManuallyDrop::new(value);
+    // SAFETY: as promised by the caller; whatever the value is, it has these eight bytes, and its type says what they are.
+    unsafe {
+        (*to).value.lval = value.value.lval;
+        (*to).u1.type_info = value.u1.type_info;
+    }
+}
+
+/// `*to = value`, part by part as [`place`] does it.
+#[inline(always)]
+pub fn assign(to: &mut Zval, value: Zval) {
+    // SAFETY: the type is always set.
+    if unsafe { to.u1.type_info } & COUNTED != 0 {
+        *to = Zval::new();
+    }
+    // SAFETY: what is there now is not counted.
+    unsafe { place(to, value) }
+}
 
 /// What the binding asks of a value.
 pub trait Zv {

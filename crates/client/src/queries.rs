@@ -196,7 +196,7 @@ impl Cluster {
         fields: Fields,
         groups: Option<&[u8]>,
         patience: Patience,
-        mut each: impl FnMut([u8; ClientId::LEN], Uid<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
+        mut each: impl FnMut([u8; ClientId::LEN], &Uid<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         self.select(fields, groups, patience, |prefix, payload, _| {
             reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))

@@ -131,7 +131,7 @@ pub fn selected_connections(payload: &[u8], mut each: impl FnMut(u32)) -> Result
 /// Where the payload is something else, or where `each` fails.
 pub fn selected<'a>(
     payload: &'a [u8],
-    mut each: impl FnMut(u32, Uid<'a>, Groups<'_, 'a>) -> Result,
+    mut each: impl FnMut(u32, &Uid<'a>, Groups<'_, 'a>) -> Result,
 ) -> Result {
     let mut reader = Reader::new(payload);
     for _ in 0..reader.array()? {
@@ -157,7 +157,7 @@ pub fn selected<'a>(
             (row.count, Some(row.end))
         };
         let mut left = count.unwrap_or(0);
-        each(connection, uid, Groups { reader: &mut reader, left: &mut left })?;
+        each(connection, &uid, Groups { reader: &mut reader, left: &mut left })?;
         match end {
             Some(end) => reader = end,
             None if count.is_some() => pass_over(&mut reader, left)?,
@@ -251,14 +251,14 @@ impl<'a> Uid<'a> {
     /// The uid, where it is a text.
     #[must_use]
     #[inline(always)]
-    pub fn text(self) -> Option<&'a [u8]> {
+    pub fn text(&self) -> Option<&'a [u8]> {
         self.text
     }
 
     /// The uid, whatever it is; null where the client has none.
     #[must_use]
     #[inline(always)]
-    pub fn scalar(self) -> Scalar<'a> {
+    pub fn scalar(&self) -> Scalar<'a> {
         self.text.map_or(self.other, Scalar::Str)
     }
 }

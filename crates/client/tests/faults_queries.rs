@@ -83,7 +83,7 @@ fn a_question_to_several_gateways_leaves_those_connections_alone_that_are_of_no_
     std::thread::scope(|scope| {
         let asking = scope.spawn(count);
         let mut conns = peers.each_ref().map(Peer::accept);
-        conns.each_mut().map(|conn| answer(conn, 1));
+        conns.iter_mut().for_each(|conn| answer(conn, 1));
         assert_eq!(asking.join().unwrap().unwrap(), 3);
         // The first one goes on; on the second, an answer to the next question is there already; the third has ended.
         conns[1].send(&reply("i:1000;"));
@@ -91,7 +91,7 @@ fn a_question_to_several_gateways_leaves_those_connections_alone_that_are_of_no_
         let asking = scope.spawn(count);
         let mut fresh = [peers[1].accept(), peers[2].accept()];
         answer(&mut conns[0], 10);
-        fresh.each_mut().map(|conn| answer(conn, 10));
+        fresh.iter_mut().for_each(|conn| answer(conn, 10));
         assert_eq!(asking.join().unwrap().unwrap(), 30);
         for peer in &peers {
             assert_eq!(status(cluster, &peer.address)["queries_retried"], 0, "nothing was sent on them");
