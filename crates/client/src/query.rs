@@ -76,13 +76,11 @@ pub(crate) fn ask(
         start = Instant::now();
     }
     let mut asked: Vec<Asked<'_>> = Vec::with_capacity(questions.len());
-    let present = questions.iter().filter(|question| !missing.has(question.gateway));
-    asked.extend(present.map(|question| Asked::start(question, start, deadline, patience)));
-    leave_useless_connections(&mut asked, start, deadline, patience);
     let mut all_sent = true;
-    for asked in &mut asked {
-        asked.send(deadline, patience);
-        all_sent &= !asked.is_unsent();
+    for question in questions.iter().filter(|question| !missing.has(question.gateway)) {
+        let question = Asked::start(question, start, deadline, patience);
+        all_sent &= !question.is_unsent();
+        asked.push(question);
     }
     if !all_sent {
         receive_as_it_comes(&mut asked, deadline, patience, Until::AllSent);
@@ -117,28 +115,6 @@ pub(crate) fn ask(
         None => missing.settle(questions).map(|()| answers),
     }
 }
-
-/// Puts others in the place of connections that ended while they were idle, or on which something has come that would be taken for
-/// the answer. All are looked at in one system call.
-fn leave_useless_connections(asked: &mut [Asked<'_>], now: Instant, deadline: Instant, patience: Patience) {
-    if let [asked] = asked {
-        return asked.leave_useless_connection(now, deadline, patience);
-    }
-    let poll = |asked: &Asked<'_>| match &asked.state {
-        State::Waiting(connection) => connection.poll(libc::POLLIN),
-        _ => NOBODY,
-    };
-    let mut polls: Vec<_> = asked.iter().map(poll).collect();
-    let looked = socket::poll(&mut polls, Duration::ZERO);
-    for (poll, asked) in polls.iter().zip(asked) {
-        if looked.is_err() || poll.revents != 0 {
-            asked.leave_useless_connection(now, deadline, patience);
-        }
-    }
-}
-
-/// A descriptor that poll() passes over.
-const NOBODY: libc::pollfd = libc::pollfd { fd: -1, events: 0, revents: 0 };
 
 /// The usual way: waits for one reply after the other, and for no one longer than [`BLOCKING`], nor for half of the time that
 /// there is. Answers whether nothing is left to wait for.
@@ -189,8 +165,9 @@ enum Until {
 /// The other way: waits for all at once, and takes what comes.
 #[cold]
 fn receive_as_it_comes(asked: &mut [Asked<'_>], deadline: Instant, patience: Patience, end: Until) {
-    // Settled ones stay in the list, as nobody.
-    let mut polls = vec![NOBODY; asked.len()];
+    // Settled ones stay in the list, as a descriptor that poll() passes over.
+    let nobody = libc::pollfd { fd: -1, events: 0, revents: 0 };
+    let mut polls = vec![nobody; asked.len()];
     // Behind replies that were waited for in order the first look does not wait: nobody has seen when that came which is
     // there already.
     let mut seen = end == Until::AllSent;
@@ -198,7 +175,7 @@ fn receive_as_it_comes(asked: &mut [Asked<'_>], deadline: Instant, patience: Pat
         let before = Instant::now();
         let mut until = if seen { deadline } else { before };
         for (poll, asked) in polls.iter_mut().zip(asked.iter()) {
-            *poll = asked.poll().unwrap_or(NOBODY);
+            *poll = asked.poll().unwrap_or(nobody);
             if let State::Connecting(_, limit) = asked.state {
                 until = until.min(limit);
             }
@@ -239,28 +216,21 @@ fn is_over(asked: &[Asked<'_>], absent: Absent) -> bool {
 }
 
 impl<'a> Asked<'a> {
-    /// Takes an idle connection for a question, or starts to make one.
+    /// Sends a question on an idle connection, or starts to make one.
     fn start(question: &Question<'a>, now: Instant, deadline: Instant, patience: Patience) -> Self {
         let Question { gateway, frame } = *question;
         QueryCounters::count(&gateway.queries.counters.asked);
-        let (state, reused) = Self::connection(gateway, now, deadline, patience);
-        Self { gateway, frame, state, reused, sent: 0, since: now }
-    }
-
-    /// An idle connection, or one that is being made; which of them.
-    fn connection(gateway: &Gateway, now: Instant, deadline: Instant, patience: Patience) -> (State, bool) {
         match gateway.queries.take(now) {
-            Some(connection) => (State::Waiting(connection), true),
-            None => (Self::open(gateway, now, deadline, patience), false),
-        }
-    }
-
-    /// Before anything is sent: takes other connections until one can carry the question.
-    fn leave_useless_connection(&mut self, now: Instant, deadline: Instant, patience: Patience) {
-        while let State::Waiting(connection) = &self.state
-            && !connection.is_ready()
-        {
-            (self.state, self.reused) = Self::connection(self.gateway, now, deadline, patience);
+            Some(connection) => {
+                let state = State::Waiting(connection);
+                let mut asked = Self { gateway, frame, state, reused: true, sent: 0, since: now };
+                asked.send(deadline, patience);
+                asked
+            }
+            None => {
+                let state = Self::open(gateway, now, deadline, patience);
+                Self { gateway, frame, state, reused: false, sent: 0, since: now }
+            }
         }
     }
 

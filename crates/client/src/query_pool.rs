@@ -70,13 +70,12 @@ impl QueryPool {
         if before == now { before } else { self.absent.swap(now, Ordering::Relaxed) }
     }
 
-    /// A connection that was used before and is young enough. Whether it [is ready](QueryConnection::is_ready) is still to be
-    /// seen.
+    /// A connection that was used before, is young enough, and on which nothing has come since its last answer, nor its end.
     pub(crate) fn take(&self, now: Instant) -> Option<QueryConnection> {
         let mut idle = lock(&self.idle);
         loop {
             let connection = idle.pop()?;
-            if !connection.is_old(now) {
+            if !connection.is_old(now) && connection.is_ready() {
                 return Some(connection);
             }
         }
