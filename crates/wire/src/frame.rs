@@ -60,22 +60,24 @@ impl Head {
             .and_then(|len| len.checked_add(body_len))
             .filter(|len| *len <= MAX_LEN)
             .ok_or(FrameTooLong { ext_len, body_len })?;
-        // Two overlapping parts, each put together in registers: bytes 0 to 16 and 12 to 28.
-        let start = (total as u128) << 96
-            | u128::from(self.command) << 88
-            | u128::from(self.local_ip) << 56
-            | u128::from(self.local_port) << 40
-            | u128::from(self.client_ip) << 8
-            | u128::from(self.client_port >> 8);
-        let end = u128::from(self.client_ip) << 104
-            | u128::from(self.client_port) << 88
-            | u128::from(self.connection) << 56
-            | u128::from(self.flag) << 48
-            | u128::from(self.gateway_port) << 32
-            | ext_len as u128;
+        // Eight bytes at a time, each put together in a register.
+        let words = [
+            (total as u64) << 32 | u64::from(self.command) << 24 | u64::from(self.local_ip) >> 8,
+            u64::from(self.local_ip) << 56
+                | u64::from(self.local_port) << 40
+                | u64::from(self.client_ip) << 8
+                | u64::from(self.client_port) >> 8,
+            u64::from(self.client_port) << 56
+                | u64::from(self.connection) << 24
+                | u64::from(self.flag) << 16
+                | u64::from(self.gateway_port),
+        ];
         let mut head = [0; Self::LEN];
-        head[..16].copy_from_slice(&start.to_be_bytes());
-        head[12..].copy_from_slice(&end.to_be_bytes());
+        let (places, rest) = head.as_chunks_mut();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.to_be_bytes();
+        }
+        rest.copy_from_slice(&(ext_len as u32).to_be_bytes());
         Ok(head)
     }
 
