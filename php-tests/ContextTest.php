@@ -104,6 +104,55 @@ final class ContextTest extends ClusterTestCase
         $this->assertReceived(['to you'], $b);
     }
 
+    public function testTheOtherGlobalsStayWhenTheSessionIsSet(): void
+    {
+        // Some at the same place of the table of globals, whose size is less than 2048, before the session and behind it.
+        $this->enter('client');
+        $client = $this->text(1);
+        $php = Php::run('
+            namespace GatewayWorker\Lib {
+                class Context
+                {
+                    public static $local_ip, $local_port, $client_id, $connection_id, $old_session;
+                }
+            }
+            namespace {
+                use GatewayWorker\Lib\Context;
+                use GatewayWorker\Lib\Gateway;
+                Gateway::$registerAddress = $argv[1];
+                Context::$client_id = $argv[2];
+                $parts = array_values(unpack("Nip/nport/Nconnection", hex2bin($argv[2])));
+                [Context::$local_ip, Context::$local_port, Context::$connection_id] = $parts;
+                (function () {
+                    $place = fn ($name) => array_reduce(str_split($name), fn ($sum, $c) => ($sum * 33 + ord($c)) % 4096, 5381);
+                    $names = [];
+                    for ($i = 0; count($names) < 20; $i++) {
+                        if ($place("global$i") === $place("_SESSION")) {
+                            $names[] = "global$i";
+                        }
+                    }
+                    foreach ($names as $i => $name) {
+                        $GLOBALS[$name] = $i;
+                        if ($i === 10) {
+                            $GLOBALS["_SESSION"] = ["old" => 1];
+                        }
+                    }
+                    foreach (["setSession", "updateSession"] as $method) {
+                        Gateway::$method(Context::$client_id, [$method => 1]);
+                        echo json_encode($GLOBALS["_SESSION"]), "\n";
+                    }
+                    foreach ($names as $name) {
+                        if (!isset($GLOBALS[$name])) {
+                            echo "$name is gone\n";
+                        }
+                    }
+                })();
+            }
+        ', [$this->cluster->register(), $client->clientId()]);
+        self::assertSame("{\"setSession\":1}\n{\"setSession\":1,\"updateSession\":1}\n", $php->stdout, $php->stderr);
+        self::assertSame(0, $php->exitCode);
+    }
+
     public function testTheSessionVariableMayBeAReference(): void
     {
         $this->enter('client');

@@ -166,6 +166,31 @@ final class LongListTest extends GatewayTestCase
         self::assertSame($expected, Gateway::getAllGroupUidList());
     }
 
+    public function testEveryGroupOfManyIsFoundAndNoOther(): void
+    {
+        $groups = array_map('md5', range(1, 400));
+        $rows = '';
+        foreach ($groups as $i => $group) {
+            $rows .= "i:$i;" . serialize(['uid' => "user-$i", 'groups' => [$group => $group, $i % 50 => (string) ($i % 50)]]);
+        }
+        foreach (['getAllGroupUidList', 'getAllGroupClientIdList'] as $method) {
+            self::$cluster->answerPayload(0, self::SELECT, 'a:400:{' . $rows . '}');
+            self::$cluster->answerPayload(1, self::SELECT, 'a:0:{}');
+            $lists = Gateway::$method();
+            self::assertCount(450, $lists);
+            foreach ($groups as $i => $group) {
+                self::assertCount(1, $lists[$group] ?? [], $group);
+                self::assertCount(8, $lists[$i % 50] ?? []);
+                self::assertFalse(isset($lists["no-$group"]));
+            }
+            $lists['new'] = [];
+            unset($lists[$groups[7]], $lists[49]);
+            self::assertCount(449, $lists);
+            self::assertFalse(isset($lists[$groups[7]]) || isset($lists[49]));
+            self::assertTrue(isset($lists['new'], $lists[$groups[399]], $lists[48]));
+        }
+    }
+
     public function testSessionsThatHaveEqualPartsAreChangedOneByOne(): void
     {
         $session = ['name' => 'x', 'roles' => ['admin', 'user'], 'deep' => ['a' => ['b' => [1]]], 'n' => 0.5];

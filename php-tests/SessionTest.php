@@ -32,6 +32,24 @@ final class SessionTest extends ClusterTestCase
     /**
      * @dataProvider modes
      */
+    public function testWhatWasDeletedFromASessionIsNotInIt(string $mode): void
+    {
+        $this->enter($mode);
+        $client = $this->text(0);
+        $session = ['first' => 1, 'list' => [1, 2, 3, 4], 'map' => ['x' => 1, 'y' => 2], 'from 3' => [3 => 'c'], 'last' => 9];
+        unset($session['first'], $session['last'], $session['list'][1], $session['list'][3], $session['map']['x']);
+        Gateway::setSession($client->clientId(), $session);
+        self::assertSame($session, Gateway::getSession($client->clientId()));
+        $uids = ['gone', 'kept', 'gone too'];
+        unset($uids[0], $uids[2]);
+        Gateway::bindUid($client->clientId(), 'kept');
+        Gateway::sendToUid($uids, 'to those that are kept');
+        self::assertSame('to those that are kept', $client->receive());
+    }
+
+    /**
+     * @dataProvider modes
+     */
     public function testASessionMayHoldObjects(string $mode): void
     {
         $this->enter($mode);

@@ -6,13 +6,13 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
-    IS_UNDEF, zend_hash_get_current_data_ex, zend_hash_index_find, zend_hash_index_update,
-    zend_hash_move_backwards_ex, zend_hash_next_index_insert, zend_hash_str_find, zend_hash_update,
+    zend_hash_get_current_data_ex, zend_hash_index_find, zend_hash_index_update, zend_hash_move_backwards_ex,
+    zend_hash_next_index_insert, zend_hash_str_find, zend_hash_update,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
 
-use super::{PhpString, hash_table};
+use super::{PhpString, hash_table, values};
 
 /// An array under construction.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl ArrayBuilder {
         unsafe {
             let mut position = (*array).nNumUsed.wrapping_sub(1);
             while let Some(value) = zend_hash_get_current_data_ex(array, &raw mut position).as_mut() {
-                *value = with();
+                values::replace(value, with());
                 zend_hash_move_backwards_ex(array, &raw mut position);
             }
         }
@@ -154,15 +154,6 @@ pub fn find<'a>(array: &'a ZendHashTable, key: &[u8]) -> Option<&'a Zval> {
 #[inline]
 pub fn entries(array: &ZendHashTable) -> impl Iterator<Item = (Key<'_>, &Zval)> {
     let mut place = 0;
-    std::iter::from_fn(move || {
-        loop {
-            // SAFETY: the array is live while borrowed, and so are its elements.
-            let (key, value) = unsafe { hash_table::element(array, place) }?;
-            place += 1;
-            // SAFETY: the type is always set. That of a deleted element is undefined.
-            if unsafe { value.u1.v.type_ } != IS_UNDEF as u8 {
-                return Some((key, value));
-            }
-        }
-    })
+    // SAFETY: the array is live while borrowed, and so are its elements.
+    std::iter::from_fn(move || unsafe { hash_table::next(array, &mut place) })
 }

@@ -7,6 +7,8 @@ use std::ffi::CString;
 use ext_php_rs::ffi::{ext_php_rs_executor_globals, php_log_err_with_severity, virtual_cwd_activate};
 use ext_php_rs::types::{ZendHashTable, Zval};
 
+use super::values;
+
 /// `LOG_NOTICE` of syslog.
 const NOTICE: i32 = 5;
 
@@ -60,7 +62,7 @@ pub fn set_session(value: &Zval) {
         Some(slot) => {
             // SAFETY: an indirect zval of the symbol table points to the slot of the variable.
             let slot = if slot.is_indirect() { unsafe { &mut *slot.value.zv } } else { slot };
-            Some(std::mem::replace(slot.dereference_mut(), new))
+            Some(values::replace(slot.dereference_mut(), new))
         }
         None => {
             // SAFETY: as above; nothing was found that could be referred to. A symbol table takes any name.

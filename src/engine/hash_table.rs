@@ -1,11 +1,12 @@
-//! Hashes that are filled in place: the lists of tens of thousands of clients.
+//! Arrays that are filled and read in place: the lists of tens of thousands of clients, and sessions.
 //!
 //! For each element the engine's own functions are called, look at the form of the array and at the key, and compute the
 //! key's hash in a call of its own. Here the form is known and the hash comes with the key, so that an element costs
 //! little more than its memory. Whatever is unusual (no room left) goes to the engine's functions still.
 //!
-//! The layout is that of `zend_types.h`, the same in PHP 8.1 to 8.5: the elements lie in the order in which they came, and
-//! before them, from the end backwards, a table of the first element for each hash; elements of the same place are chained.
+//! The layout is that of `zend_types.h`. A hash is the same in PHP 8.1 to 8.5: the elements lie in the order in which they came,
+//! and before them, from the end backwards, a table of the first element for each hash; elements of the same place are
+//! chained. Of a packed array, whose keys are 0, 1, 2 and so on, the elements are values alone since PHP 8.2.
 
 #![allow(unsafe_code)]
 
@@ -13,8 +14,8 @@ use std::mem::{ManuallyDrop, offset_of, size_of};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{
-    Bucket, HashTable, ZEND_MODULE_API_NO, zend_array_dup, zend_hash_extend, zend_hash_index_update,
-    zend_hash_real_init_mixed, zend_hash_update, zend_string,
+    Bucket, HashTable, IS_UNDEF, ZEND_MODULE_API_NO, zend_array_dup, zend_hash_extend,
+    zend_hash_index_update, zend_hash_real_init_mixed, zend_hash_update, zend_string,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
@@ -28,7 +29,7 @@ const END: u32 = u32::MAX;
 const STATIC_KEYS: u32 = 1 << 4;
 /// `HASH_FLAG_PACKED`: the keys are 0, 1, 2 and so on.
 const PACKED: u32 = 1 << 2;
-/// Since PHP 8.2 the elements of a packed array are values alone.
+/// Whether the elements of a packed array are values alone.
 const PACKED_WITHOUT_KEYS: bool = ZEND_MODULE_API_NO >= 20_220_829;
 /// More room than this is not made on a reply's word.
 const MOST_ROOM: usize = 1 << 18;
@@ -119,7 +120,7 @@ impl HashBuilder {
             }
             Err(value) => {
                 let mut value = ManuallyDrop::new(value);
-                // SAFETY: as in set_str(); an integer key is passed as its bits.
+                // SAFETY: as in set_hashed(); an integer key is passed as its bits.
                 unsafe { zend_hash_index_update(&raw mut *self.table, key as u64, &raw mut *value) };
             }
         }
@@ -146,10 +147,7 @@ impl HashBuilder {
             while index != END {
                 let element = elements.add(index as usize);
                 if (*element).h == hash && is_key((*element).key) {
-                    let next = (*element).val.u2.next;
-                    let before = std::mem::replace(&mut (*element).val, value);
-                    (*element).val.u2.next = next;
-                    drop(before);
+                    drop(values::replace(&mut (*element).val, value));
                     return Ok(false);
                 }
                 index = (*element).val.u2.next;
@@ -222,9 +220,8 @@ impl TemplateCopy {
     #[inline]
     pub fn set(&mut self, place: usize, value: Zval) {
         assert!(place < self.table.nNumUsed as usize, "a template has no place {place}");
-        // SAFETY: the table is ours and a hash, of which the first `nNumUsed` elements are set. The chain goes on through the
-        // same element: that part of the value is not assigned to.
-        unsafe { values::assign(&mut (*elements(&raw mut *self.table).add(place)).val, value) };
+        // SAFETY: the table is ours and a hash, of which the first `nNumUsed` elements are set.
+        drop(unsafe { values::replace(&mut (*elements(&raw mut *self.table).add(place)).val, value) });
     }
 
     /// The hash as a zval.
@@ -260,28 +257,36 @@ pub(super) unsafe fn append(array: *mut HashTable, value: Zval) -> Result<(), Zv
     }
 }
 
-/// The element at this place of any array, which may be one that was deleted; `None` behind the last one.
+/// The first element of any array from this place on, which is left behind it; `None` behind the last one. Deleted ones are passed
+/// over: of these nothing but their type may be looked at.
 ///
 /// # Safety
 /// The array is live, and stays so while the answer is used.
 #[inline]
-pub(super) unsafe fn element<'a>(array: *const HashTable, place: u32) -> Option<(Key<'a>, &'a Zval)> {
-    // SAFETY: as promised by the caller. The first `nNumUsed` elements are there, with a key or without one.
+pub(super) unsafe fn next<'a>(array: *const HashTable, place: &mut u32) -> Option<(Key<'a>, &'a Zval)> {
+    // SAFETY: as promised by the caller. The first `nNumUsed` elements are there, each with a type; where that is not undefined, with
+    // a value, and with a key or without one.
     unsafe {
-        if place >= (*array).nNumUsed {
-            return None;
-        }
         let elements = elements(array.cast_mut());
-        if PACKED_WITHOUT_KEYS && (*array).u.flags & PACKED != 0 {
-            return Some((Key::Int(i64::from(place)), &*elements.cast::<Zval>().add(place as usize)));
+        let packed = PACKED_WITHOUT_KEYS && (*array).u.flags & PACKED != 0;
+        while *place < (*array).nNumUsed {
+            let index = *place as usize;
+            *place += 1;
+            let value =
+                if packed { elements.cast::<Zval>().add(index) } else { &raw mut (*elements.add(index)).val };
+            if (*value).u1.v.type_ == IS_UNDEF as u8 {
+                continue;
+            }
+            let key = if packed {
+                Key::Int(index as i64)
+            } else {
+                let element = elements.add(index);
+                PhpString::bytes_at((*element).key).map_or(Key::Int((*element).h as i64), Key::Str)
+            };
+            return Some((key, &*value));
         }
-        let element = elements.add(place as usize);
-        let key = match PhpString::bytes_at((*element).key) {
-            Some(key) => Key::Str(key),
-            None => Key::Int((*element).h as i64),
-        };
-        Some((key, &(*element).val))
     }
+    None
 }
 
 /// The elements of a hash.

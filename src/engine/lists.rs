@@ -30,7 +30,8 @@ thread_local! {
     /// The notes of lists that are being made. They are the thread's, and not those of whoever makes the lists: where memory runs
     /// out the engine jumps out of the call, and what that holds is never dropped. Without a destructor: PHP code may call us
     /// when those of a thread have run.
-    static NOTES: ManuallyDrop<RefCell<Vec<Box<Notes>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static NOTES: ManuallyDrop<RefCell<Vec<NonNull<Notes>>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// Frees the notes of lists that were never finished, see [`NOTES`].
@@ -38,7 +39,10 @@ thread_local! {
 /// # Safety
 /// No lists are being made on this thread, or whoever makes them is never returned to.
 pub unsafe fn forget() {
-    NOTES.with(|notes| notes.take());
+    for notes in NOTES.with(|notes| notes.take()) {
+        // SAFETY: it comes from a box, see Lists::new(), and as the caller says nobody uses it any more.
+        drop(unsafe { Box::from_raw(notes.as_ptr()) });
+    }
 }
 
 /// An array of arrays under construction, in the order in which their keys come first.
@@ -104,16 +108,15 @@ impl Lists {
     /// No list yet.
     pub fn new() -> Self {
         let numbers = ArrayBuilder::with_capacity(32);
-        let mut notes = Box::new(Notes {
+        let notes = NonNull::from(Box::leak(Box::new(Notes {
             lists: Vec::new(),
             ids: Vec::new(),
             texts: Vec::new(),
             known: [const { None }; PLACES],
             names: Vec::new(),
-        });
-        let place = NonNull::from(&mut *notes);
+        })));
         NOTES.with(|all| all.borrow_mut().push(notes));
-        Self { numbers, notes: place }
+        Self { numbers, notes }
     }
 
     /// Begins with the next id, a text. What PHP takes for an integer as a key becomes one.
@@ -157,8 +160,8 @@ impl Lists {
 
     #[inline]
     fn notes(&mut self) -> &mut Notes {
-        // SAFETY: the notes are in the thread's list, in a box of their own, until this is dropped, or until forget(), whose
-        // caller says that this is not used any more. Nobody else has the pointer, and this type cannot go to another thread.
+        // SAFETY: the notes are there until this is dropped, or until forget(), whose caller says that this is not used any more.
+        // Nobody else uses the pointer, and this type cannot go to another thread.
         unsafe { self.notes.as_mut() }
     }
 
@@ -205,8 +208,9 @@ impl Lists {
 
 impl Drop for Lists {
     fn drop(&mut self) {
-        let place = self.notes.as_ptr().cast_const();
-        NOTES.with(|all| all.borrow_mut().retain(|notes| !std::ptr::eq(&raw const **notes, place)));
+        NOTES.with(|all| all.borrow_mut().retain(|notes| *notes != self.notes));
+        // SAFETY: it comes from a box, see new(), and is in no list any more that forget() would free.
+        drop(unsafe { Box::from_raw(self.notes.as_ptr()) });
     }
 }
 
@@ -265,11 +269,14 @@ impl Id {
     #[inline]
     fn made(text: &[u8], lists: u32) -> Self {
         let string = PhpString::hashed(text);
-        match integer_key(text) {
-            Some(key) => Self::Numeric(string.into_references(lists), key),
-            None => {
-                let hash = string.hash();
-                Self::String(string.into_references(2 * lists), hash)
+        // SAFETY: it was made just now, by hashed(), and whoever makes it has it in a list already.
+        unsafe {
+            match integer_key(text) {
+                Some(key) => Self::Numeric(string.into_references(lists), key),
+                None => {
+                    let hash = string.hash();
+                    Self::String(string.into_references(2 * lists), hash)
+                }
             }
         }
     }

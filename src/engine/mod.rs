@@ -3,10 +3,10 @@
 //!
 //! | file | what of the engine |
 //! | --- | --- |
-//! | [`values`] | zvals: reading arguments, truth, conversion to strings |
+//! | [`values`] | zvals: reading arguments, truth, conversion to strings; putting them into places |
 //! | [`string`] | strings with their reference count |
 //! | [`mod@array`] | building and reading arrays |
-//! | [`hash_table`] | hashes that are filled in place, for long lists |
+//! | [`hash_table`] | arrays that are filled and read in place, for long lists and sessions |
 //! | [`lists`] | lists by key in one array |
 //! | [`names`] | names of properties and classes, allocated once |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |

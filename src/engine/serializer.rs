@@ -85,14 +85,20 @@ impl Serialized {
     /// The bytes as a string.
     pub fn into_string(self) -> PhpString {
         match self {
-            Self::Plain(scratch) => PhpString::new(&scratch.0),
+            Self::Plain(scratch) => {
+                let text = std::ptr::from_ref(scratch.0.as_slice());
+                // Given back before the engine makes a string of it: where memory runs out it jumps out of here.
+                drop(scratch);
+                // SAFETY: the bytes are on the heap, where they stay when the buffer is moved, and nobody else takes it meanwhile.
+                PhpString::new(unsafe { &*text })
+            }
             Self::Engine(text) => text,
         }
     }
 }
 
-/// The buffer of this thread, which gets it back when it is dropped. (Where memory runs out meanwhile, the engine jumps out of
-/// the call, and the next value gets a new one.)
+/// The buffer of this thread, which gets it back when this is dropped. Nobody holds it while PHP code runs: the engine may jump out
+/// of the call then, and the buffer would be lost to the process.
 pub struct Scratch(Vec<u8>);
 
 impl Scratch {

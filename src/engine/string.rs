@@ -210,10 +210,12 @@ impl PhpString {
         ManuallyDrop::new(self).0.as_ptr()
     }
 
-    /// This many references in the place of one, each of which somebody has to let go of: a string of which there is no other one,
-    /// made by [`PhpString::hashed`].
+    /// This many references in the place of one, each of which somebody has to let go of.
+    ///
+    /// # Safety
+    /// It is the only reference, to a string that is counted: one made by [`PhpString::hashed`] is. There is at least one.
     #[inline]
-    pub fn into_references(self, references: u32) -> *mut zend_string {
+    pub unsafe fn into_references(self, references: u32) -> *mut zend_string {
         let string = self.into_raw();
         // SAFETY: a live string, which only this thread counts.
         unsafe { (*string).gc.refcount = references };

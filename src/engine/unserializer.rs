@@ -136,7 +136,7 @@ impl Unserializer {
     #[inline]
     fn plain(&mut self, reader: &mut Reader<'_>, depth: usize, to: &mut Zval) -> Result<bool, ReplyError> {
         match reader.token()? {
-            Token::Scalar(value) => values::assign(to, scalar(value)),
+            Token::Scalar(value) => drop(values::replace(to, scalar(value))),
             Token::Engine(_) => return Ok(false),
             Token::Array(len) => return self.array(reader, len, depth, to),
         }
@@ -200,7 +200,7 @@ impl Unserializer {
             array.set(place, value);
         }
         reader.end()?;
-        values::assign(to, array.into_zval());
+        drop(values::replace(to, array.into_zval()));
         Ok(Progress::Done)
     }
 
@@ -237,7 +237,7 @@ impl Unserializer {
             }
             level.different += 1;
         }
-        values::assign(to, array.into_zval());
+        drop(values::replace(to, array.into_zval()));
         Ok(true)
     }
 

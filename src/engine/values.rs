@@ -1,4 +1,4 @@
-//! Reading zvals the way PHP's own code does.
+//! Zvals: read the way PHP's own code does, and put into places that are somebody else's.
 
 #![allow(unsafe_code)]
 
@@ -9,14 +9,14 @@ use ext_php_rs::types::Zval;
 
 use super::PhpString;
 
-/// `IS_TYPE_REFCOUNTED`: the value is counted.
-const COUNTED: u32 = 1 << 8;
-
-/// Moves a value to a place, part by part. One that has been put together just now is either in registers still, or was written
-/// by parts of other sizes than a copy of the whole would read, which would have to wait until they are there.
+/// Moves a value to a place: its bytes and its type, and not `u2`, which belongs to the place. In an element of a hash `u2` is
+/// the way to the next element of the chain: whoever copies a whole zval there cuts the chain, and elements are lost.
+///
+/// Part by part is also faster. A value that has been put together just now is either in registers still, or was written by
+/// parts of other sizes than a copy of the whole would read, which would have to wait until they are there.
 ///
 /// # Safety
-/// What is in the place is not counted: it is overwritten. Nobody else uses it.
+/// The place is live or to be initialised, and nobody else uses it. What is there is overwritten, and not let go of.
 #[inline(always)]
 pub unsafe fn place(to: *mut Zval, value: Zval) {
     let value = ManuallyDrop::new(value);
@@ -27,15 +27,17 @@ pub unsafe fn place(to: *mut Zval, value: Zval) {
     }
 }
 
-/// `*to = value`, part by part as [`place`] does it.
+/// Puts a value in the place of another one, as [`place`] does it. The other one is answered: when it goes, PHP code may run.
 #[inline(always)]
-pub fn assign(to: &mut Zval, value: Zval) {
-    // SAFETY: the type is always set.
-    if unsafe { to.u1.type_info } & COUNTED != 0 {
-        *to = Zval::new();
+pub fn replace(to: &mut Zval, value: Zval) -> Zval {
+    let mut before = Zval::new();
+    // SAFETY: `to` is live and ours. What is in it becomes the answer's.
+    unsafe {
+        before.value.lval = to.value.lval;
+        before.u1.type_info = to.u1.type_info;
+        place(to, value);
     }
-    // SAFETY: what is there now is not counted.
-    unsafe { place(to, value) }
+    before
 }
 
 /// What the binding asks of a value.

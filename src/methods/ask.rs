@@ -414,7 +414,7 @@ fn select(
         gatewayworker_client::wire::client_id::ClientIdPrefix,
         &[u8],
         usize,
-    ) -> std::result::Result<(), ReplyError>,
+    ) -> Result<(), ReplyError>,
 ) -> Result {
     let groups = if by_group {
         let json = arguments::json_list(call.arg_or_null(0))?;

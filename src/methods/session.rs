@@ -7,6 +7,7 @@ use gatewayworker_client::wire::{ClientId, Command};
 use crate::arguments::{self, complain};
 use crate::call::{Call, Failure, Result};
 use crate::context::Context;
+use crate::engine::serializer::Serialized;
 use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::overridden;
@@ -49,16 +50,14 @@ pub fn set(call: &mut Call<'_>) -> Result {
         no_exception()?;
     }
     let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
-    if !call.is_on_own_class() {
-        let (id, text) = (call.arg_or_null(0).shallow_clone(), PhpString::new(text.as_bytes()).into_zval());
-        if overridden(call, "setSocketSession", &[&id, &text])?.is_some() {
-            return Ok(());
-        }
+    if call.is_on_own_class() {
+        return send_serialized(call, Command::SetSession, text);
     }
-    if let Some(id) = arguments::client(call, 0)? {
-        send_text(call, Command::SetSession, id, text.as_bytes())?;
+    let (id, text) = (call.arg_or_null(0).shallow_clone(), text.into_string());
+    if overridden(call, "setSocketSession", &[&id, &text.clone().into_zval()])?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    send_serialized(call, Command::SetSession, Serialized::Engine(text))
 }
 
 /// `updateSession($client_id, array $session): void`
@@ -74,8 +73,16 @@ pub fn update(call: &mut Call<'_>) -> Result {
         no_exception()?;
     }
     let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
+    send_serialized(call, Command::UpdateSession, text)
+}
+
+/// Sends a session to the client in the first argument.
+fn send_serialized(call: &Call<'_>, command: Command, session: Serialized) -> Result {
+    // To convert anything else to an id may run PHP code.
+    let session =
+        if call.arg_or_null(0).is_string() { session } else { Serialized::Engine(session.into_string()) };
     if let Some(id) = arguments::client(call, 0)? {
-        send_text(call, Command::UpdateSession, id, text.as_bytes())?;
+        send_text(call, command, id, session.as_bytes())?;
     }
     Ok(())
 }

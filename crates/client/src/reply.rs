@@ -3,7 +3,7 @@
 //! Nothing here allocates: each function hands the parts of a reply to a closure as it meets them, borrowed from the
 //! reply's bytes. A reply of another shape than the one that is due is an error, never an empty result.
 
-use gatewayworker_wire::php::{Key, Reader, Scalar};
+use gatewayworker_wire::php::{Key, Reader, Scalar, Token};
 
 use crate::error::ReplyError;
 
@@ -206,8 +206,8 @@ fn group_count(reader: &mut Reader<'_>) -> Result<Option<usize>> {
     if reader.rest().starts_with(b"a") {
         return Ok(Some(reader.array()?));
     }
-    match reader.scalar() {
-        Ok(Scalar::Null) => Ok(None),
+    match reader.token()? {
+        Token::Scalar(Scalar::Null) => Ok(None),
         _ => Err(ReplyError::Shape("a list of groups is due")),
     }
 }

@@ -679,8 +679,9 @@ impl<S: Sink + Clone> SendQueue<S> {
 }
 
 impl<S: Sink> State<S> {
-    /// Sends the only frame that waits. False: it is not all sent.
+    /// Sends the only frame that waits: the turn is the caller's, so that there was none before it. False: it is not all sent.
     fn send_lone(&mut self) -> bool {
+        debug_assert!(!self.announced && self.waiting.len() == 1, "nothing else waits");
         let (Phase::Online(sink), Some(chunk)) = (&self.phase, self.waiting.front_mut()) else {
             return false;
         };

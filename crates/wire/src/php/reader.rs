@@ -293,7 +293,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A scalar of the usual form: a string of less than 1,000 bytes, an integer of up to 18 digits without a sign, a float of
-    /// up to 15 digits, null, a bool. `None`: nothing has been read, and what stands here has to be read at length, which also finds out what is wrong with it.
+    /// up to 15 digits, null, a bool. `None`: nothing has been read, and what stands here has to be read at length, which also
+    /// finds out what is wrong with it.
     #[inline(always)]
     fn short_scalar(&mut self) -> Option<Scalar<'a>> {
         let rest = self.rest;
