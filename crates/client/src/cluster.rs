@@ -444,15 +444,13 @@ fn encode<T>(
     body: &[u8],
     with: impl FnOnce(Encoded<'_>) -> T,
 ) -> Result<T, FrameTooLong> {
-    let encoded = head.encode(ext.len(), body.len())?;
-    let len = encoded.len() + ext.len() + body.len();
-    if len >= SHARED_FROM {
-        let frame = Bytes::from([&encoded, ext, body].concat());
-        return Ok(with(Encoded::Shared(&frame)));
+    let single = Single::new(head, ext, body)?;
+    if single.large.is_some() {
+        return Ok(with(single.encoded()));
     }
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.clear();
-        scratch.extend_from_slice(&encoded);
+        scratch.extend_from_slice(&single.head);
         scratch.extend_from_slice(ext);
         scratch.extend_from_slice(body);
         let result = with(Encoded::Copied(scratch));
