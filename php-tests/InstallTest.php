@@ -197,7 +197,7 @@ final class InstallTest extends GatewayTestCase
         $extension = $package['php-ext'];
         self::assertSame('php-ext', $package['type']);
         self::assertTrue(extension_loaded($extension['extension-name']));
-        self::assertSame(['pre-packaged-binary', 'composer-default'], $extension['download-url-method']);
+        self::assertArrayNotHasKey('download-url-method', $extension, 'Composer before 2.9.5 would refuse the file');
         self::assertFileExists(Implementation::root() . "/{$extension['build-path']}/config.m4");
         self::assertArrayNotHasKey('autoload', $package, 'the stubs must never be loaded');
         $systems = array_unique(array_column(self::json('.github/release-matrix.json')['target'], 'os'));
@@ -212,6 +212,63 @@ final class InstallTest extends GatewayTestCase
             self::assertTrue(version_compare($php, '8.1', '>=') && version_compare($php, '8.6', '<'), $php);
         }
         self::assertSame('>=8.1,<8.6', $package['require']['php']);
+    }
+
+    /** Composer checks the file before it does anything: `composer require --dev` would fail in a clone. */
+    public function testComposerTakesThePackageFile(): void
+    {
+        self::requireProgram('composer');
+        copy(Implementation::root() . '/composer.json', "{$this->scratch}/composer.json");
+        $offline = ['COMPOSER_DISABLE_NETWORK' => '1', 'COMPOSER_ALLOW_SUPERUSER' => '1',
+            'COMPOSER_HOME' => "{$this->scratch}/home"];
+        // A command that changes the file, as `require` does, and needs no network.
+        [$code, $output] = self::execute(
+            ['composer', '--no-interaction', 'config', 'minimum-stability', 'dev'],
+            $this->scratch,
+            $offline
+        );
+        self::assertSame(0, $code, $output);
+        [, $output] = self::execute(['composer', 'validate', '--no-interaction'], $this->scratch, $offline);
+        self::assertStringContainsString('composer.json is valid', $output);
+        self::assertStringNotContainsString('download-url-method', $output);
+    }
+
+    /** Only what is released tells PIE about binaries; everything else in the tag is the commit that was tested. */
+    public function testTheTagOfAReleaseTellsPieToTakeBinaries(): void
+    {
+        self::requireProgram('git');
+        $clone = "{$this->scratch}/clone";
+        mkdir($clone);
+        foreach (['composer.json', 'Cargo.toml', '.github/scripts/tag-release.sh'] as $file) {
+            @mkdir(dirname("$clone/$file"), 0755, true);
+            copy(Implementation::root() . "/$file", "$clone/$file");
+        }
+        $identity = [];
+        foreach (['AUTHOR', 'COMMITTER'] as $who) {
+            $identity += ["GIT_{$who}_NAME" => 'somebody', "GIT_{$who}_EMAIL" => 'somebody@example.org'];
+        }
+        $git = function (string ...$arguments) use ($clone, $identity): string {
+            [$code, $output] = self::execute(array_merge(['git'], $arguments), $clone, $identity);
+            self::assertSame(0, $code, $output);
+            return trim($output);
+        };
+        $git('init', '-q');
+        $git('add', '.');
+        $git('commit', '-q', '-m', 'tested');
+        [$code, $output] = self::execute(['sh', '.github/scripts/tag-release.sh'], $clone, $identity);
+        self::assertSame(0, $code, $output);
+        $tag = $git('tag');
+        self::assertSame('v' . phpversion('gatewayworker'), $tag);
+        self::assertSame($git('rev-parse', 'HEAD'), $git('rev-parse', "$tag^{commit}^"));
+        self::assertSame('composer.json', $git('diff', '--name-only', 'HEAD', $tag));
+        self::assertSame('', $git('status', '--porcelain'), 'the work tree stays as it is');
+        $released = json_decode($git('show', "$tag:composer.json"), true, 16, JSON_THROW_ON_ERROR);
+        self::assertSame(['pre-packaged-binary', 'composer-default'], $released['php-ext']['download-url-method']);
+        unset($released['php-ext']['download-url-method']);
+        self::assertSame(self::json('composer.json'), $released);
+        [$code, $output] = self::execute(['sh', '.github/scripts/tag-release.sh'], $clone, $identity);
+        self::assertNotSame(0, $code, $output);
+        self::assertStringContainsString("the tag $tag exists already", $output);
     }
 
     /** That PHP with only this extension starts, and has nothing to say about it. */
