@@ -200,6 +200,8 @@ $stage->call('getAllClientCount', [], 1);
 $stage->title('A look inside');
 $stage->call('flush', [5.0], true);
 $stage->call('status', [], static fn ($status): bool => count($status['clusters']) > 1);
+// The call above has sent each client a last message (see Stage): the counters are compared when that is written too.
+Gateway::flush(5.0);
 foreach (Gateway::status()['clusters'] as $state) {
     foreach ($state['gateways'] as $gateway) {
         printf(

@@ -118,7 +118,7 @@ final class FpmTest extends ServerTestCase
             self::assertSame(['own', 1], $seen['own'], 'a subclass with its own');
             self::assertSame(1, $seen['count']);
         }
-        self::assertStringNotContainsString('gatewayworker', $this->serverLog());
+        self::assertNothingLogged($this->serverLog());
     }
 
     public function testAPoolCannotSayWhichClassesThereAre(): void

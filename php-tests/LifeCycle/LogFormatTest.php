@@ -56,6 +56,27 @@ final class LogFormatTest extends LifeCycleTestCase
         );
     }
 
+    /**
+     * The tests find the extension's lines by their prefix, wherever the project lies.
+     */
+    public function testAFolderNamedGatewayworkerIsNotTakenForALogLine(): void
+    {
+        $folder = $this->directory() . '/gatewayworker';
+        mkdir($folder);
+        file_put_contents("$folder/fails.php", '<?php throw new Error("fails");');
+        try {
+            $script = new PhpProcess("$folder/fails.php");
+            self::assertSame(255, $script->wait());
+            $errors = $script->errors();
+            $script->dispose();
+        } finally {
+            unlink("$folder/fails.php");
+            rmdir($folder);
+        }
+        self::assertStringContainsString('gatewayworker/fails.php', $errors);
+        self::assertNothingLogged($errors);
+    }
+
     public function testAQueueThatIsFullIsTold(): void
     {
         $this->startCluster();

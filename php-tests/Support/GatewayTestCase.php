@@ -87,6 +87,15 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
+     * Requires that the extension has written nothing to this log. PHP's own messages may contain the word
+     * "gatewayworker", as they name files, and the project may lie in a folder of that name.
+     */
+    protected static function assertNothingLogged(string $log): void
+    {
+        self::assertStringNotContainsString('gatewayworker: ', $log);
+    }
+
+    /**
      * Fails at once with the original, where trying it would end or hang the process.
      */
     protected function requireNative(string $why): void

@@ -85,7 +85,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
             self::assertLessThanOrEqual($most, $gateway['internal_total'], 'connections to a gateway');
         }
         self::assertSame(1000, $this->cluster->framesOf(5));
-        self::assertStringNotContainsString('gatewayworker', $this->serverLog());
+        self::assertNothingLogged($this->serverLog());
     }
 
     /**
