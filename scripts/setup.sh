@@ -3,8 +3,9 @@
 # `setup.sh valgrind` and `setup.sh asan` (what `test` needs, and more), `setup.sh browser` (a Chromium for the test of the
 # board, and nothing else).
 #
-# On Debian and Ubuntu it installs what is missing, through apt-get; elsewhere it says what to install. It says nothing
-# where all is there. PHP, PHP_CONFIG, PHPUNIT and CARGO name the programs to use instead of those in PATH.
+# On Debian and Ubuntu it installs what is missing, through apt-get, and says how much that is and how far it has come;
+# elsewhere it says what to install. It prints nothing if nothing is missing. PHP, PHP_CONFIG, PHPUNIT and CARGO name the
+# programs to use instead of those in PATH.
 
 set -eu
 
@@ -29,6 +30,10 @@ cd "$(dirname "$0")/.."
 fail() {
     printf 'setup: %s\n' "$@" >&2
     exit 1
+}
+
+say() {
+    printf 'setup: %s\n' "$*"
 }
 
 has() {
@@ -60,15 +65,41 @@ find_rust() {
 
 rustup_hint="install it with rustup, as https://rustup.rs says, then try again"
 
-# A Rust that is there is not meddled with: who has it has it from somewhere, most often from rustup.
+# As find_rust, on a fresh system too, whose apt knows of no packages yet.
+find_rust_updated() {
+    find_rust
+    if [ -z "$rust" ] && has apt-get; then
+        say "updating the list of packages"
+        apt_get update -q >/dev/null 2>&1 </dev/null || true
+        find_rust
+    fi
+}
+
+# Whether the cargo in use belongs to a package of the system.
+is_packaged() {
+    has dpkg-query && dpkg-query -S "$(command -v "$CARGO")" >/dev/null 2>&1
+}
+
+# What helps where the installed Rust is too old: the system's newer package, or rustup.
+too_old_hint() {
+    if ! is_packaged; then
+        echo "Run 'rustup update stable' if it came with rustup; otherwise remove it and $rustup_hint."
+        return
+    fi
+    find_rust
+    if [ -n "$rust" ]; then
+        set -- $rust
+        [ "$tests" = yes ] || set -- "$1"
+        echo "This system has a newer one, which replaces it: run 'apt-get install $*' as root, then try again."
+    else
+        echo "This system has no newer one: $rustup_hint."
+    fi
+}
+
+# An installed Rust stays as it is, wherever it came from.
 check_rust() {
     if ! has "$CARGO"; then
-        find_rust
-        if [ -z "$rust" ] && has apt-get; then
-            # A fresh system knows of no packages yet.
-            apt_get update -q >/dev/null 2>&1 </dev/null || true
-            find_rust
-        fi
+        find_rust_updated
         [ -n "$rust" ] || fail "cargo was not found. Rust $RUST_NEEDED or newer is needed: $rustup_hint."
         # shellcheck disable=SC2086
         set -- $rust
@@ -77,8 +108,7 @@ check_rust() {
     fi
     version=$("$CARGO" --version | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/')
     if ! at_least "$version" "$RUST_NEEDED"; then
-        fail "cargo $version is too old, $RUST_NEEDED or newer is needed." \
-            "With rustup, run 'rustup update stable'; else remove it and $rustup_hint."
+        fail "cargo $version is too old, $RUST_NEEDED or newer is needed." "$(too_old_hint)"
     fi
     if [ "$job" = asan ]; then
         # Options that have not come to the stable compiler.
@@ -88,7 +118,7 @@ check_rust() {
     if [ "$job" = test ] && ! { "$CARGO" fmt --version && "$CARGO" clippy --version; } >/dev/null 2>&1; then
         find_rust
         # Those of another Rust do not fit.
-        case $(command -v "$CARGO") in /usr/bin/*) ;; *) rust= ;; esac
+        is_packaged || rust=
         [ -n "$rust" ] || fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'."
         install "${rust#* }"
     fi
@@ -155,9 +185,14 @@ has_one() {
     return 1
 }
 
-# Where nothing can be said about fonts, they are not missed.
+# Chromium brings fontconfig along: where that is missing too, there is no font yet. A browser from elsewhere may have its
+# own.
 has_chinese_font() {
-    ! has fc-list || [ -n "$(fc-list :lang=zh family)" ]
+    if has fc-list; then
+        [ -n "$(fc-list :lang=zh family)" ]
+    else
+        [ -z "$packages" ]
+    fi
 }
 
 # Each missing thing: the Debian package, and what it is for those who have no apt.
@@ -216,21 +251,71 @@ apt_get() {
     fi
 }
 
+# How much apt-get is going to download, such as "45 MB". Nothing if it does not know a package.
+download_size() {
+    # shellcheck disable=SC2086
+    uris=$(LC_ALL=C apt-get install -qq --print-uris --no-install-recommends $1 2>/dev/null </dev/null) || return 0
+    printf '%s\n' "$uris" | awk '{ bytes += $3 } END { printf "%d MB", (bytes + 999999) / 1000000 }'
+}
+
+# Reads what apt-get prints, with its status lines among it, and says at every quarter how far it has come. The rest goes to
+# the log.
+progress() {
+    said=
+    while IFS= read -r line; do
+        case $line in
+            dlstatus:*) doing=downloading ;;
+            pmstatus:*) doing="unpacking and configuring" ;;
+            *) printf '%s\n' "$line" >>"$log"; continue ;;
+        esac
+        # "pmstatus:php8.2-cli:43.7500:Unpacking php8.2-cli (amd64)": the percentage is the first field with a point in it
+        # that begins with a digit.
+        rest=${line#*:}
+        while :; do
+            field=${rest%%:*}
+            case $field in [0-9]*.*) break ;; esac
+            [ "$field" != "$rest" ] || continue 2
+            rest=${rest#*:}
+        done
+        quarter=$((${field%%.*} / 25 * 25))
+        if [ "$said" != "$doing $quarter" ]; then
+            said="$doing $quarter"
+            say "$doing, $quarter %"
+        fi
+    done
+}
+
+# Runs apt-get, which writes its progress to standard output (sudo would close another descriptor).
+install_quietly() {
+    : >"$log"
+    # shellcheck disable=SC2086
+    { apt_get install -y -q --no-install-recommends -o APT::Status-Fd=1 $1 2>&1 </dev/null; echo $? >"$log.code"; } | progress
+    [ "$(cat "$log.code")" -eq 0 ]
+}
+
 install() {
     [ "$(id -u)" -eq 0 ] || has sudo || fail "these packages are missing: $1" \
         "become root, or install sudo, then: apt-get install --no-install-recommends $1"
-    echo "setup: installing $1"
     log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
-    # A list of packages that is missing or old is fetched once; apt-get says which package it does not find.
-    # shellcheck disable=SC2086
-    if ! apt_get install -y -q --no-install-recommends $1 >"$log" 2>&1 </dev/null; then
-        if ! { apt_get update -q && apt_get install -y -q --no-install-recommends $1; } >"$log" 2>&1 </dev/null; then
+    trap 'rm -f "$log" "$log.code"' EXIT
+    size=$(download_size "$1")
+    if [ -z "$size" ]; then
+        # Without a list of packages, or with an old one, apt-get does not know them.
+        say "updating the list of packages"
+        apt_get update -q >"$log" 2>&1 </dev/null || true
+        size=$(download_size "$1")
+    fi
+    say "installing $1"
+    [ -z "$size" ] || say "$size to download; this may take some minutes"
+    if ! install_quietly "$1"; then
+        # The list may be older than what the mirror has.
+        say "updating the list of packages"
+        if ! { apt_get update -q >"$log" 2>&1 </dev/null && install_quietly "$1"; }; then
             cat "$log" >&2
-            fail "apt-get could not install $1; it said the above."
+            fail "apt-get could not install $1; its output is above."
         fi
     fi
-    rm -f "$log"
+    rm -f "$log" "$log.code"
 }
 
 check_php() {
