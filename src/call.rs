@@ -161,7 +161,7 @@ impl<'a> Call<'a> {
     #[inline]
     pub fn family(&self) -> Family {
         // The class of the original is registered first and always: everything else is the other one.
-        if crate::class::is(&surface::GATEWAY_CLIENT, self.function().scope) {
+        if crate::classes::is(&surface::GATEWAY_CLIENT, self.function().scope) {
             Family::Client
         } else {
             Family::Worker
@@ -181,6 +181,6 @@ impl<'a> Call<'a> {
     }
 
     fn parameter_name(&self, index: usize) -> String {
-        crate::class::parameter_name(self.function(), index)
+        crate::classes::parameter_name(self.function(), index)
     }
 }

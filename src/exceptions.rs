@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use ext_php_rs::ffi::zend_class_entry;
 use gatewayworker_client::Error;
 
-use crate::class;
+use crate::classes;
 use crate::engine::object::{self, Class};
 
 /// A class of exceptions, by what the caller can do about it.
@@ -42,7 +42,7 @@ static CLASSES: [AtomicPtr<zend_class_entry>; 6] = [const { AtomicPtr::new(ptr::
 pub fn register() {
     let mut parent = Class::exception();
     for (place, name) in CLASSES.iter().zip(NAMES) {
-        let class = parent.map_or(ptr::null_mut(), |parent| class::register_exception(name, parent));
+        let class = parent.map_or(ptr::null_mut(), |parent| classes::register_exception(name, parent));
         place.store(class, Ordering::Relaxed);
         // The first one is the base of the others.
         parent = registered(Kind::Gateway);

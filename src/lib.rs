@@ -10,12 +10,12 @@
 
 mod arguments;
 mod call;
-mod class;
+mod classes;
 mod context;
 mod engine;
 mod exceptions;
-mod info;
 mod methods;
+mod phpinfo;
 mod settings;
 mod statics;
 mod surface;
@@ -34,9 +34,9 @@ extern "C" fn startup(_kind: i32, module: i32) -> i32 {
         settings::register(module);
         if settings::enabled() {
             exceptions::register();
-            class::register(&surface::GATEWAY);
+            classes::register(&surface::GATEWAY);
             if settings::gateway_client() {
-                class::register(&surface::GATEWAY_CLIENT);
+                classes::register(&surface::GATEWAY_CLIENT);
             }
         }
     })
@@ -52,7 +52,7 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
             engine::globals::log_line(&line);
         }
         for left in end.undelivered {
-            info::log_undelivered(&left, flush);
+            phpinfo::log_undelivered(&left, flush);
         }
         settings::unregister(module);
     })
@@ -65,7 +65,7 @@ extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
         target::abandon();
         statics::forget();
         context::forget();
-        class::start_request();
+        classes::start_request();
     })
 }
 
@@ -99,7 +99,7 @@ fn forget_answers() {
 
 extern "C" fn show_info(module: *mut ModuleEntry) {
     guarded(|| {
-        info::show();
+        phpinfo::show();
         // SAFETY: this is our info function, and the engine has passed the module to it.
         #[allow(unsafe_code)]
         unsafe {

@@ -1,4 +1,4 @@
-//! PHP's engine as the rest of the binding uses it: all `unsafe` of the binding is in this folder, in [`crate::class`] (the
+//! PHP's engine as the rest of the binding uses it: all `unsafe` of the binding is in this folder, in [`crate::classes`] (the
 //! tables that the engine reads), and in the line by which it finds the module. The lint `unsafe_code` holds the rest to that.
 //!
 //! | file | what of the engine |

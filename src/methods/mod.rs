@@ -4,16 +4,16 @@
 //! | file | methods |
 //! | --- | --- |
 //! | [`send`] | `sendTo…` |
-//! | [`kick`] | `close…`, `destory…`, `destroy…` |
-//! | [`tend`] | binding, groups, and what concerns the process: `setBusinessWorker`, `flush`, `status` |
+//! | [`close`] | `close…`, `destory…`, `destroy…` |
+//! | [`process`] | binding, groups, and what concerns the process: `setBusinessWorker`, `flush`, `status` |
 //! | [`session`] | sessions |
-//! | [`ask`] | questions: who is online, counts, lists |
+//! | [`presence`] | questions: who is online, counts, lists |
 
-pub mod ask;
-pub mod kick;
+pub mod close;
+pub mod presence;
+pub mod process;
 pub mod send;
 pub mod session;
-pub mod tend;
 
 use ext_php_rs::convert::IntoZvalDyn;
 use ext_php_rs::types::{ZendCallable, Zval};

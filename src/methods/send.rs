@@ -8,7 +8,7 @@ use crate::arguments::{self, Body, REFUSED, complain};
 use crate::call::{Call, Family, Result};
 use crate::context::Context;
 use crate::engine::Zv;
-use crate::methods::tend::is_valid_group;
+use crate::methods::process::is_valid_group;
 use crate::target::Target;
 
 /// `sendToClient($client_id, $message, $raw = false): bool`

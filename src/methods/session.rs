@@ -11,7 +11,7 @@ use crate::engine::serializer::Serialized;
 use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::overridden;
-use crate::methods::tend::{is_valid_group, send_ext, send_text};
+use crate::methods::process::{is_valid_group, send_ext, send_text};
 use crate::target::Target;
 
 /// `getSession($client_id)`: array, null for a client that is not connected, false for a bad id

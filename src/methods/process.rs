@@ -8,7 +8,7 @@ use crate::arguments::{self, REFUSED, complain};
 use crate::call::{Call, Failure, Result};
 use crate::engine::names::names;
 use crate::engine::{PhpString, Zv};
-use crate::info;
+use crate::phpinfo;
 use crate::target::{Target, seconds};
 
 /// `bindUid($client_id, $uid): void`
@@ -96,7 +96,7 @@ pub fn flush(call: &mut Call<'_>) -> Result {
     let timeout = seconds(timeout);
     let left = Process::existing().map(|process| process.flush(timeout)).unwrap_or_default();
     for left in &left {
-        info::log_undelivered(left, timeout);
+        phpinfo::log_undelivered(left, timeout);
     }
     call.answer.set_bool(left.is_empty());
     Ok(())
@@ -104,6 +104,6 @@ pub fn flush(call: &mut Call<'_>) -> Result {
 
 /// `status(): array`: the state of everything, see the stub for its shape
 pub fn status(call: &mut Call<'_>) -> Result {
-    *call.answer = info::status_array();
+    *call.answer = phpinfo::status_array();
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
 use crate::methods::overridden;
-use crate::methods::tend::is_valid_group;
+use crate::methods::process::is_valid_group;
 use crate::target::Target;
 
 /// What is wrong with a uid of another type.
