@@ -13,7 +13,7 @@ use GatewayWorker\Tests\Support\WorkerStub;
 /**
  * Replays the recorded calls of the original: the same frames, byte for byte, and the same results.
  */
-final class VectorTest extends GatewayTestCase
+final class WireCompatibilityTest extends GatewayTestCase
 {
     /** @var RecordingCluster */
     private static $cluster;

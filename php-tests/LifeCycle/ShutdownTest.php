@@ -13,7 +13,7 @@ use GatewayWorker\Tests\Support\PhpProcess;
  *
  * @group better-than-original
  */
-final class EndOfProcessTest extends LifeCycleTestCase
+final class ShutdownTest extends LifeCycleTestCase
 {
     private const BIG = ['gatewayworker.send_buffer' => '64M'];
 

@@ -11,7 +11,7 @@ use GatewayWorker\Tests\Support\Php;
 /**
  * Bad ids and empty groups: the return value of the original, and a line in the error log instead of output.
  */
-final class ComplaintTest extends ClusterTestCase
+final class ErrorLogTest extends ClusterTestCase
 {
     /**
      * @return array<string, array{string, array<mixed>, mixed}>

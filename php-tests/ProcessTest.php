@@ -12,7 +12,7 @@ use GatewayWorker\Tests\Support\Php;
 /**
  * What the extension has and the original has not: waiting for the commands, and a view of the state.
  */
-final class OwnMethodsTest extends ClusterTestCase
+final class ProcessTest extends ClusterTestCase
 {
     /** Goes before the code of a process of its own: flush() waits for all that a process has sent, to whomever. */
     private const PREPARE = <<<'PHP'
