@@ -6,7 +6,8 @@ use gatewayworker_client::wire::{ClientId, json};
 
 use crate::call::{Call, Failure, Family, Result};
 use crate::context::Context;
-use crate::engine::array::{self, Key};
+use crate::engine::array;
+use crate::engine::key::Key;
 use crate::engine::serializer::Serialized;
 use crate::engine::{PhpString, Zv, globals, serializer};
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use ext_php_rs::types::{ZendObject, Zval};
 
 use crate::call::{Failure, Result};
-use crate::engine::array::{self, Key};
+use crate::engine::array;
+use crate::engine::key::Key;
 use crate::engine::names::names;
 use crate::engine::{object, values::Zv};
 use crate::statics::Statics;

@@ -10,8 +10,8 @@ use ext_php_rs::ffi::{
     zend_hash_next_index_insert, zend_hash_str_find, zend_hash_update,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
-use gatewayworker_client::wire::php::value::integer_key;
 
+use super::key::Key;
 use super::{PhpString, hash_table, values};
 
 /// An array under construction.
@@ -119,22 +119,6 @@ impl ArrayBuilder {
             // SAFETY: array_mut() has separated the array; it takes over the value.
             unsafe { zend_hash_next_index_insert(std::ptr::from_mut(array), &raw mut *value) };
         }
-    }
-}
-
-/// An array key.
-#[derive(Clone, Copy, Debug)]
-pub enum Key<'a> {
-    /// An integer.
-    Int(i64),
-    /// A string that is no decimal integer.
-    Str(&'a [u8]),
-}
-
-impl<'a> From<&'a [u8]> for Key<'a> {
-    #[inline]
-    fn from(bytes: &'a [u8]) -> Self {
-        integer_key(bytes).map_or(Self::Str(bytes), Self::Int)
     }
 }
 

@@ -20,7 +20,7 @@ use ext_php_rs::ffi::{
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
 
-use super::array::Key;
+use super::key::Key;
 use super::{PhpString, values};
 
 /// `HT_INVALID_IDX`: the end of a chain.

@@ -18,7 +18,7 @@ use ext_php_rs::ffi::zend_string;
 use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::php::value::integer_key;
 
-use super::array::Key;
+use super::key::Key;
 use super::{ArrayBuilder, HashBuilder, PhpString};
 
 /// How many names are remembered.

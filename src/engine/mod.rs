@@ -6,6 +6,7 @@
 //! | [`values`] | zvals: reading arguments, truth, conversion to strings; putting them into places |
 //! | [`string`] | strings with their reference count |
 //! | [`mod@array`] | building and reading arrays |
+//! | [`key`] | keys of arrays |
 //! | [`hash_table`] | arrays that are filled and read in place, for long lists and sessions |
 //! | [`lists`] | lists by key in one array |
 //! | [`names`] | names of properties and classes, allocated once |
@@ -21,6 +22,7 @@ pub mod frame;
 pub mod globals;
 pub mod hash_table;
 pub mod ini;
+pub mod key;
 pub mod lists;
 pub mod names;
 pub mod object;

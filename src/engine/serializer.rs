@@ -10,7 +10,8 @@ use ext_php_rs::ffi::{php_var_serialize, php_var_serialize_destroy, php_var_seri
 use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::writer;
 
-use super::array::{Key, entries};
+use super::array::entries;
+use super::key::Key;
 use super::{PhpString, object};
 
 /// The engine's growing string (`smart_str`).

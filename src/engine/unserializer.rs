@@ -7,8 +7,9 @@ use gatewayworker_client::wire::php::reader::ReadError;
 use gatewayworker_client::wire::php::value::integer_key;
 use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token, writer};
 
-use super::array::{Key as ArrayKey, entries};
+use super::array::entries;
 use super::hash_table::Template;
+use super::key::Key as ArrayKey;
 use super::{ArrayBuilder, PhpString, object, serializer, values};
 
 /// How many keys are remembered.

@@ -6,7 +6,8 @@ use gatewayworker_client::{Fields, ReplyError, reply};
 
 use crate::arguments;
 use crate::call::{Call, Failure, Result};
-use crate::engine::array::{Key as ArrayKey, entries};
+use crate::engine::array::entries;
+use crate::engine::key::Key as ArrayKey;
 use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
