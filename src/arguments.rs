@@ -4,12 +4,13 @@ use ext_php_rs::types::Zval;
 use gatewayworker_client::Message;
 use gatewayworker_client::wire::{ClientId, json};
 
-use crate::call::{Call, Failure, Family, Result};
+use crate::call::{Call, Failure, Result};
+use crate::classes::GatewayClass;
 use crate::context::Context;
 use crate::engine::array;
 use crate::engine::key::Key;
 use crate::engine::serializer::Serialized;
-use crate::engine::{PhpString, Zv, globals, serializer};
+use crate::engine::{PhpString, Zv, serializer};
 
 /// No more than this of a bad value is shown in the log.
 const SHOWN: usize = 64;
@@ -17,14 +18,8 @@ const SHOWN: usize = 64;
 /// What a method does with an argument that it cannot use.
 pub const REFUSED: &str = "refused";
 
-/// A complaint: the original prints it to the output; here it goes to the error log, and the answer stays the original's.
-#[cold]
-pub fn complain(call: &Call<'_>, event: &str, reason: &str) {
-    globals::log(&format!("{}()", call.name()), event, reason);
-}
-
-/// The client that an argument names: null and the current client's id mean the one in `Context`. `None`: it is no client
-/// id, and that has been complained about.
+/// The client that an argument names: null and the current client's id mean the one in `Context`.
+/// `None`: it is no client id, and that has been complained about.
 ///
 /// # Errors
 /// Where the type cannot be one of an id; in `GatewayClient\Gateway`, where it is no id.
@@ -34,7 +29,7 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>> {
     if value.is_null() {
         let current = Context::of(call).and_then(|context| context.current());
         if current.is_none() {
-            complain(call, REFUSED, "there is no current client outside of a callback, pass a client id");
+            call.complain(REFUSED, "there is no current client outside of a callback, pass a client id");
         }
         return Ok(current);
     }
@@ -66,16 +61,12 @@ fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<Clie
     let text = string(index, value)?;
     match ClientId::parse(text.as_bytes()) {
         Ok(id) => Ok(Some(id)),
-        Err(_) if call.family() == Family::Client => {
+        Err(_) if call.class() == GatewayClass::Client => {
             let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
             Err(Failure::Exception(format!("client_id {text} is invalid")).into())
         }
         Err(reason) => {
-            complain(
-                call,
-                REFUSED,
-                &format!("client_id \"{}\" is invalid: {reason}", shown(text.as_bytes())),
-            );
+            call.complain(REFUSED, &format!("client_id \"{}\" is invalid: {reason}", shown(text.as_bytes())));
             Ok(None)
         }
     }
@@ -97,7 +88,17 @@ pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>> {
     Ok(ids)
 }
 
-/// An argument as a string: what `strlen()` and `.` take. Arrays and the like have no meaning as a uid or a group.
+/// Whether the first argument can be a group; complains if not.
+pub fn is_valid_group(call: &Call<'_>) -> bool {
+    let valid = call.arg_or_null(0).truthy();
+    if !valid {
+        call.complain(REFUSED, "the group is empty (null, '', 0, '0', false or [])");
+    }
+    valid
+}
+
+/// An argument as a string: what `strlen()` and `.` take. Arrays and the like have no meaning as a
+/// uid or a group.
 ///
 /// # Errors
 /// Where the type has no string form.
@@ -117,7 +118,8 @@ pub struct Body {
 }
 
 impl Body {
-    /// The message in the argument at `index`; `raw` is the place of the flag, where the method has one.
+    /// The message in the argument at `index`; `raw` is the place of the flag, where the method has
+    /// one.
     ///
     /// # Errors
     /// Where converting it throws.
@@ -141,8 +143,8 @@ impl Body {
     }
 }
 
-/// What `json_encode` makes of a value, or of the list of one that is no array: uids and groups. `None`: it fails, as for
-/// invalid UTF-8; the original then sends an empty text.
+/// What `json_encode` makes of a value, or of the list of one that is no array: uids and groups.
+/// `None`: it fails, as for invalid UTF-8; the original then sends an empty text.
 ///
 /// # Errors
 /// Where encoding it throws.

@@ -1,16 +1,20 @@
-//! One call of a method: its arguments, the class it was called on, its answer; and what becomes of a failure.
+//! One call of a method: its arguments, the class it was called on, its return value; and how a
+//! failure becomes an exception.
 
 use ext_php_rs::ffi::zend_internal_function;
 use ext_php_rs::types::Zval;
-use gatewayworker_client::{Error, Process};
+use gatewayworker_client::Error;
 
+use crate::classes::{self, GatewayClass};
+use crate::engine::class;
 use crate::engine::frame::{self, Frame};
 use crate::engine::object::{Class, EngineError};
 use crate::engine::{Zv, globals, object};
 use crate::exceptions;
-use crate::surface;
+use crate::log;
 
-/// What comes of something that can fail. Boxed: what nearly always goes well is then answered in a register.
+/// The result of something that can fail. The failure is boxed, so that success fits into a
+/// register.
 pub type Result<T = (), E = Box<Failure>> = std::result::Result<T, E>;
 
 /// What a method is.
@@ -19,37 +23,28 @@ pub type Method = fn(&mut Call<'_>) -> Result;
 /// Makes what the engine calls of a [`Method`]. A macro, for each method to be entered directly.
 macro_rules! handler {
     ($run:path) => {
-        $crate::engine::frame::handler(|frame, answer| $crate::call::enter(frame, answer, $run))
+        $crate::engine::frame::handler(|frame, returned| $crate::call::enter(frame, returned, $run))
     };
 }
 pub(crate) use handler;
 
 /// Runs a method. A failure becomes an exception.
 #[inline]
-pub fn enter(frame: Frame<'_>, answer: &mut Zval, method: Method) {
-    let Some(mut call) = Call::new(frame, answer) else { return };
+pub fn enter(frame: Frame<'_>, return_value: &mut Zval, method: Method) {
+    let Some(mut call) = Call::new(frame, return_value) else { return };
     if let Err(failure) = method(&mut call) {
         failure.throw(&call);
     }
-    tell_background_log();
+    log::write_background_lines();
 }
 
-/// Writes what the background has to tell to PHP's error log. One load where it has nothing.
-#[inline]
-pub fn tell_background_log() {
-    if let Some(process) = Process::existing() {
-        for line in process.log().take() {
-            globals::log_line(&line);
-        }
-    }
-}
-
-/// Why a call ends without an answer.
+/// Why a call ends without a return value.
 #[derive(Debug)]
 pub enum Failure {
     /// The cluster could not do it.
     Cluster(Error),
-    /// No gateway is known to the caller, in the words of the original; an exception that says so by its class.
+    /// No gateway is known to the caller, in the words of the original; an exception that says so
+    /// by its class.
     Unreachable(&'static str),
     /// An argument of a type that has no meaning there: index and what is due.
     Type(usize, &'static str),
@@ -92,20 +87,11 @@ impl Failure {
     }
 }
 
-/// Which of the two classes a method belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// `GatewayWorker\Lib\Gateway`
-    Worker,
-    /// `GatewayClient\Gateway`
-    Client,
-}
-
 /// The running call.
 pub struct Call<'a> {
     frame: Frame<'a>,
-    /// The answer; null until it is set.
-    pub answer: &'a mut Zval,
+    /// The return value; null until it is set.
+    pub return_value: &'a mut Zval,
     /// The class it was called on (`static`).
     pub scope: Class,
 }
@@ -113,9 +99,9 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// `None`: arguments are missing, and the exception that says so has been thrown.
     #[inline]
-    fn new(frame: Frame<'a>, answer: &'a mut Zval) -> Option<Self> {
+    fn new(frame: Frame<'a>, return_value: &'a mut Zval) -> Option<Self> {
         let scope = frame.called_class()?;
-        let call = Self { frame, answer, scope };
+        let call = Self { frame, return_value, scope };
         let required = call.function().required_num_args as usize;
         if call.frame.args() < required {
             call.too_few(required);
@@ -159,13 +145,8 @@ impl<'a> Call<'a> {
 
     /// The class that the running method was declared in.
     #[inline]
-    pub fn family(&self) -> Family {
-        // The class of the original is registered first and always: everything else is the other one.
-        if crate::classes::is(&surface::GATEWAY_CLIENT, self.function().scope) {
-            Family::Client
-        } else {
-            Family::Worker
-        }
+    pub fn class(&self) -> GatewayClass {
+        classes::of(self.function().scope)
     }
 
     /// Whether the method was called on the class that declares it, and not on a subclass.
@@ -180,7 +161,14 @@ impl<'a> Call<'a> {
         format!("{class}::{}", self.frame.function_name())
     }
 
+    /// Writes a complaint about this call to the error log. The original prints it to the output;
+    /// the return value stays the original's.
+    #[cold]
+    pub fn complain(&self, event: &str, reason: &str) {
+        globals::log(&format!("{}()", self.name()), event, reason);
+    }
+
     fn parameter_name(&self, index: usize) -> String {
-        crate::classes::parameter_name(self.function(), index)
+        class::parameter_name(self.function(), index)
     }
 }

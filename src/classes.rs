@@ -1,174 +1,58 @@
-//! Registers the classes of [`crate::surface`] with the engine: the tables that it reads are built here.
-//!
-//! `ext-php-rs`'s own class attributes are not used: they declare return types (which makes a subclass that overrides a
-//! method a fatal error), add a constructor, and cannot give an untyped parameter the default `false`.
+//! The two classes: which of them a method belongs to, and the settings in their static properties.
 
-#![allow(unsafe_code)]
-
-use std::ffi::{CStr, c_char, c_void};
-use std::mem::zeroed;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ext_php_rs::ffi::{
-    _IS_BOOL, IS_ARRAY, IS_DOUBLE, IS_FALSE, IS_TRUE, ZEND_ACC_PROTECTED, ZEND_ACC_PUBLIC, ZEND_ACC_STATIC,
-    zend_class_entry, zend_declare_property_ex, zend_empty_array, zend_function_entry,
-    zend_internal_arg_info, zend_internal_function, zend_register_internal_class_ex, zend_type,
-};
-use ext_php_rs::types::Zval;
+use ext_php_rs::ffi::zend_class_entry;
 
 use crate::engine::PhpString;
+use crate::engine::class::{self, ClassSpec};
 use crate::engine::names::names;
 use crate::engine::object::Class;
-use crate::settings::{self, Defaults};
-use crate::surface::{ClassSpec, Default, MethodSpec, Param, Type};
+use crate::settings;
 
-/// The registered classes, by their place here.
-static REGISTERED: [AtomicPtr<zend_class_entry>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
-
-/// The settings that the statics were declared with.
-static DECLARED: OnceLock<Defaults> = OnceLock::new();
-
-fn place(spec: &ClassSpec) -> &'static AtomicPtr<zend_class_entry> {
-    &REGISTERED[usize::from(ptr::eq(spec, &raw const crate::surface::GATEWAY_CLIENT))]
+/// Which of the two classes a method belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayClass {
+    /// `GatewayWorker\Lib\Gateway`
+    Worker,
+    /// `GatewayClient\Gateway`
+    Client,
 }
 
-/// Whether `class` is the class that was registered from this table.
-#[inline]
-pub fn is(spec: &ClassSpec, class: *mut zend_class_entry) -> bool {
-    place(spec).load(Ordering::Relaxed) == class
+/// The registered classes, in the order of [`GatewayClass`].
+static REGISTERED: [AtomicPtr<zend_class_entry>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
+
+fn place(class: GatewayClass) -> &'static AtomicPtr<zend_class_entry> {
+    &REGISTERED[class as usize]
 }
 
 /// Registers a class. Only while the module starts.
-pub fn register(spec: &'static ClassSpec) {
-    let mut methods: Vec<zend_function_entry> = spec.methods.iter().map(function).collect();
-    // SAFETY: zeros are the mark of the end.
-    methods.push(unsafe { zeroed() });
-    // The engine keeps pointers into these tables as long as the process lives.
-    let methods: &'static [zend_function_entry] = Vec::leak(methods);
-    let class = register_entry(spec.name, methods.as_ptr(), ptr::null_mut());
-    place(spec).store(class, Ordering::Relaxed);
-    for property in spec.statics {
-        let mut value = default(&property.default);
-        let visibility = if property.protected { ZEND_ACC_PROTECTED } else { ZEND_ACC_PUBLIC };
-        let name = PhpString::permanent(property.name);
-        // SAFETY: a class that is being registered; name and value live as long as the process: the value of an internal
-        // class must not be counted, see default().
-        unsafe {
-            zend_declare_property_ex(
-                class,
-                name.as_ptr(),
-                &raw mut value,
-                (visibility | ZEND_ACC_STATIC) as i32,
-                ptr::null_mut(),
-            );
-        }
-        std::mem::forget(value);
+pub fn register(class: GatewayClass, spec: &'static ClassSpec) {
+    place(class).store(class::register(spec), Ordering::Relaxed);
+}
+
+/// Which of the classes declares a method, by the scope of the method.
+#[inline]
+pub fn of(scope: *mut zend_class_entry) -> GatewayClass {
+    // GatewayWorker\Lib\Gateway is registered first and always: everything else belongs to it.
+    if place(GatewayClass::Client).load(Ordering::Relaxed) == scope {
+        GatewayClass::Client
+    } else {
+        GatewayClass::Worker
     }
 }
 
-/// Registers a class that adds nothing to its parent but a name. Only while the module starts.
-pub fn register_exception(name: &'static str, parent: Class) -> *mut zend_class_entry {
-    register_entry(name, ptr::null(), parent.as_ptr())
-}
-
-/// Registers a class of this name. Methods and parent are null, or live as long as the process.
-fn register_entry(
-    name: &'static str,
-    methods: *const zend_function_entry,
-    parent: *mut zend_class_entry,
-) -> *mut zend_class_entry {
-    // SAFETY: zeros with a name and methods are what INIT_CLASS_ENTRY makes in PHP 8.1 and 8.2. From 8.3 on it also sets
-    // default_object_handlers, to what the engine sets them to itself in every class that it registers here; with a parent,
-    // they are then the parent's. The engine copies the entry; the pointers that it keeps are permanent.
-    unsafe {
-        let mut entry: zend_class_entry = zeroed();
-        entry.name = PhpString::permanent(name).as_ptr();
-        entry.info.internal.builtin_functions = methods;
-        zend_register_internal_class_ex(&raw mut entry, parent)
-    }
-}
-
-/// At the start of a request: gives the static properties that are settings their values, where these are not the ones that
-/// the properties were declared with: the pool of a php-fpm has its own, say, which it sets once the classes are there.
+/// At the start of a request: updates the static properties that hold settings, where a setting has
+/// changed since the properties were declared. A php-fpm pool, for example, sets its own values
+/// after the classes have been registered.
 pub fn start_request() {
-    let Some(other) = DECLARED.get().and_then(settings::defaults_other_than) else { return };
+    let Some(changed) = settings::changed_defaults() else { return };
     let values =
-        [(&names().register_address, other.register_address), (&names().secret_key, other.secret_key)];
+        [(&names().register_address, changed.register_address), (&names().secret_key, changed.secret_key)];
     for class in REGISTERED.iter().filter_map(|place| Class::new(place.load(Ordering::Relaxed))) {
         for (name, value) in &values {
             class.set_static_property(name, &PhpString::new(value.as_bytes()).into_zval());
         }
-    }
-}
-
-/// A default that is not counted: a scalar, a permanent string or the engine's empty array.
-fn default(default: &Default) -> Zval {
-    let settings = DECLARED.get_or_init(settings::defaults);
-    let mut value = Zval::new();
-    match default {
-        Default::Null => {}
-        Default::Bool(flag) => value.set_bool(*flag),
-        Default::Int(number) => value.set_long(*number),
-        Default::RegisterAddress => return PhpString::permanent(&settings.register_address).into_zval(),
-        Default::SecretKey => return PhpString::permanent(&settings.secret_key).into_zval(),
-        Default::EmptyArray => {
-            value.value.arr = (&raw const zend_empty_array).cast_mut();
-            value.u1.type_info = IS_ARRAY;
-        }
-    }
-    value
-}
-
-// PHP 8.4 has added fields, which have to be zero there.
-#[allow(clippy::needless_update)]
-fn function(spec: &MethodSpec) -> zend_function_entry {
-    let required = spec.params.iter().filter(|param| param.default.is_none()).count();
-    // The first entry is the function itself: the number of required arguments in place of a name, and the return type.
-    let mut info = vec![zend_internal_arg_info {
-        name: ptr::without_provenance(required),
-        type_: declared(spec.returns),
-        default_value: ptr::null(),
-    }];
-    info.extend(spec.params.iter().map(parameter));
-    let info: &'static [zend_internal_arg_info] = Vec::leak(info);
-    zend_function_entry {
-        fname: spec.name.as_ptr(),
-        handler: Some(spec.handler),
-        arg_info: info.as_ptr(),
-        num_args: spec.params.len() as u32,
-        flags: ZEND_ACC_PUBLIC | ZEND_ACC_STATIC,
-        // SAFETY: all fields may be zero.
-        ..unsafe { zeroed() }
-    }
-}
-
-fn parameter(param: &Param) -> zend_internal_arg_info {
-    let default_value = param.default.map_or(ptr::null(), CStr::as_ptr);
-    zend_internal_arg_info { name: param.name.as_ptr(), type_: declared(param.ty), default_value }
-}
-
-/// A declared type as the engine's mask: one bit per type; none for an untyped parameter.
-fn declared(ty: Option<Type>) -> zend_type {
-    let type_mask = match ty {
-        None => 0,
-        Some(Type::Array) => 1 << IS_ARRAY,
-        Some(Type::Float) => 1 << IS_DOUBLE,
-        Some(Type::Bool) => 1 << IS_FALSE | 1 << IS_TRUE,
-    };
-    const { assert!(_IS_BOOL != IS_FALSE) };
-    zend_type { ptr: ptr::null_mut::<c_void>(), type_mask }
-}
-
-/// The name of a method's parameter, as messages use it.
-pub fn parameter_name(function: &zend_internal_function, index: usize) -> String {
-    if index >= function.num_args as usize {
-        return String::new();
-    }
-    // SAFETY: arg_info has num_args entries; their names are those of parameter() above.
-    unsafe {
-        let name: *const c_char = (*function.arg_info.add(index)).name;
-        CStr::from_ptr(name).to_string_lossy().into_owned()
     }
 }

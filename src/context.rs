@@ -1,20 +1,22 @@
 //! The userland class `Context`, which says which client the running callback is about.
 //!
-//! It stays userland: read and written where it is loaded, taken for empty where it is not; never autoloaded.
+//! It stays userland: read and written where it is loaded, taken for empty where it is not; never
+//! autoloaded.
 
 use std::cell::Cell;
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::ClientId;
 
-use crate::call::{Call, Family};
+use crate::call::Call;
+use crate::classes::GatewayClass;
 use crate::engine::PhpString;
 use crate::engine::names::names;
 use crate::engine::object::{Class, StaticSlot};
 
 thread_local! {
     /// The class that was found last, and for whom.
-    static LAST: Cell<Option<(Family, Context)>> = const { Cell::new(None) };
+    static LAST: Cell<Option<(GatewayClass, Context)>> = const { Cell::new(None) };
 }
 
 /// Lets go of what belongs to the request.
@@ -30,14 +32,15 @@ impl Context {
     /// The `Context` of the called class: each of the two Gateway classes has its own.
     #[inline]
     pub fn of(call: &Call<'_>) -> Option<Self> {
-        let family = call.family();
+        let family = call.class();
         match LAST.get() {
-            // A class stays loaded until the end of the request. (One that is not may be at any time.)
+            // A class stays loaded until the end of the request. (One that is not may be at any
+            // time.)
             Some((last, context)) if last == family => Some(context),
             _ => {
                 let name = match family {
-                    Family::Worker => &names().context,
-                    Family::Client => &names().client_context,
+                    GatewayClass::Worker => &names().context,
+                    GatewayClass::Client => &names().client_context,
                 };
                 let context = Class::loaded(name).map(Self)?;
                 LAST.set(Some((family, context)));
@@ -64,7 +67,8 @@ impl Context {
         self.slot(&names().client_id).is_some_and(|slot| slot.is_string(id))
     }
 
-    /// The current client, by the numbers that the gateway's event carried; `None` outside of a callback.
+    /// The current client, by the numbers that the gateway's event carried; `None` outside of a
+    /// callback.
     #[inline]
     pub fn current(&self) -> Option<ClientId> {
         let number = |name| self.slot(name).and_then(StaticSlot::long);

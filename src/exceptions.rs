@@ -1,4 +1,5 @@
-//! The exceptions of the extension. All extend `Exception`, which is what code written for the original catches.
+//! The exceptions of the extension. All extend `Exception`, which is what code written for the
+//! original catches.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use ext_php_rs::ffi::zend_class_entry;
 use gatewayworker_client::Error;
 
-use crate::classes;
+use crate::engine::class;
 use crate::engine::object::{self, Class};
 
 /// A class of exceptions, by what the caller can do about it.
@@ -16,11 +17,11 @@ enum Kind {
     Gateway,
     /// A register or a gateway cannot be connected to: try again later.
     Unreachable,
-    /// No answer in time, or none at all: the outcome is unknown.
+    /// No reply in time, or none at all: the outcome is unknown.
     NoAnswer,
     /// The secret key is wrong: fix the configuration.
     Rejected,
-    /// An answer that cannot be one: look at the gateway.
+    /// A malformed reply: look at the gateway.
     BadReply,
     /// Frames are sent faster than they are taken: slow down.
     QueueFull,
@@ -42,7 +43,7 @@ static CLASSES: [AtomicPtr<zend_class_entry>; 6] = [const { AtomicPtr::new(ptr::
 pub fn register() {
     let mut parent = Class::exception();
     for (place, name) in CLASSES.iter().zip(NAMES) {
-        let class = parent.map_or(ptr::null_mut(), |parent| classes::register_exception(name, parent));
+        let class = parent.map_or(ptr::null_mut(), |parent| class::register_exception(name, parent));
         place.store(class, Ordering::Relaxed);
         // The first one is the base of the others.
         parent = registered(Kind::Gateway);
@@ -70,7 +71,7 @@ pub fn throw(error: &Error) {
     throw_kind(kind, &error.to_string());
 }
 
-/// Throws that no gateway can be found, where the core was not asked.
+/// Throws that no gateway is known, where the core was not called.
 pub fn throw_unreachable(message: &str) {
     throw_kind(Kind::Unreachable, message);
 }

@@ -1,11 +1,13 @@
 //! The PHP binding of the GatewayWorker client: `GatewayWorker\Lib\Gateway` as an extension.
 //!
-//! Nothing here opens a socket (that is [`gatewayworker_client`]), and nothing there knows the engine. The way of a call:
-//! [`surface`] (which methods there are) → [`call`] (the frame of one call) → [`methods`] (what each does) → the core.
+//! Nothing here opens a socket (that is [`gatewayworker_client`]), and nothing there knows the
+//! engine. The way of a call: [`surface`] (which methods there are) → [`call`] (the frame of one
+//! call) → [`methods`] (what each does) → the core.
 
 // The one public function is made by a macro, which drops its doc comment.
 #![allow(missing_docs)]
-// For those who read the code: nothing else of this crate is public, so its documentation is that of private items.
+// For those who read the code: nothing else of this crate is public, so its documentation is that
+// of private items.
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod arguments;
@@ -14,6 +16,7 @@ mod classes;
 mod context;
 mod engine;
 mod exceptions;
+mod log;
 mod methods;
 mod phpinfo;
 mod settings;
@@ -26,23 +29,26 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::zend::ModuleEntry;
 use gatewayworker_client::Process;
 
-/// The start of the module: settings and classes are registered. No thread is started and no socket opened here: the
-/// process may fork yet.
+use crate::classes::GatewayClass;
+
+/// The start of the module: settings and classes are registered. No thread is started and no socket
+/// opened here: the process may fork yet.
 extern "C" fn startup(_kind: i32, module: i32) -> i32 {
     guarded(|| {
         engine::names::start();
         settings::register(module);
         if settings::enabled() {
             exceptions::register();
-            classes::register(&surface::GATEWAY);
+            classes::register(GatewayClass::Worker, &surface::GATEWAY);
             if settings::gateway_client() {
-                classes::register(&surface::GATEWAY_CLIENT);
+                classes::register(GatewayClass::Client, &surface::GATEWAY_CLIENT);
             }
         }
     })
 }
 
-/// The end of the module: what was accepted is delivered, within `gatewayworker.flush_timeout`; the background ends.
+/// The end of the module: what was accepted is delivered, within `gatewayworker.flush_timeout`; the
+/// background ends.
 extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
     guarded(|| {
         let flush = settings::flush_timeout();
@@ -52,7 +58,7 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
             engine::globals::log_line(&line);
         }
         for left in end.undelivered {
-            phpinfo::log_undelivered(&left, flush);
+            log::undelivered(&left, flush);
         }
         settings::unregister(module);
     })
@@ -61,7 +67,7 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
 extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
     // PHP code may have run after the end of the last request was told to us.
     guarded(|| {
-        forget_answers();
+        forget_replies();
         target::abandon();
         statics::forget();
         context::forget();
@@ -74,22 +80,23 @@ extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
     guarded(|| {
         forget();
         settings::keep_flush_timeout();
-        call::tell_background_log();
+        log::write_background_lines();
     })
 }
 
 fn forget() {
-    forget_answers();
+    forget_replies();
     target::forget();
     statics::forget();
     context::forget();
 }
 
-/// What is left of answers, and of lists made of them, that were being read when memory ran out: the engine has jumped out of
-/// the call.
-fn forget_answers() {
-    // SAFETY: between requests no method of ours is running: all have returned, or their frames are gone with the request's
-    // stack. Fibers are unwound before, or were given up without being resumed.
+/// Frees replies, and lists made of them, that were being read when memory ran out: the engine has
+/// jumped out of the call.
+fn forget_replies() {
+    // SAFETY: between requests no method of ours is running: all have returned, or their frames are
+    // gone with the request's stack. Fibers are unwound before, or were given up without being
+    // resumed.
     #[allow(unsafe_code)]
     unsafe {
         gatewayworker_client::answers::forget();

@@ -1,17 +1,11 @@
-//! What phpinfo() and `Gateway::status()` show, and the line about what was left undone.
+//! The section of phpinfo().
 
-use std::time::Duration;
-
-use ext_php_rs::types::Zval;
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
-use gatewayworker_client::runtime::Undelivered;
 use gatewayworker_client::status::{EndedLinks, GatewayStatus, ProcessStatus, RegisterStatus};
-use serde_json::Value;
 
-use crate::engine::{ArrayBuilder, PhpString, globals};
 use crate::settings;
 
-/// The section of phpinfo().
+/// Prints the section.
 pub fn show() {
     info_table_start!();
     let classes = if settings::enabled() {
@@ -66,15 +60,15 @@ fn show_gateway(gateway: &GatewayStatus) {
         _ => String::new(),
     };
     let text = format!(
-        "{} asked, {} failed, {} timed out{latency}, {} connections open, {} idle",
+        "{} queries, {} failed, {} timed out{latency}, {} connections open, {} idle",
         gateway.queries,
         gateway.queries_failed,
         gateway.queries_timed_out,
         gateway.queries_open,
         gateway.queries_idle
     );
-    info_table_row!(row(&format!("questions to {address}")), row(&text));
-    show_error(&format!("questions to {address}"), &gateway.query_error, gateway.query_error_age);
+    info_table_row!(row(&format!("queries to {address}")), row(&text));
+    show_error(&format!("queries to {address}"), &gateway.query_error, gateway.query_error_age);
 }
 
 /// Most clusters have none, and no row then.
@@ -95,46 +89,4 @@ fn show_error(of: &str, error: &Option<String>, age: Option<f64>) {
 /// A text that came from outside, as the engine's C strings can hold it.
 fn row(text: &str) -> String {
     text.replace('\0', "\\0")
-}
-
-/// The line in the log about frames that could not be delivered before the process ended.
-pub fn log_undelivered(left: &Undelivered, waited: Duration) {
-    let Undelivered { gateway, frames, reason } = left;
-    let reason = if reason.is_empty() { "it takes frames too slowly" } else { reason };
-    let reason =
-        format!("{frames} frames were still queued after {waited:?} (gatewayworker.flush_timeout): {reason}");
-    globals::log(&format!("tcp://{gateway}"), "undelivered", &reason);
-}
-
-/// What `Gateway::status()` answers.
-pub fn status_array() -> Zval {
-    to_zval(&serde_json::to_value(ProcessStatus::now()).expect("it has nothing that JSON cannot hold"))
-}
-
-fn to_zval(value: &Value) -> Zval {
-    let mut zval = Zval::new();
-    match value {
-        Value::Null => {}
-        Value::Bool(flag) => zval.set_bool(*flag),
-        Value::Number(number) => match number.as_i64() {
-            Some(number) => zval.set_long(number),
-            None => zval.set_double(number.as_f64().unwrap_or_default()),
-        },
-        Value::String(text) => return PhpString::new(text.as_bytes()).into_zval(),
-        Value::Array(list) => {
-            let mut array = ArrayBuilder::with_capacity(list.len());
-            for value in list {
-                array.push(to_zval(value));
-            }
-            return array.into_zval();
-        }
-        Value::Object(map) => {
-            let mut array = ArrayBuilder::with_capacity(map.len());
-            for (key, value) in map {
-                array.set_key(key.as_bytes().into(), to_zval(value));
-            }
-            return array.into_zval();
-        }
-    }
-    zval
 }

@@ -1,8 +1,10 @@
-//! The settings `gatewayworker.*` of php.ini: validated when they are set, kept for the calls to read at no cost.
+//! The settings `gatewayworker.*` of php.ini: validated when they are set, kept for the calls to
+//! read at no cost.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use gatewayworker_client::{Absent, AddressMap, Patience, Settings};
@@ -46,18 +48,20 @@ thread_local! {
     };
 }
 
-/// What every call asks for. Apart from the others, so that a call has nothing to borrow.
+/// The settings that every call reads. Kept apart, so that a call has nothing to borrow.
 #[derive(Clone, Copy)]
-struct Asking {
+struct PerCall {
     reply: Duration,
     absent: Absent,
 }
 
 thread_local! {
-    static ASKING: Cell<Asking> =
-        const { Cell::new(Asking { reply: Duration::from_secs(5), absent: Absent::Fail }) };
+    static PER_CALL: Cell<PerCall> =
+        const { Cell::new(PerCall { reply: Duration::from_secs(5), absent: Absent::Fail }) };
     static LAST_FLUSH_TIMEOUT: Cell<Option<f64>> = const { Cell::new(None) };
 }
+
+static DECLARED: OnceLock<Defaults> = OnceLock::new();
 
 /// When a setting can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +118,7 @@ static SETTINGS: [Setting; 11] = [
         changes: Changes::ByScript,
         set: |_, text| {
             let reply = Duration::from_secs_f64(seconds(text, 0.001)?);
-            ASKING.set(Asking { reply, ..ASKING.get() });
+            PER_CALL.set(PerCall { reply, ..PER_CALL.get() });
             Ok(())
         },
     },
@@ -124,7 +128,7 @@ static SETTINGS: [Setting; 11] = [
         changes: Changes::ByScript,
         set: |_, text| {
             let absent = if flag(text)? { Absent::LeaveOut } else { Absent::Fail };
-            ASKING.set(Asking { absent, ..ASKING.get() });
+            PER_CALL.set(PerCall { absent, ..PER_CALL.get() });
             Ok(())
         },
     },
@@ -238,7 +242,8 @@ impl ini::Setting for Setting {
         self.changes == Changes::ByScript
     }
 
-    /// Takes over a value; one that does not fit is ignored, with a line in the log that says what would.
+    /// Takes over a value; one that does not fit is ignored, with a line in the log that says what
+    /// would.
     fn set(&self, text: &str, starting: bool) -> bool {
         let taken = if self.changes == Changes::AtStart && !starting {
             Err("it counts when PHP starts: set it in php.ini or with -d")
@@ -284,8 +289,8 @@ pub fn gateway_client() -> bool {
     get(|values| values.gateway_client)
 }
 
-/// `gatewayworker.flush_timeout`: how long the end of the process waits for what is queued. As the last request had it:
-/// the engine takes back what `ini_set()` has changed before modules end.
+/// `gatewayworker.flush_timeout`: how long the end of the process waits for what is queued. As the
+/// last request had it: the engine takes back what `ini_set()` has changed before modules end.
 pub fn flush_timeout() -> Duration {
     let seconds = LAST_FLUSH_TIMEOUT.get().unwrap_or_else(|| get(|values| values.flush_timeout));
     Duration::from_secs_f64(seconds)
@@ -296,22 +301,24 @@ pub fn keep_flush_timeout() {
     LAST_FLUSH_TIMEOUT.set(Some(get(|values| values.flush_timeout)));
 }
 
-/// How long a call may wait, and for whom: `gatewayworker.query_timeout` for a gateway to answer, `connect` for it to be
-/// connected; and whether a question to all gateways does without absent ones, `gatewayworker.partial_results`.
+/// How long a call may wait: `gatewayworker.query_timeout` for replies, `connect` for connections.
+/// And whether a query to all gateways skips unavailable ones (`gatewayworker.partial_results`).
 #[inline]
 pub fn patience(connect: Duration) -> Patience {
-    let Asking { reply, absent } = ASKING.get();
+    let PerCall { reply, absent } = PER_CALL.get();
     Patience { connect, reply, absent }
 }
 
-/// The defaults of static properties.
-pub fn defaults() -> Defaults {
-    get(|values| values.defaults.clone())
+/// The defaults that the static properties are declared with: the settings as they were when the
+/// module started.
+pub fn declared() -> &'static Defaults {
+    DECLARED.get_or_init(|| get(|values| values.defaults.clone()))
 }
 
-/// As [`defaults`], where they are others than these.
-pub fn defaults_other_than(these: &Defaults) -> Option<Defaults> {
-    get(|values| (values.defaults != *these).then(|| values.defaults.clone()))
+/// The defaults of static properties, where they are not those that were declared.
+pub fn changed_defaults() -> Option<Defaults> {
+    let declared = DECLARED.get()?;
+    get(|values| (values.defaults != *declared).then(|| values.defaults.clone()))
 }
 
 /// What the core has to know of them.

@@ -1,8 +1,9 @@
-//! The static properties of the called class, with the semantics of `static::`: a subclass that declares one anew has its
-//! own, one that does not shares its parent's.
+//! The static properties of the called class, with the semantics of `static::`: a subclass that
+//! declares one anew has its own, one that does not shares its parent's.
 //!
-//! Looking a static property up costs several times what reading it does, so the places of those of the class that was
-//! called last are kept. They are valid for one request; [`forget`] lets go of them at its end.
+//! Looking a static property up costs several times what reading it does, so the places of those of
+//! the class that was called last are kept. They are valid for one request; [`forget`] lets go of
+//! them at its end.
 
 use std::cell::Cell;
 

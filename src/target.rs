@@ -1,5 +1,5 @@
-//! Which cluster a call is for: decided at every call from the statics of the called class, so that code that switches
-//! `Gateway::$registerAddress` between calls talks to several clusters.
+//! Which cluster a call is for: decided at every call from the statics of the called class, so that
+//! code that switches `Gateway::$registerAddress` between calls talks to several clusters.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -9,7 +9,8 @@ use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::ClientId;
 use gatewayworker_client::{Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, fork};
 
-use crate::call::{Call, Failure, Family, Result};
+use crate::call::{Call, Failure, Result};
+use crate::classes::GatewayClass;
 use crate::engine::object::StaticSlot;
 use crate::engine::{Zv, array};
 use crate::settings;
@@ -24,28 +25,28 @@ pub struct Target {
     pub patience: Patience,
     /// The BusinessWorker, in worker mode.
     pub worker: Option<Worker>,
-    /// Whether the register is to be asked anew.
+    /// Whether to query the register again.
     fresh: bool,
 }
 
 /// The last decision, valid as long as the statics hold the very same values.
 struct Last {
-    family: Family,
+    family: GatewayClass,
     generation: u64,
-    from: From,
+    source: Source,
     secret: Zval,
     cluster: &'static Cluster,
 }
 
 /// Where the gateways are known from.
-enum From {
+enum Source {
     /// The registers in this value of `$registerAddress`.
     Registers(Zval),
     /// The BusinessWorker of this number.
     Worker(u32),
 }
 
-impl From {
+impl Source {
     #[inline]
     fn is_same(&self, worker: Option<&Worker>, register: Option<StaticSlot>) -> bool {
         match (self, worker) {
@@ -63,12 +64,14 @@ fn is_still(slot: Option<StaticSlot>, last: &Zval) -> bool {
 }
 
 thread_local! {
-    /// Not dropped at the end of the thread: the engine's memory, which the values are in, has gone by then. What PHP code has
-    /// left here behind the end of the last request (see [`abandon`]) goes with that memory.
+    /// Not dropped at the end of the thread: the engine's memory, which the values are in, has gone
+    /// by then. What PHP code has left here behind the end of the last request (see [`abandon`])
+    /// goes with that memory.
     static LAST: RefCell<ManuallyDrop<Option<Last>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-/// Puts a decision in the place of the last one, which is answered. The cell is free again when that is dropped.
+/// Replaces the last decision and returns it. The cell is no longer borrowed when that one is
+/// dropped.
 fn replace(new: Option<Last>) -> Option<Last> {
     ManuallyDrop::into_inner(LAST.replace(ManuallyDrop::new(new)))
 }
@@ -78,11 +81,12 @@ pub fn forget() {
     drop(replace(None));
 }
 
-/// At the start of a request: what PHP code has left here after the end of the last one (a session handler that runs after
-/// us, say) points into memory that is gone. It must not be released, only forgotten.
+/// At the start of a request: what PHP code has left here after the end of the last one (a session
+/// handler that runs after us, say) points into memory that is gone. It must not be released, only
+/// forgotten.
 pub fn abandon() {
-    if let Some(Last { from, secret, .. }) = replace(None) {
-        std::mem::forget((from, secret));
+    if let Some(Last { source, secret, .. }) = replace(None) {
+        std::mem::forget((source, secret));
     }
 }
 
@@ -98,7 +102,7 @@ impl Target {
         let connect = statics.connect_timeout.map_or(Patience::default().connect, connect_timeout);
         let fresh = statics.addresses_cache_disable.is_some_and(StaticSlot::truthy);
         let patience = settings::patience(connect);
-        let cluster = cluster(call.family(), worker.as_ref(), &statics)?;
+        let cluster = cluster(call.class(), worker.as_ref(), &statics)?;
         Ok(Self { cluster, patience, worker, fresh })
     }
 
@@ -107,7 +111,7 @@ impl Target {
     /// # Errors
     /// Where the register cannot tell.
     #[inline]
-    pub fn for_sending(&self) -> Result<()> {
+    pub fn ensure_known_for_send(&self) -> Result<()> {
         match &self.worker {
             Some(worker) => self.cluster.follow(&worker.connected()),
             None => self.cluster.discover(self.fresh, self.patience)?,
@@ -115,12 +119,12 @@ impl Target {
         Ok(())
     }
 
-    /// Before a question to every gateway: makes sure that they are known.
+    /// Before a query to every gateway: makes sure that they are known.
     ///
     /// # Errors
     /// Where the register, or the BusinessWorker, cannot tell.
     #[inline]
-    pub fn for_asking(&self) -> Result<()> {
+    pub fn ensure_known_for_query(&self) -> Result<()> {
         match &self.worker {
             Some(worker) => self.cluster.follow_for_questions(&worker.known()?),
             None => self.cluster.discover(self.fresh, self.patience)?,
@@ -128,8 +132,8 @@ impl Target {
         Ok(())
     }
 
-    /// What a send answers: in worker mode nothing is thrown, since the event loop goes on; it answers false, and says so
-    /// in the log.
+    /// What a send returns. In worker mode, where the event loop has to go on, a failure is false
+    /// and a line in the log instead of an exception.
     ///
     /// # Errors
     /// In client mode, what went wrong.
@@ -176,13 +180,13 @@ impl Target {
 
 /// The cluster of these statics: usually the same as for the last call.
 #[inline]
-fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
+fn cluster(family: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
     let known = LAST.with_borrow(|last| match &**last {
         Some(last)
             if last.family == family
                 && last.generation == fork::generation()
                 && is_still(statics.secret_key, &last.secret)
-                && last.from.is_same(worker, statics.register_address) =>
+                && last.source.is_same(worker, statics.register_address) =>
         {
             Some(last.cluster)
         }
@@ -195,15 +199,15 @@ fn cluster(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result
 }
 
 #[cold]
-fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
+fn find(family: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
     // Both before a __toString() runs below, which may set the statics.
     let value = |slot: Option<StaticSlot>| slot.map(StaticSlot::value).unwrap_or_default();
     let (register, secret) = (value(statics.register_address), value(statics.secret_key));
     let key = secret.to_php_string().ok_or(Failure::Thrown)?;
     let id = ClusterId {
         user: match family {
-            Family::Worker => "GatewayWorker\\Lib\\Gateway",
-            Family::Client => "GatewayClient\\Gateway",
+            GatewayClass::Worker => "GatewayWorker\\Lib\\Gateway",
+            GatewayClass::Client => "GatewayClient\\Gateway",
         },
         discovery: match worker {
             Some(worker) => Discovery::Caller(worker.number()),
@@ -219,9 +223,9 @@ fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<&'
     let last = Last {
         family,
         generation: fork::generation(),
-        from: match worker {
-            Some(worker) => From::Worker(worker.number()),
-            None => From::Registers(register),
+        source: match worker {
+            Some(worker) => Source::Worker(worker.number()),
+            None => Source::Registers(register),
         },
         secret,
         cluster,
@@ -230,8 +234,8 @@ fn find(family: Family, worker: Option<&Worker>, statics: &Statics) -> Result<&'
     Ok(cluster)
 }
 
-/// Whether a value stays what it is as long as it is the very same: not so a list with references or objects in it, which change
-/// without it.
+/// Whether a value stays what it is as long as it is the very same: not so a list with references
+/// or objects in it, which change without it.
 fn is_settled(register: &Zval) -> bool {
     register.array().is_none_or(|list| array::entries(list).all(|(_, value)| value.is_php_scalar()))
 }
@@ -264,7 +268,8 @@ fn connect_timeout(slot: StaticSlot) -> Duration {
     }
 }
 
-/// Seconds of PHP code as a time to wait: none where they are negative or no number, and a day at the most.
+/// Seconds of PHP code as a time to wait: none where they are negative or no number, and a day at
+/// the most.
 pub fn seconds(value: f64) -> Duration {
     // A comparison with NaN is false.
     if value > 0.0 { Duration::from_secs_f64(value.min(86_400.0)) } else { Duration::ZERO }

@@ -1,4 +1,5 @@
-//! Worker mode: the BusinessWorker whose connections tell which gateways there are. They are read, never written to.
+//! Worker mode: the BusinessWorker whose connections tell which gateways there are. They are read,
+//! never written to.
 
 use std::borrow::Cow;
 
@@ -55,12 +56,12 @@ impl Worker {
     /// Where it knows of none, as in the original; and where it throws.
     pub fn known(&self) -> Result<Vec<String>> {
         let object = self.object();
-        let answer = object.map(|object| object.try_call_method("getAllGatewayAddresses", Vec::new()));
+        let returned = object.map(|object| object.try_call_method("getAllGatewayAddresses", Vec::new()));
         if object::exception_pending() {
             return Err(Failure::Thrown.into());
         }
-        let addresses: Vec<String> = match &answer {
-            Some(Ok(answer)) => answer.dereference().array().map_or_else(Vec::new, |addresses| {
+        let addresses: Vec<String> = match &returned {
+            Some(Ok(returned)) => returned.dereference().array().map_or_else(Vec::new, |addresses| {
                 array::entries(addresses)
                     .filter_map(|(_, address)| address.dereference().to_php_string())
                     .map(|address| String::from_utf8_lossy(address.as_bytes()).into_owned())

@@ -105,8 +105,8 @@ final class PhpinfoTest extends LifeCycleTestCase
         self::assertCount(4, preg_grep('~^list of register .*(?<!, last error)$~', array_keys($rows)), 'and for its list');
         foreach ($this->cluster->internalAddresses() as $address) {
             self::assertMatchesRegularExpression(
-                '~^1 asked, 0 failed, 0 timed out, (latency p50 \d+ us, p99 \d+ us, )?1 connections open, 1 idle$~',
-                $rows["questions to $address"][0]
+                '~^1 queries, 0 failed, 0 timed out, (latency p50 \d+ us, p99 \d+ us, )?1 connections open, 1 idle$~',
+                $rows["queries to $address"][0]
             );
         }
         self::assertMatchesRegularExpression('~^pid \d+, threads of this extension: 1$~', $rows['process'][0]);

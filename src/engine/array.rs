@@ -12,7 +12,8 @@ use ext_php_rs::ffi::{
 use ext_php_rs::types::{ZendHashTable, Zval};
 
 use super::key::Key;
-use super::{PhpString, hash_table, values};
+use super::string::PhpString;
+use super::{hash_table, values};
 
 /// An array under construction.
 #[derive(Debug)]
@@ -67,8 +68,8 @@ impl ArrayBuilder {
     /// `array[key]`, for a change in place.
     #[inline]
     pub fn get_mut(&mut self, key: Key<'_>) -> Option<&mut Zval> {
-        // SAFETY: the array is ours and live; the answer is null or points to one of its elements, which stays where
-        // it is as long as the array is borrowed.
+        // SAFETY: the array is ours and live; the result is null or points to one of its elements,
+        // which stays where it is as long as the array is borrowed.
         unsafe {
             let found = match key {
                 Key::Int(key) => zend_hash_index_find(&raw const *self.array, key as u64),
@@ -101,8 +102,8 @@ impl ArrayBuilder {
     /// Puts another value in the place of each, from the last one to the first.
     pub fn replace_each_backwards(&mut self, mut with: impl FnMut() -> Zval) {
         let array = &raw mut *self.array;
-        // SAFETY: the array is ours and live; nothing is added or removed meanwhile. The functions skip deleted elements and
-        // end with null.
+        // SAFETY: the array is ours and live; nothing is added or removed meanwhile. The functions
+        // skip deleted elements and end with null.
         unsafe {
             let mut position = (*array).nNumUsed.wrapping_sub(1);
             while let Some(value) = zend_hash_get_current_data_ex(array, &raw mut position).as_mut() {

@@ -10,34 +10,36 @@ use ext_php_rs::ffi::{IS_UNDEF, zend_internal_function};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, run_handler};
 
-use super::Zv;
 use super::object::Class;
+use super::values::Zv;
 
 /// What the engine calls.
 pub type Handler = unsafe extern "C" fn(frame: *mut ExecuteData, returned: *mut Zval);
 
-/// Makes a [`Handler`] of what runs a method. It has to be a function or a closure that captures nothing: anything else does
-/// not compile. A panic in it becomes a PHP `Error`.
+/// Makes a [`Handler`] of what runs a method. It has to be a function or a closure that captures
+/// nothing: anything else does not compile. A panic in it becomes a PHP `Error`.
 pub const fn handler<F: Fn(Frame<'_>, &mut Zval) + Copy>(_run: F) -> Handler {
     const { assert!(size_of::<F>() == 0, "it captures something") };
     enter::<F>
 }
 
 /// # Safety
-/// Frame and answer are those that the engine passes to a handler: live, and the handler's own for the time of the call.
+/// Frame and return value are those that the engine passes to a handler: live, and the handler's
+/// own for the time of the call.
 #[inline]
 unsafe extern "C" fn enter<F: Fn(Frame<'_>, &mut Zval) + Copy>(frame: *mut ExecuteData, returned: *mut Zval) {
-    // SAFETY: as promised by the caller. Nobody else knows the place of the answer.
+    // SAFETY: as promised by the caller. Nobody else knows the place of the return value.
     let returned = unsafe { &mut *returned };
-    // SAFETY: F has no bytes (see handler()), so that any aligned pointer is one to a value of it; one was there, and it is Copy,
-    // so that another one does no harm.
+    // SAFETY: F has no bytes (see handler()), so that any aligned pointer is one to a value of it;
+    // one was there, and it is Copy, so that another one does no harm.
     let run = unsafe { NonNull::<F>::dangling().as_ref() };
     // SAFETY: as promised by the caller.
     run_handler(AssertUnwindSafe(|| run(unsafe { Frame::new(frame) }, returned)));
 }
 
-/// The frame of a running method. A pointer, and not a reference: the arguments stand behind what it points to, and PHP code
-/// that runs meanwhile reads and writes the frame, such as when it asks for a backtrace.
+/// The frame of a running method. A pointer, and not a reference: the arguments stand behind what
+/// it points to, and PHP code that runs meanwhile reads and writes the frame, for example for a
+/// backtrace.
 pub struct Frame<'a> {
     data: *const ExecuteData,
     args: usize,
@@ -52,7 +54,8 @@ impl Frame<'_> {
     /// The frame is that of a method of ours, which runs for the time of `'a`.
     #[inline]
     unsafe fn new(data: *const ExecuteData) -> Self {
-        // SAFETY: as promised by the caller. u2 holds the number of arguments in the frame of a call.
+        // SAFETY: as promised by the caller. u2 holds the number of arguments in the frame of a
+        // call.
         let args = unsafe { (*data).This.u2.num_args } as usize;
         Self { data, args, running: PhantomData }
     }

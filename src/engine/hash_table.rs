@@ -1,12 +1,15 @@
-//! Arrays that are filled and read in place: the lists of tens of thousands of clients, and sessions.
+//! Arrays that are filled and read in place: the lists of tens of thousands of clients, and
+//! sessions.
 //!
-//! For each element the engine's own functions are called, look at the form of the array and at the key, and compute the
-//! key's hash in a call of its own. Here the form is known and the hash comes with the key, so that an element costs
-//! little more than its memory. Whatever is unusual (no room left) goes to the engine's functions still.
+//! For each element the engine's own functions are called, look at the form of the array and at the
+//! key, and compute the key's hash in a call of its own. Here the form is known and the hash comes
+//! with the key, so that an element costs little more than its memory. Whatever is unusual (no room
+//! left) goes to the engine's functions still.
 //!
-//! The layout is that of `zend_types.h`. A hash is the same in PHP 8.1 to 8.5: the elements lie in the order in which they came,
-//! and before them, from the end backwards, a table of the first element for each hash; elements of the same place are
-//! chained. Of a packed array, whose keys are 0, 1, 2 and so on, the elements are values alone since PHP 8.2.
+//! The layout is that of `zend_types.h`. A hash is the same in PHP 8.1 to 8.5: the elements lie in
+//! the order in which they came, and before them, from the end backwards, a table of the first
+//! element for each hash; elements of the same place are chained. Of a packed array, whose keys are
+//! 0, 1, 2 and so on, the elements are values alone since PHP 8.2.
 
 #![allow(unsafe_code)]
 
@@ -21,7 +24,8 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::wire::php::value::integer_key;
 
 use super::key::Key;
-use super::{PhpString, values};
+use super::string::PhpString;
+use super::values;
 
 /// `HT_INVALID_IDX`: the end of a chain.
 const END: u32 = u32::MAX;
@@ -34,7 +38,8 @@ const PACKED_WITHOUT_KEYS: bool = ZEND_MODULE_API_NO >= 20_220_829;
 /// More room than this is not made on a reply's word.
 const MOST_ROOM: usize = 1 << 18;
 
-/// Where the pointer to the elements lies in a `zend_array`: it has another name in each version, but the same neighbours.
+/// Where the pointer to the elements lies in a `zend_array`: it has another name in each version,
+/// but the same neighbours.
 const ELEMENTS: usize = 16;
 const _: () = assert!(
     offset_of!(HashTable, nTableMask) == ELEMENTS - 4
@@ -70,7 +75,8 @@ impl HashBuilder {
         }
     }
 
-    /// Sets `hash[text] = text`, with one string for both. What PHP takes for an integer as a key becomes one.
+    /// Sets `hash[text] = text`, with one string for both. What PHP takes for an integer as a key
+    /// becomes one.
     #[inline]
     pub fn set_same(&mut self, text: &[u8]) {
         match integer_key(text) {
@@ -104,7 +110,8 @@ impl HashBuilder {
             Ok(false) => {}
             Err(value) => {
                 let mut value = ManuallyDrop::new(value);
-                // SAFETY: the table is ours and live; it takes over the value, and adds its own reference to the key.
+                // SAFETY: the table is ours and live; it takes over the value, and adds its own
+                // reference to the key.
                 unsafe { zend_hash_update(&raw mut *self.table, key.as_ptr(), &raw mut *value) };
             }
         }
@@ -126,8 +133,8 @@ impl HashBuilder {
         }
     }
 
-    /// Sets the value of the element with this hash and key. True: the element is new, and has taken over the key. The
-    /// value comes back where there is no room for a new one.
+    /// Sets the value of the element with this hash and key. True: the element is new, and has
+    /// taken over the key. The value comes back where there is no room for a new one.
     #[inline(always)]
     fn set(
         &mut self,
@@ -137,9 +144,10 @@ impl HashBuilder {
         value: Zval,
     ) -> Result<bool, Zval> {
         let table: *mut HashTable = &raw mut *self.table;
-        // SAFETY: the table is ours, live, and an initialised hash, so that `nTableSize` elements have room, the first
-        // `nNumUsed` of them are set (none is ever deleted), and the table before them has a place for every value of a
-        // hash combined with the mask, which is negative. Chains end with END, and lead to elements that are set.
+        // SAFETY: the table is ours, live, and an initialised hash, so that `nTableSize` elements
+        // have room, the first `nNumUsed` of them are set (none is ever deleted), and the table
+        // before them has a place for every value of a hash combined with the mask, which is
+        // negative. Chains end with END, and lead to elements that are set.
         unsafe {
             let elements = elements(table);
             let first = elements.cast::<u32>().offset((hash as u32 | (*table).nTableMask) as i32 as isize);
@@ -200,7 +208,7 @@ impl Template {
     /// A copy, with null under every key.
     #[inline]
     pub fn copy(&self) -> TemplateCopy {
-        // SAFETY: the template is a live hash, which is read only. The engine never answers null.
+        // SAFETY: the template is a live hash, which is read only. The engine never returns null.
         let table = unsafe { ZBox::from_raw(zend_array_dup(std::ptr::from_ref(&*self.table).cast_mut())) };
         TemplateCopy { table }
     }
@@ -232,14 +240,16 @@ impl TemplateCopy {
     }
 }
 
-/// Appends a value to a packed array that has room. It comes back where it is another array, or has none.
+/// Appends a value to a packed array that has room. It comes back where it is another array, or has
+/// none.
 ///
 /// # Safety
 /// The array is live, and nobody else has a reference to it.
 #[inline]
 pub(super) unsafe fn append(array: *mut HashTable, value: Zval) -> Result<(), Zval> {
-    // SAFETY: as promised by the caller. Behind the first `nNumUsed` elements, which are set, there is room for up to
-    // `nTableSize`. Where the next key is that number, none of them is missing at the end.
+    // SAFETY: as promised by the caller. Behind the first `nNumUsed` elements, which are set, there
+    // is room for up to `nTableSize`. Where the next key is that number, none of them is missing at
+    // the end.
     unsafe {
         let used = (*array).nNumUsed;
         let fits = PACKED_WITHOUT_KEYS
@@ -257,15 +267,15 @@ pub(super) unsafe fn append(array: *mut HashTable, value: Zval) -> Result<(), Zv
     }
 }
 
-/// The first element of any array from this place on, which is left behind it; `None` behind the last one. Deleted ones are passed
-/// over: of these nothing but their type may be looked at.
+/// The first element of any array from this place on, which is left behind it; `None` behind the
+/// last one. Deleted ones are passed over: of these nothing but their type may be looked at.
 ///
 /// # Safety
-/// The array is live, and stays so while the answer is used.
+/// The array is live, and stays so while the result is used.
 #[inline]
 pub(super) unsafe fn next<'a>(array: *const HashTable, place: &mut u32) -> Option<(Key<'a>, &'a Zval)> {
-    // SAFETY: as promised by the caller. The first `nNumUsed` elements are there, each with a type; where that is not undefined, with
-    // a value, and with a key or without one.
+    // SAFETY: as promised by the caller. The first `nNumUsed` elements are there, each with a type;
+    // where that is not undefined, with a value, and with a key or without one.
     unsafe {
         let elements = elements(array.cast_mut());
         let packed = PACKED_WITHOUT_KEYS && (*array).u.flags & PACKED != 0;

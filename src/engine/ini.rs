@@ -23,7 +23,8 @@ pub trait Setting: Sync + 'static {
     fn is_for_scripts(&self) -> bool;
     /// Takes over a value, while PHP or one of its threads starts or later; false refuses it.
     fn set(&self, text: &str, starting: bool) -> bool;
-    /// What is shown in place of its value; `None` for one that is no secret. Always the one or the other.
+    /// What is shown in place of its value; `None` for one that is no secret. Always the one or the
+    /// other.
     fn shown(&self) -> Option<&'static str>;
 }
 
@@ -54,7 +55,8 @@ unsafe extern "C" fn modified<S: Setting>(
 
 /// Shows a secret, in phpinfo and in `php --ini`-like listings.
 unsafe extern "C" fn show<S: Setting>(entry: *mut zend_ini_entry, _kind: c_int) {
-    // SAFETY: the engine passes the entry of a setting that register() has registered, with a pointer to a static of this type.
+    // SAFETY: the engine passes the entry of a setting that register() has registered, with a
+    // pointer to a static of this type.
     let setting = unsafe { &*(*entry).mh_arg1.cast::<S>() };
     // A failure to write would be one of the output itself.
     let _ = output_write(setting.shown().unwrap_or_default().as_bytes());

@@ -1,12 +1,14 @@
 //! Lists by key in one array, such as the clients of each group.
 //!
-//! The rows of a reply name few keys, again and again, each row other ones. Elements put into their lists at once would go to
-//! another hash each, each of which would have to grow, and all of which together are larger than the processor's cache. So
-//! it is noted first which rows a list has, and then one list after the other is made, in its final size.
+//! The rows of a reply name few keys, again and again, each row other ones. Elements put into their
+//! lists at once would go to another hash each, each of which would have to grow, and all of which
+//! together are larger than the processor's cache. So it is noted first which rows a list has, and
+//! then one list after the other is made, in its final size.
 //!
-//! The strings are made then too, each for the last list that it is in, the last one first: just as they will be given back when
-//! the array is destroyed, but the other way round. The engine hands out its memory in this order again, and the next array
-//! finds one piece of it behind the other, where it would otherwise find them scattered, and wait for each.
+//! The strings are made then too, each for the last list that it is in, the last one first: just as
+//! they will be given back when the array is destroyed, but the other way round. The engine hands
+//! out its memory in this order again, and the next array finds one piece of it behind the other,
+//! where it would otherwise find them scattered, and wait for each.
 
 #![allow(unsafe_code)]
 
@@ -18,8 +20,10 @@ use ext_php_rs::ffi::zend_string;
 use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::php::value::integer_key;
 
+use super::array::ArrayBuilder;
+use super::hash_table::HashBuilder;
 use super::key::Key;
-use super::{ArrayBuilder, HashBuilder, PhpString};
+use super::string::PhpString;
 
 /// How many names are remembered.
 const PLACES: usize = 256;
@@ -27,9 +31,10 @@ const PLACES: usize = 256;
 const NEXT: usize = 8;
 
 thread_local! {
-    /// The notes of lists that are being made. They are the thread's, and not those of whoever makes the lists: where memory runs
-    /// out the engine jumps out of the call, and what that holds is never dropped. Without a destructor: PHP code may call us
-    /// when those of a thread have run.
+    /// The notes of lists that are being made. They are the thread's, and not those of whoever
+    /// makes the lists: where memory runs out the engine jumps out of the call, and what that holds
+    /// is never dropped. Without a destructor: PHP code may call us when those of a thread have
+    /// run.
     static NOTES: ManuallyDrop<RefCell<Vec<NonNull<Notes>>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
@@ -40,7 +45,8 @@ thread_local! {
 /// No lists are being made on this thread, or whoever makes them is never returned to.
 pub unsafe fn forget() {
     for notes in NOTES.with(|notes| notes.take()) {
-        // SAFETY: it comes from a box, see Lists::new(), and as the caller says nobody uses it any more.
+        // SAFETY: it comes from a box, see Lists::new(), and as the caller says nobody uses it any
+        // more.
         drop(unsafe { Box::from_raw(notes.as_ptr()) });
     }
 }
@@ -52,7 +58,8 @@ pub struct Lists {
     notes: NonNull<Notes>,
 }
 
-/// What lists will be made of. Nothing in it has a destructor that calls the engine: it may be freed after the request.
+/// What lists will be made of. Nothing in it has a destructor that calls the engine: it may be
+/// freed after the request.
 struct Notes {
     /// For each list, the numbers of its ids.
     lists: Vec<Vec<u32>>,
@@ -132,8 +139,8 @@ impl Lists {
         self.notes().ids.push(Id::Int(number));
     }
 
-    /// Sets `all[name][id] = id` for the id that was begun with. A decimal integer in the name is an integer key, as everywhere
-    /// in PHP.
+    /// Sets `all[name][id] = id` for the id that was begun with. A decimal integer in the name is
+    /// an integer key, as everywhere in PHP.
     pub fn set_named(&mut self, name: &[u8]) {
         let list = self.list_named(name);
         self.notes().put(list);
@@ -160,8 +167,9 @@ impl Lists {
 
     #[inline]
     fn notes(&mut self) -> &mut Notes {
-        // SAFETY: the notes are there until this is dropped, or until forget(), whose caller says that this is not used any more.
-        // Nobody else uses the pointer, and this type cannot go to another thread.
+        // SAFETY: the notes are there until this is dropped, or until forget(), whose caller says
+        // that this is not used any more. Nobody else uses the pointer, and this type cannot go to
+        // another thread.
         unsafe { self.notes.as_mut() }
     }
 
@@ -209,7 +217,8 @@ impl Lists {
 impl Drop for Lists {
     fn drop(&mut self) {
         NOTES.with(|all| all.borrow_mut().retain(|notes| *notes != self.notes));
-        // SAFETY: it comes from a box, see new(), and is in no list any more that forget() would free.
+        // SAFETY: it comes from a box, see new(), and is in no list any more that forget() would
+        // free.
         drop(unsafe { Box::from_raw(self.notes.as_ptr()) });
     }
 }
@@ -241,7 +250,8 @@ impl Notes {
             let id = &self.ids[*member as usize];
             // Nearly all are strings.
             if let Id::String(string, hash) = *id {
-                // SAFETY: it was made by hashed(), and has two references for each list, of which these are two.
+                // SAFETY: it was made by hashed(), and has two references for each list, of which
+                // these are two.
                 let (key, value) =
                     unsafe { (PhpString::from_owned(string), PhpString::counted_zval(string)) };
                 if let Some(key) = key {
@@ -255,7 +265,8 @@ impl Notes {
                     value.set_long(number);
                     list.set_int(number, value);
                 }
-                // SAFETY: it was made by hashed(), and has a reference for each list, of which this is one.
+                // SAFETY: it was made by hashed(), and has a reference for each list, of which this
+                // is one.
                 Id::Numeric(string, key) => list.set_int(key, unsafe { PhpString::counted_zval(string) }),
                 Id::Text(..) | Id::String(..) => {}
             }
@@ -282,7 +293,8 @@ impl Id {
     }
 }
 
-/// The ends of a name, by which it is looked for: most names are short, and those that are not differ there.
+/// The ends of a name, by which it is looked for: most names are short, and those that are not
+/// differ there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Ends {
     len: usize,

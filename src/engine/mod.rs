@@ -1,15 +1,16 @@
-//! PHP's engine as the rest of the binding uses it: all `unsafe` of the binding is in this folder, in [`crate::classes`] (the
-//! tables that the engine reads), and in the line by which it finds the module. The lint `unsafe_code` holds the rest to that.
+//! PHP's engine as the rest of the binding uses it. All `unsafe` code of the binding is in this
+//! folder, apart from two items of `lib.rs`. The lint `unsafe_code` enforces that.
 //!
 //! | file | what of the engine |
 //! | --- | --- |
-//! | [`values`] | zvals: reading arguments, truth, conversion to strings; putting them into places |
+//! | [`values`] | zvals: truth, conversion to strings, moving them into place |
 //! | [`string`] | strings with their reference count |
 //! | [`mod@array`] | building and reading arrays |
 //! | [`key`] | keys of arrays |
 //! | [`hash_table`] | arrays that are filled and read in place, for long lists and sessions |
 //! | [`lists`] | lists by key in one array |
 //! | [`names`] | names of properties and classes, allocated once |
+//! | [`class`] | descriptions of classes, and the tables by which they are registered |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |
 //! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |
 //! | [`unserializer`] | serialized values of a gateway, without the engine where they are plain |
@@ -18,6 +19,7 @@
 //! | [`ini`] | settings of php.ini |
 
 pub mod array;
+pub mod class;
 pub mod frame;
 pub mod globals;
 pub mod hash_table;

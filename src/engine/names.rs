@@ -1,10 +1,11 @@
-//! The names of properties and classes as permanent strings: looked up by pointer, allocated once per process.
+//! The names of properties and classes as permanent strings: looked up by pointer, allocated once
+//! per process.
 
 #![allow(unsafe_code)]
 
 use once_cell::sync::OnceCell;
 
-use super::PhpString;
+use super::string::PhpString;
 
 macro_rules! names {
     ($($(#[$doc:meta])* $field:ident = $text:literal,)*) => {
@@ -42,7 +43,8 @@ names! {
     connection_id = "connection_id",
     /// `Context::$old_session`
     old_session = "old_session",
-    /// The userland class that says which client is the current one, as the table of classes has it.
+    /// The userland class that says which client is the current one, as the table of classes has
+    /// it.
     context = "gatewayworker\\lib\\context",
     /// The same for `GatewayClient\Gateway`.
     client_context = "gatewayclient\\context",

@@ -14,7 +14,8 @@ use ext_php_rs::ffi::{
 };
 use ext_php_rs::types::{ZendObject, Zval};
 
-use super::{PhpString, Zv};
+use super::string::PhpString;
+use super::values::Zv;
 
 /// `ZEND_FETCH_CLASS_NO_AUTOLOAD`.
 const NO_AUTOLOAD: u32 = 0x80;
@@ -43,8 +44,9 @@ impl Class {
     /// The class of this lower-case name, if it is loaded; nothing is autoloaded.
     #[inline]
     pub fn loaded(lower_name: &PhpString) -> Option<Self> {
-        // SAFETY: the engine only reads the name; the answer is null or a class of this request. The second one spares it making
-        // a lower-case copy of the first. Where the table has nothing of this name, it is not asked: it would look there first.
+        // SAFETY: the engine only reads the name; the result is null or a class of this request.
+        // The second argument saves it a lower-case copy of the first. A name that the table lacks
+        // needs no call: the engine looks there first.
         unsafe {
             let classes = (*ext_php_rs_executor_globals()).class_table;
             if zend_hash_find_known_hash(classes, lower_name.as_ptr()).is_null() {
@@ -68,7 +70,8 @@ impl Class {
 
     /// Where `static::$name` is; `None` where there is no such property.
     pub fn static_slot(self, name: &PhpString) -> Option<StaticSlot> {
-        // SAFETY: class and name are live; silent, so that nothing is thrown. The answer is null or a slot of the class.
+        // SAFETY: class and name are live; silent, so that nothing is thrown. The result is null or
+        // a slot of the class.
         unsafe { NonNull::new(zend_read_static_property_ex(self.as_ptr(), name.as_ptr(), true)) }
             .map(StaticSlot)
     }
@@ -104,18 +107,18 @@ impl Class {
     }
 }
 
-/// The place of a static property, which stays where it is until the end of the request. Whoever keeps it has to let go of
-/// it then.
+/// The place of a static property, which stays where it is until the end of the request. Whoever
+/// keeps it has to let go of it then.
 #[derive(Clone, Copy, Debug)]
 pub struct StaticSlot(NonNull<Zval>);
 
 impl StaticSlot {
-    /// Reads the value. To be done with before PHP code runs, which may write the property: that is why nothing but copies
-    /// leaves this impl.
+    /// Reads the value. To be done with before PHP code runs, which may write the property: that is
+    /// why nothing but copies leaves this impl.
     #[inline]
     fn read<T>(self, read: impl FnOnce(&Zval) -> T) -> T {
-        // SAFETY: the slot is there until the end of the request, and nobody keeps it longer; no other thread has it. None of
-        // the functions below runs PHP code in here.
+        // SAFETY: the slot is there until the end of the request, and nobody keeps it longer; no
+        // other thread has it. None of the functions below runs PHP code in here.
         read(unsafe { self.0.as_ref() }.dereference())
     }
 
@@ -162,7 +165,8 @@ impl StaticSlot {
 /// `$object->name`, where the property is public and not virtual; otherwise null.
 pub fn property(object: &ZendObject, name: &PhpString) -> Zval {
     let mut slot = Zval::new();
-    // SAFETY: object and name are live; the answer points to the property or to our slot, and is copied at once.
+    // SAFETY: object and name are live; the result points to the property or to our slot, and is
+    // copied at once.
     unsafe {
         let object = std::ptr::from_ref(object).cast_mut();
         let value = zend_read_property_ex((*object).ce, object, name.as_ptr(), true, &raw mut slot);
@@ -177,8 +181,8 @@ pub fn throw(class: Class, message: &str, code: i64) {
         return;
     }
     let mut exception = Zval::new();
-    // SAFETY: a class that extends Exception can be instantiated; the properties are those of Exception; the engine
-    // takes over the object.
+    // SAFETY: a class that extends Exception can be instantiated; the properties are those of
+    // Exception; the engine takes over the object.
     unsafe {
         if object_init_ex(&raw mut exception, class.as_ptr()) != 0 {
             return;
@@ -223,16 +227,18 @@ pub fn throw_engine(error: EngineError, message: &str) {
     unsafe { ext_php_rs::ffi::zend_throw_error(class, c"%s".as_ptr(), text.as_ptr()) };
 }
 
-/// Lets PHP code that waits to interrupt this call run now: the handlers of signals that have come meanwhile
-/// (`pcntl_async_signals`). To be called before an exception is thrown: the engine forgets an interrupt that it finds while
-/// one is on its way, and the signal would be lost. A handler may throw itself; that exception then goes first.
+/// Lets PHP code that waits to interrupt this call run now: the handlers of signals that have come
+/// meanwhile (`pcntl_async_signals`). To be called before an exception is thrown: the engine
+/// forgets an interrupt that it finds while one is on its way, and the signal would be lost. A
+/// handler may throw itself; that exception then goes first.
 pub fn run_interrupts() {
     if exception_pending() {
         return;
     }
-    // SAFETY: the globals of this thread live as long as it. The two flags are atomics of the size of a bool, which signal
-    // handlers of the C library set; that of max_execution_time is left to the engine. The interrupt function is called as
-    // the engine itself does between two instructions, with the frame that is running.
+    // SAFETY: the globals of this thread live as long as it. The two flags are atomics of the size
+    // of a bool, which signal handlers of the C library set; that of max_execution_time is left to
+    // the engine. The interrupt function is called as the engine itself does between two
+    // instructions, with the frame that is running.
     unsafe {
         let globals = ext_php_rs_executor_globals();
         let interrupt = AtomicBool::from_ptr((&raw mut (*globals).vm_interrupt).cast());

@@ -12,7 +12,8 @@ use gatewayworker_client::wire::php::writer;
 
 use super::array::entries;
 use super::key::Key;
-use super::{PhpString, object};
+use super::object;
+use super::string::PhpString;
 
 /// The engine's growing string (`smart_str`).
 #[repr(C)]
@@ -21,10 +22,10 @@ struct SmartString {
     allocated: usize,
 }
 
-// Not in the headers that ext-php-rs reads.
-// SAFETY: as ext/json/php_json.h, ext/standard/php_var.h and ext/standard/php_array.h of PHP 8.1 to 8.4 declare them: a
-// smart_str is a pointer and a size_t, zend_long is i64 on the 64-bit platforms that are supported, and the second of them
-// answers nothing.
+// Not in the headers that ext-php-rs reads. SAFETY: as ext/json/php_json.h, ext/standard/php_var.h
+// and ext/standard/php_array.h of PHP 8.1 to 8.4 declare them: a smart_str is a pointer and a
+// size_t, zend_long is i64 on the 64-bit platforms that are supported, and the second of them
+// returns nothing.
 unsafe extern "C" {
     fn php_json_encode_ex(to: *mut SmartString, value: *mut Zval, options: c_int, depth: i64) -> c_int;
     fn php_unserialize_with_options(
@@ -38,7 +39,8 @@ unsafe extern "C" {
 }
 
 thread_local! {
-    /// Where plain values are written. Without a destructor: PHP code may call us when those of a thread have run.
+    /// Where plain values are written. Without a destructor: PHP code may call us when those of a
+    /// thread have run.
     static SCRATCH: ManuallyDrop<Cell<Vec<u8>>> = const { ManuallyDrop::new(Cell::new(Vec::new())) };
 }
 /// What is longer goes to the engine, which has it in memory of the request.
@@ -54,8 +56,8 @@ impl SmartString {
 
     /// The string, with the length that the engine keeps up to date.
     fn finish(self) -> Option<PhpString> {
-        // SAFETY: null, or a string of which we own the only reference; the engine has kept room for the zero byte at its
-        // end, which smart_str_0() would write.
+        // SAFETY: null, or a string of which we own the only reference; the engine has kept room
+        // for the zero byte at its end, which smart_str_0() would write.
         unsafe {
             if let Some(string) = self.string.as_mut() {
                 *string.val.as_mut_ptr().add(string.len) = 0;
@@ -88,9 +90,11 @@ impl Serialized {
         match self {
             Self::Plain(scratch) => {
                 let text = std::ptr::from_ref(scratch.0.as_slice());
-                // Given back before the engine makes a string of it: where memory runs out it jumps out of here.
+                // Given back before the engine makes a string of it: where memory runs out it jumps
+                // out of here.
                 drop(scratch);
-                // SAFETY: the bytes are on the heap, where they stay when the buffer is moved, and nobody else takes it meanwhile.
+                // SAFETY: the bytes are on the heap, where they stay when the buffer is moved, and
+                // nobody else takes it meanwhile.
                 PhpString::new(unsafe { &*text })
             }
             Self::Engine(text) => text,
@@ -98,8 +102,9 @@ impl Serialized {
     }
 }
 
-/// The buffer of this thread, which gets it back when this is dropped. Nobody holds it while PHP code runs: the engine may jump out
-/// of the call then, and the buffer would be lost to the process.
+/// The buffer of this thread, which gets it back when this is dropped. Nobody holds it while PHP
+/// code runs: the engine may jump out of the call then, and the buffer would be lost to the
+/// process.
 pub struct Scratch(Vec<u8>);
 
 impl Scratch {
@@ -126,7 +131,8 @@ pub fn serialize(value: &Zval) -> Option<Serialized> {
     serialize_by_engine(value).map(Serialized::Engine)
 }
 
-/// Writes what has neither objects nor references nor floats in it. False: something else, and what was written is of no use.
+/// Writes what has neither objects nor references nor floats in it. False: something else, and what
+/// was written is of no use.
 fn write_plain(to: &mut Vec<u8>, value: &Zval, depth: usize) -> bool {
     // The functions below look through a reference, but it has a form of its own.
     if value.is_reference() || to.len() > PLAIN_LENGTH {
@@ -163,7 +169,8 @@ fn write_plain(to: &mut Vec<u8>, value: &Zval, depth: usize) -> bool {
 
 fn serialize_by_engine(value: &Zval) -> Option<PhpString> {
     let mut to = SmartString::EMPTY;
-    // SAFETY: init/destroy enclose the call, which does not change the value (objects may run their own code).
+    // SAFETY: init/destroy enclose the call, which does not change the value (objects may run their
+    // own code).
     unsafe {
         let mut data = php_var_serialize_init();
         php_var_serialize((&raw mut to).cast(), std::ptr::from_ref(value).cast_mut(), &raw mut data);
@@ -189,10 +196,12 @@ pub fn unserialize(bytes: &[u8]) -> Zval {
     value
 }
 
-/// `json_encode($value)`; `None` where it fails (invalid UTF-8, for one) or where it threw an exception.
+/// `json_encode($value)`; `None` where it fails (invalid UTF-8, for one) or where it threw an
+/// exception.
 pub fn json_encode(value: &Zval) -> Option<PhpString> {
     let mut to = SmartString::EMPTY;
-    // SAFETY: the call does not change the value (objects may run their own code); `to` has smart_str's layout.
+    // SAFETY: the call does not change the value (objects may run their own code); `to` has
+    // smart_str's layout.
     let result =
         unsafe { php_json_encode_ex(&raw mut to, std::ptr::from_ref(value).cast_mut(), 0, JSON_DEPTH) };
     let string = to.finish();

@@ -44,7 +44,8 @@ impl PhpString {
 
     /// One of the strings of up to one byte, which the engine has already.
     fn known(bytes: &[u8]) -> Self {
-        // SAFETY: the pointer and the length are those of a live slice; the function never answers null.
+        // SAFETY: the pointer and the length are those of a live slice; the function never returns
+        // null.
         unsafe {
             let string = ext_php_rs_zend_string_init(bytes.as_ptr().cast(), bytes.len(), false);
             Self(NonNull::new_unchecked(string))
@@ -54,10 +55,12 @@ impl PhpString {
     /// A string of this length whose bytes, and the zero byte behind them, are still to be written.
     #[inline(always)]
     fn allocate(len: usize) -> Self {
-        // A multiple of eight, as the engine has it. A slice is never so long that this could overflow.
+        // A multiple of eight, as the engine has it. A slice is never so long that this could
+        // overflow.
         let size = (BYTES + len + 8) & !7;
-        // SAFETY: the size is not zero, and the alignment a power of two that the engine's allocator keeps. The engine never
-        // answers null: where memory runs out it ends the request inside. The memory is large enough for the head.
+        // SAFETY: the size is not zero, and the alignment a power of two that the engine's
+        // allocator keeps. The engine never returns null: where memory runs out it ends the request
+        // inside. The memory is large enough for the head.
         unsafe {
             let string: *mut zend_string = emalloc(Layout::from_size_align_unchecked(size, 8)).cast();
             (*string).gc.refcount = 1;
@@ -83,7 +86,8 @@ impl PhpString {
                         to.add(place).cast::<[u8; 8]>().write_unaligned(*bytes);
                         let word = u64::from_le_bytes(*bytes);
                         seen |= word;
-                        // Those that have been hashed already are taken for zeros, which add nothing.
+                        // Those that have been hashed already are taken for zeros, which add
+                        // nothing.
                         let word = if fresh == 0 { 0 } else { word & u64::MAX << (64 - 8 * fresh) };
                         hash = hash.wrapping_mul(POWERS[fresh]).wrapping_add(hash_word(word));
                     };
@@ -117,7 +121,7 @@ impl PhpString {
         // SAFETY: the function pointer is set before modules start; the slice is live.
         let string =
             unsafe { zend_string_init_interned.map(|init| init(text.as_ptr().cast(), text.len(), true)) };
-        // SAFETY: interning never answers null.
+        // SAFETY: interning never returns null.
         Self(unsafe { NonNull::new_unchecked(string.unwrap_or_default()) })
     }
 
@@ -138,8 +142,8 @@ impl PhpString {
         if !zval.is_string() {
             return None;
         }
-        // SAFETY: the zval is a string, so that this member of the union is set, to a live string, and stays so while the zval
-        // is borrowed. It is a pointer, as this type is.
+        // SAFETY: the zval is a string, so that this member of the union is set, to a live string,
+        // and stays so while the zval is borrowed. It is a pointer, as this type is.
         Some(unsafe { &*(&raw const zval.value.str_).cast::<Self>() })
     }
 
@@ -151,7 +155,7 @@ impl PhpString {
         NonNull::new(string).map(Self)
     }
 
-    /// Adds a reference: this value stays, the answer is another one.
+    /// Adds a reference: this value stays, the result is another one.
     #[inline]
     fn share(self) -> Self {
         let string = ManuallyDrop::new(self);
@@ -161,8 +165,8 @@ impl PhpString {
 
     #[inline]
     fn add_reference(&self) {
-        // SAFETY: we hold a reference, so the string is live; counts are only touched by the thread that owns the
-        // string.
+        // SAFETY: we hold a reference, so the string is live; counts are only touched by the thread
+        // that owns the string.
         unsafe {
             let gc = &mut (*self.0.as_ptr()).gc;
             if gc.u.type_info & INTERNED == 0 {
@@ -184,7 +188,7 @@ impl PhpString {
     /// The bytes of a key of a hash; `None` for the null of an integer key.
     ///
     /// # Safety
-    /// The pointer is null or that of a string that stays live while the answer is used.
+    /// The pointer is null or that of a string that stays live while the result is used.
     #[inline]
     pub unsafe fn bytes_at<'a>(key: *const zend_string) -> Option<&'a [u8]> {
         if key.is_null() {
@@ -197,7 +201,8 @@ impl PhpString {
     /// Its hash (`zend_string_hash_val`).
     #[inline]
     pub fn hash(&self) -> u64 {
-        // SAFETY: a live string. Its hash is 0 until somebody has asked for it; the engine's function keeps it in the string.
+        // SAFETY: a live string. Its hash is 0 until it is first needed; the engine's function
+        // keeps it in the string.
         unsafe {
             let known = (*self.0.as_ptr()).h;
             if known == 0 { zend_string_hash_func(self.0.as_ptr()) } else { known }
@@ -213,7 +218,8 @@ impl PhpString {
     /// This many references in the place of one, each of which somebody has to let go of.
     ///
     /// # Safety
-    /// It is the only reference, to a string that is counted: one made by [`PhpString::hashed`] is. There is at least one.
+    /// It is the only reference, to a string that is counted: one made by [`PhpString::hashed`] is.
+    /// There is at least one.
     #[inline]
     pub unsafe fn into_references(self, references: u32) -> *mut zend_string {
         let string = self.into_raw();
@@ -225,7 +231,8 @@ impl PhpString {
     /// A reference as a zval, without a look at the string.
     ///
     /// # Safety
-    /// The caller owns the reference, to a string that is counted: one made by [`PhpString::hashed`] is.
+    /// The caller owns the reference, to a string that is counted: one made by
+    /// [`PhpString::hashed`] is.
     #[inline]
     pub unsafe fn counted_zval(string: *mut zend_string) -> Zval {
         let mut zval = Zval::new();
@@ -266,8 +273,9 @@ impl Clone for PhpString {
 impl Drop for PhpString {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: this value owns one reference, which ends here. It is only counted down where others are left; the last
-        // one, and strings that are not counted, are the engine's business.
+        // SAFETY: this value owns one reference, which ends here. It is only counted down where
+        // others are left; the last one, and strings that are not counted, are the engine's
+        // business.
         unsafe {
             let gc = &mut (*self.0.as_ptr()).gc;
             if gc.refcount > 1 && gc.u.type_info & INTERNED == 0 {
@@ -279,8 +287,8 @@ impl Drop for PhpString {
     }
 }
 
-/// `zend_inline_hash_func`, times 33 for each byte (DJBX33A), the same in every version of PHP: its start, and a bit that every
-/// hash has, so that 0 stands for one that is not known yet.
+/// `zend_inline_hash_func`, times 33 for each byte (DJBX33A), the same in every version of PHP: its
+/// start, and a bit that every hash has, so that 0 stands for one that is not known yet.
 const START: u64 = 5381;
 const KNOWN: u64 = 1 << 63;
 const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
@@ -296,8 +304,8 @@ const POWERS: [u64; 9] = {
     powers
 };
 
-/// What eight bytes add to the hash, the lowest byte first: pairs are joined to fours, fours to eight, none of which overflows
-/// its place.
+/// What eight bytes add to the hash, the lowest byte first: pairs are joined to fours, fours to
+/// eight, none of which overflows its place.
 #[inline(always)]
 const fn hash_word(word: u64) -> u64 {
     const BYTES: u64 = 0x00ff_00ff_00ff_00ff;

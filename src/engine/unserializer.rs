@@ -1,5 +1,5 @@
-//! Serialized values from a gateway: plain ones are built right from the bytes, without the engine's unserializer;
-//! the rest (objects, references) goes to it.
+//! Serialized values from a gateway: plain ones are built right from the bytes, without the
+//! engine's unserializer; the rest (objects, references) goes to it.
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::ReplyError;
@@ -7,10 +7,12 @@ use gatewayworker_client::wire::php::reader::ReadError;
 use gatewayworker_client::wire::php::value::integer_key;
 use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token, writer};
 
+use super::array::ArrayBuilder;
 use super::array::entries;
 use super::hash_table::Template;
 use super::key::Key as ArrayKey;
-use super::{ArrayBuilder, PhpString, object, serializer, values};
+use super::string::PhpString;
+use super::{object, serializer, values};
 
 /// How many keys are remembered.
 const KEYS: usize = 64;
@@ -18,16 +20,18 @@ const KEYS: usize = 64;
 const LEVELS: usize = 4;
 /// Arrays with more keys than this are not compared.
 const MOST_KEYS: usize = 32;
-/// How often the shape of a level is replaced: where arrays differ all the time, it costs more than it saves.
+/// How often the shape of a level is replaced: where arrays differ all the time, it costs more than
+/// it saves.
 const MOST_SHAPES: u8 = 16;
-/// More room than this is not made on the word of the data, since each of many nested arrays may exaggerate.
+/// More room than this is not made on the word of the data, since each of many nested arrays may
+/// exaggerate.
 const MOST_ROOM: usize = 256;
 /// A longer array is not looked for in the next session.
 const LONGEST_SHARED: usize = 256;
 
-/// Builds values from serialized bytes. What the sessions of a list have in common is made once: string keys, the whole hash of
-/// arrays with the same keys, and arrays that are equal under the same key (they are shared until somebody changes one, as
-/// PHP's arrays are).
+/// Builds values from serialized bytes. What the sessions of a list have in common is made once:
+/// string keys, the whole hash of arrays with the same keys, and arrays that are equal under the
+/// same key (they are shared until somebody changes one, as PHP's arrays are).
 #[derive(Debug)]
 pub struct Unserializer {
     keys: [Option<PhpString>; KEYS],
@@ -99,8 +103,8 @@ impl Unserializer {
     /// The value of serialized bytes.
     ///
     /// # Errors
-    /// Where they are not serialized PHP data, or data that PHP's unserializer refuses; and where an object's own code
-    /// threw, see [`object::exception_pending`].
+    /// Where they are not serialized PHP data, or data that PHP's unserializer refuses; and where
+    /// an object's own code threw, see [`object::exception_pending`].
     pub fn read(&mut self, bytes: &[u8]) -> Result<Zval, ReplyError> {
         let mut reader = Reader::new(bytes);
         let mut value = Zval::new();
@@ -125,15 +129,16 @@ impl Unserializer {
         if object::exception_pending() {
             return Err(ReplyError::Shape("an object in it threw an exception"));
         }
-        // A false among them is plain, and was built above. This one stands for a case that an enum does not have, a
-        // reference to nothing and the like; the engine has warned of it.
+        // A false among them is plain, and was built above. This one stands for a case that an enum
+        // does not have, a reference to nothing and the like; the engine has warned of it.
         if value.is_false() {
             return Err(ReplyError::Shape("PHP's unserializer refuses an object or a reference in it"));
         }
         Ok(value)
     }
 
-    /// The next value; false where only the engine can build it. The recursion is bounded by the reader's depth.
+    /// The next value; false where only the engine can build it. The recursion is bounded by the
+    /// reader's depth.
     #[inline]
     fn plain(&mut self, reader: &mut Reader<'_>, depth: usize, to: &mut Zval) -> Result<bool, ReplyError> {
         match reader.token()? {

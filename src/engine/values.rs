@@ -7,31 +7,36 @@ use std::mem::ManuallyDrop;
 use ext_php_rs::ffi::{zend_zval_type_name, zval_get_double_func, zval_try_get_string_func};
 use ext_php_rs::types::Zval;
 
-use super::PhpString;
+use super::string::PhpString;
 
-/// Moves a value to a place: its bytes and its type, and not `u2`, which belongs to the place. In an element of a hash `u2` is
-/// the way to the next element of the chain: whoever copies a whole zval there cuts the chain, and elements are lost.
+/// Moves a value to a place: its bytes and its type, and not `u2`, which belongs to the place. In
+/// an element of a hash `u2` is the way to the next element of the chain: whoever copies a whole
+/// zval there cuts the chain, and elements are lost.
 ///
-/// Part by part is also faster. A value that has been put together just now is either in registers still, or was written by
-/// parts of other sizes than a copy of the whole would read, which would have to wait until they are there.
+/// Part by part is also faster. A value that has been put together just now is either in registers
+/// still, or was written by parts of other sizes than a copy of the whole would read, which would
+/// have to wait until they are there.
 ///
 /// # Safety
-/// The place is live or to be initialised, and nobody else uses it. What is there is overwritten, and not let go of.
+/// The place is live or to be initialised, and nobody else uses it. What is there is overwritten,
+/// and not let go of.
 #[inline(always)]
 pub unsafe fn place(to: *mut Zval, value: Zval) {
     let value = ManuallyDrop::new(value);
-    // SAFETY: as promised by the caller; whatever the value is, it has these eight bytes, and its type says what they are.
+    // SAFETY: as promised by the caller; whatever the value is, it has these eight bytes, and its
+    // type says what they are.
     unsafe {
         (*to).value.lval = value.value.lval;
         (*to).u1.type_info = value.u1.type_info;
     }
 }
 
-/// Puts a value in the place of another one, as [`place`] does it. The other one is answered: when it goes, PHP code may run.
+/// Puts a value in the place of another one, as [`place`] does it. The old value is returned: PHP
+/// code may run when it is dropped.
 #[inline(always)]
 pub fn replace(to: &mut Zval, value: Zval) -> Zval {
     let mut before = Zval::new();
-    // SAFETY: `to` is live and ours. What is in it becomes the answer's.
+    // SAFETY: `to` is live and ours. Its value moves to the result.
     unsafe {
         before.value.lval = to.value.lval;
         before.u1.type_info = to.u1.type_info;
@@ -40,7 +45,7 @@ pub fn replace(to: &mut Zval, value: Zval) -> Zval {
     before
 }
 
-/// What the binding asks of a value.
+/// How the binding reads a value.
 pub trait Zv {
     /// The value behind a reference.
     fn deref_php(&self) -> &Zval;
@@ -52,7 +57,8 @@ pub trait Zv {
     }
     /// The value converted to a string as PHP does it; `None` where that threw an exception.
     fn to_php_string(&self) -> Option<PhpString>;
-    /// Whether PHP can convert it to a string: not arrays, resources, and objects without `__toString`.
+    /// Whether PHP can convert it to a string: not arrays, resources, and objects without
+    /// `__toString`.
     fn has_string_form(&self) -> bool;
     /// The value converted to a float.
     fn to_f64(&self) -> f64;
@@ -86,7 +92,8 @@ impl Zv for Zval {
         if let Some(string) = PhpString::of(self) {
             return Some(string);
         }
-        // SAFETY: the engine does not change the value; the answer is null or a reference that we own.
+        // SAFETY: the engine does not change the value; the result is null or a reference that we
+        // own.
         unsafe { PhpString::from_owned(zval_try_get_string_func(std::ptr::from_ref(self).cast_mut())) }
     }
 
@@ -115,7 +122,7 @@ impl Zv for Zval {
         if let Some(object) = self.object() {
             return object.get_class_name().unwrap_or_else(|_| "object".into());
         }
-        // SAFETY: the engine answers with a static C string, or null for a type that it does not know.
+        // SAFETY: the engine returns a static C string, or null for a type that it does not know.
         let name = unsafe {
             let name = zend_zval_type_name(std::ptr::from_ref(self));
             if name.is_null() { c"mixed" } else { std::ffi::CStr::from_ptr(name) }

@@ -1,19 +1,22 @@
-//! `closeClient`, `closeCurrentClient`, `destoryClient`, `destoryCurrentClient`, and the right spelling of the latter two.
+//! `closeClient`, `closeCurrentClient`, `destoryClient`, `destoryCurrentClient`, and the right
+//! spelling of the latter two.
 
 use gatewayworker_client::wire::ClientId;
 
 use crate::arguments::{self, Body};
-use crate::call::{Call, Failure, Family, Result};
+use crate::call::{Call, Failure, Result};
+use crate::classes::GatewayClass;
 use crate::context::Context;
-use crate::methods::overridden;
+use crate::methods::overrides::overridden;
 use crate::target::Target;
 
 /// `closeClient($client_id, $message = null): bool`
 pub fn close_client(call: &mut Call<'_>) -> Result {
     if is_current(call) {
-        if let Some(answer) = overridden(call, "closeCurrentClient", &[&call.arg_or_null(1).shallow_clone()])?
+        if let Some(returned) =
+            overridden(call, "closeCurrentClient", &[&call.arg_or_null(1).shallow_clone()])?
         {
-            *call.answer = answer;
+            *call.return_value = returned;
             return Ok(());
         }
         let client = current(call, "closeCurrentClient")?;
@@ -30,31 +33,31 @@ pub fn close_current_client(call: &mut Call<'_>) -> Result {
 }
 
 /// `destoryClient($client_id): bool`: the spelling is the API
-pub fn destroy_client(call: &mut Call<'_>) -> Result {
+pub fn destory_client(call: &mut Call<'_>) -> Result {
     destroy_named(call, "destoryCurrentClient")
 }
 
 /// `destoryCurrentClient(): bool`
-pub fn destroy_current_client(call: &mut Call<'_>) -> Result {
+pub fn destory_current_client(call: &mut Call<'_>) -> Result {
     let client = current(call, "destoryCurrentClient")?;
     destroy(call, Some(client))
 }
 
 /// `destroyClient($client_id): bool`
-pub fn destroy_client_spelled_right(call: &mut Call<'_>) -> Result {
+pub fn destroy_client(call: &mut Call<'_>) -> Result {
     destroy_named(call, "destroyCurrentClient")
 }
 
 /// `destroyCurrentClient(): bool`
-pub fn destroy_current_client_spelled_right(call: &mut Call<'_>) -> Result {
+pub fn destroy_current_client(call: &mut Call<'_>) -> Result {
     let client = current(call, "destroyCurrentClient")?;
     destroy(call, Some(client))
 }
 
 fn destroy_named(call: &mut Call<'_>, current_method: &str) -> Result {
     if is_current(call) {
-        if let Some(answer) = overridden(call, current_method, &[])? {
-            *call.answer = answer;
+        if let Some(returned) = overridden(call, current_method, &[])? {
+            *call.return_value = returned;
             return Ok(());
         }
         let client = current(call, current_method)?;
@@ -70,7 +73,7 @@ fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Resul
         let body = Body::of(call, message, None)?;
         sent = Target::send_to(call, id, |cluster, patience| cluster.kick(id, body.message(), patience))?;
     }
-    call.answer.set_bool(sent);
+    call.return_value.set_bool(sent);
     Ok(())
 }
 
@@ -79,7 +82,7 @@ fn destroy(call: &mut Call<'_>, client: Option<ClientId>) -> Result {
     if let Some(id) = client {
         sent = Target::send_to(call, id, |cluster, patience| cluster.destroy(id, patience))?;
     }
-    call.answer.set_bool(sent);
+    call.return_value.set_bool(sent);
     Ok(())
 }
 
@@ -88,10 +91,11 @@ fn named(call: &Call<'_>) -> Result<Option<ClientId>> {
     arguments::listed_client(call, 0, call.arg_or_null(0))
 }
 
-/// Whether the first argument is the current client's id. `GatewayClient\Gateway` does not know of a current client.
+/// Whether the first argument is the current client's id. `GatewayClient\Gateway` does not know of
+/// a current client.
 fn is_current(call: &Call<'_>) -> bool {
     let id = call.arg_or_null(0);
-    call.family() == Family::Worker && Context::of(call).is_some_and(|context| context.is_current(id))
+    call.class() == GatewayClass::Worker && Context::of(call).is_some_and(|context| context.is_current(id))
 }
 
 fn current(call: &Call<'_>, method: &str) -> Result<ClientId> {

@@ -1,77 +1,15 @@
-//! Binding, groups, and what concerns the process: `bindUid`, `unbindUid`, `joinGroup`, `leaveGroup`, `ungroup`,
-//! `setBusinessWorker`, `flush`, `status`.
+//! The process: `setBusinessWorker`, `flush`, `status`.
 
+use ext_php_rs::types::Zval;
 use gatewayworker_client::Process;
-use gatewayworker_client::wire::{ClientId, Command};
+use gatewayworker_client::status::ProcessStatus;
+use serde_json::Value;
 
-use crate::arguments::{self, REFUSED, complain};
 use crate::call::{Call, Failure, Result};
 use crate::engine::names::names;
-use crate::engine::{PhpString, Zv};
-use crate::phpinfo;
-use crate::target::{Target, seconds};
-
-/// `bindUid($client_id, $uid): void`
-pub fn bind_uid(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::BindUid)
-}
-
-/// `unbindUid($client_id, $uid): void`
-pub fn unbind_uid(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::UnbindUid)
-}
-
-/// `joinGroup($client_id, $group): void`
-pub fn join_group(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::JoinGroup)
-}
-
-/// `leaveGroup($client_id, $group): void`
-pub fn leave_group(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::LeaveGroup)
-}
-
-fn about_client(call: &mut Call<'_>, command: Command) -> Result {
-    let client = arguments::client(call, 0)?;
-    send_ext(call, command, client).map(|_sent| ())
-}
-
-/// Sends a command about a client, with the second argument as its text; whether it was taken. An `empty()` one goes out
-/// as an empty text, as in the original; the gateway refuses it.
-pub fn send_ext(call: &Call<'_>, command: Command, client: Option<ClientId>) -> Result<bool> {
-    let Some(id) = client else { return Ok(false) };
-    let value = call.arg_or_null(1);
-    let text = if value.empty() { PhpString::new(b"") } else { arguments::string(1, value)? };
-    send_text(call, command, id, text.as_bytes())
-}
-
-/// Sends a command about a client with a text; whether it was taken.
-pub fn send_text(call: &Call<'_>, command: Command, id: ClientId, text: &[u8]) -> Result<bool> {
-    Target::send_to(call, id, |cluster, patience| cluster.about_client(command, id, text, patience))
-}
-
-/// `ungroup($group): void`, false for an empty group
-pub fn ungroup(call: &mut Call<'_>) -> Result {
-    if !is_valid_group(call) {
-        call.answer.set_bool(false);
-        return Ok(());
-    }
-    let group = arguments::string(0, call.arg_or_null(0))?;
-    let target = Target::of(call)?;
-    target.for_sending()?;
-    let result = target.cluster.ungroup(group.as_bytes(), target.patience);
-    target.accepted(result)?;
-    Ok(())
-}
-
-/// Whether the first argument can be a group; complains if not.
-pub fn is_valid_group(call: &Call<'_>) -> bool {
-    let valid = call.arg_or_null(0).truthy();
-    if !valid {
-        complain(call, REFUSED, "the group is empty (null, '', 0, '0', false or [])");
-    }
-    valid
-}
+use crate::engine::{ArrayBuilder, PhpString, Zv};
+use crate::log;
+use crate::target::seconds;
 
 /// `setBusinessWorker($business_worker_instance): void`
 pub fn set_business_worker(call: &mut Call<'_>) -> Result {
@@ -79,7 +17,8 @@ pub fn set_business_worker(call: &mut Call<'_>) -> Result {
     Ok(())
 }
 
-/// `flush(float $timeout = 5.0): bool`: waits until everything accepted so far, by this process, has been handed over
+/// `flush(float $timeout = 5.0): bool`: waits until everything accepted so far, by this process,
+/// has been handed over
 pub fn flush(call: &mut Call<'_>) -> Result {
     let timeout = match call.arg(0) {
         None => 5.0,
@@ -96,14 +35,44 @@ pub fn flush(call: &mut Call<'_>) -> Result {
     let timeout = seconds(timeout);
     let left = Process::existing().map(|process| process.flush(timeout)).unwrap_or_default();
     for left in &left {
-        phpinfo::log_undelivered(left, timeout);
+        log::undelivered(left, timeout);
     }
-    call.answer.set_bool(left.is_empty());
+    call.return_value.set_bool(left.is_empty());
     Ok(())
 }
 
 /// `status(): array`: the state of everything, see the stub for its shape
 pub fn status(call: &mut Call<'_>) -> Result {
-    *call.answer = phpinfo::status_array();
+    let status = serde_json::to_value(ProcessStatus::now())
+        .map_err(|error| Failure::Exception(format!("{}(): {error}", call.name())))?;
+    *call.return_value = to_zval(&status);
     Ok(())
+}
+
+fn to_zval(value: &Value) -> Zval {
+    let mut zval = Zval::new();
+    match value {
+        Value::Null => {}
+        Value::Bool(flag) => zval.set_bool(*flag),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => zval.set_long(number),
+            None => zval.set_double(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => return PhpString::new(text.as_bytes()).into_zval(),
+        Value::Array(list) => {
+            let mut array = ArrayBuilder::with_capacity(list.len());
+            for value in list {
+                array.push(to_zval(value));
+            }
+            return array.into_zval();
+        }
+        Value::Object(map) => {
+            let mut array = ArrayBuilder::with_capacity(map.len());
+            for (key, value) in map {
+                array.set_key(key.as_bytes().into(), to_zval(value));
+            }
+            return array.into_zval();
+        }
+    }
+    zval
 }

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use gatewayworker_client::wire::ClientId;
 
-use crate::arguments::{self, Body, REFUSED, complain};
-use crate::call::{Call, Family, Result};
+use crate::arguments::{self, Body, REFUSED, is_valid_group};
+use crate::call::{Call, Result};
+use crate::classes::GatewayClass;
 use crate::context::Context;
 use crate::engine::Zv;
-use crate::methods::process::is_valid_group;
 use crate::target::Target;
 
 /// `sendToClient($client_id, $message, $raw = false): bool`
 pub fn to_client(call: &mut Call<'_>) -> Result {
-    let raw = (call.family() == Family::Worker).then_some(2);
+    let raw = (call.class() == GatewayClass::Worker).then_some(2);
     let client = arguments::client(call, 0)?;
     to(call, client, 1, raw)
 }
@@ -22,7 +22,7 @@ pub fn to_client(call: &mut Call<'_>) -> Result {
 pub fn to_current_client(call: &mut Call<'_>) -> Result {
     let client = Context::of(call).and_then(|context| context.current());
     if client.is_none() {
-        complain(call, REFUSED, "there is no current client outside of a callback");
+        call.complain(REFUSED, "there is no current client outside of a callback");
     }
     to(call, client, 0, Some(1))
 }
@@ -36,7 +36,7 @@ fn to(call: &mut Call<'_>, client: Option<ClientId>, message: usize, raw: Option
             cluster.send_to_client(id, body.message(), patience)
         })?;
     }
-    call.answer.set_bool(sent);
+    call.return_value.set_bool(sent);
     Ok(())
 }
 
@@ -45,7 +45,7 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
     let only = call.arg_or_null(1);
     let any_excluded = call.arg_or_null(2).truthy();
     if only.truthy() && !only.is_array() {
-        complain(call, REFUSED, "$client_id_array is not an array");
+        call.complain(REFUSED, "$client_id_array is not an array");
         return Ok(());
     }
     if only.is_array() && !only.truthy() {
@@ -62,7 +62,7 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
         ids.retain(|id| !excluded.contains(id) && target.reaches(*id));
         target.cluster.send_to_clients(&ids, message, patience)
     } else {
-        target.for_sending()?;
+        target.ensure_known_for_send()?;
         if any_excluded {
             target.cluster.send_to_all_except(&excluded, message, patience)
         } else {
@@ -75,28 +75,29 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
 
 /// `sendToUid($uid, $message, $raw = false): void`
 pub fn to_uid(call: &mut Call<'_>) -> Result {
-    let raw = (call.family() == Family::Worker).then_some(2);
+    let raw = (call.class() == GatewayClass::Worker).then_some(2);
     let body = Body::of(call, 1, raw)?;
     let uids = arguments::json_list(call.arg_or_null(0))?;
     let target = Target::of(call)?;
-    target.for_sending()?;
+    target.ensure_known_for_send()?;
     let uids = uids.unwrap_or_default();
     let result = target.cluster.send_to_uids(&uids, body.message(), target.patience);
     target.accepted(result)?;
     Ok(())
 }
 
-/// `sendToGroup($group, $message, $exclude_client_id = null, $raw = false): void`, false for an empty group
+/// `sendToGroup($group, $message, $exclude_client_id = null, $raw = false): void`, false for an
+/// empty group
 pub fn to_group(call: &mut Call<'_>) -> Result {
     if !is_valid_group(call) {
-        call.answer.set_bool(false);
+        call.return_value.set_bool(false);
         return Ok(());
     }
     let body = Body::of(call, 1, Some(3))?;
     let groups = arguments::json_list(call.arg_or_null(0))?;
     let excluded = if call.arg_or_null(2).truthy() { arguments::clients(call, 2)? } else { Vec::new() };
     let target = Target::of(call)?;
-    target.for_sending()?;
+    target.ensure_known_for_send()?;
     let message = body.message();
     let result = target.cluster.send_to_groups(groups.as_deref(), &excluded, message, target.patience);
     target.accepted(result)?;

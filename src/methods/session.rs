@@ -1,23 +1,24 @@
-//! Sessions: `getSession`, `setSession`, `updateSession`, `setSocketSession`, `getAllClientSessions` and the like.
+//! Sessions: `getSession`, `setSession`, `updateSession`, `setSocketSession`,
+//! `getAllClientSessions` and the like.
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::reply;
 use gatewayworker_client::wire::{ClientId, Command};
 
-use crate::arguments::{self, complain};
+use crate::arguments::{self, is_valid_group};
 use crate::call::{Call, Failure, Result};
 use crate::context::Context;
 use crate::engine::serializer::Serialized;
 use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
-use crate::methods::overridden;
-use crate::methods::process::{is_valid_group, send_ext, send_text};
+use crate::methods::command::{send_ext, send_text};
+use crate::methods::overrides::overridden;
 use crate::target::Target;
 
 /// `getSession($client_id)`: array, null for a client that is not connected, false for a bad id
 pub fn get(call: &mut Call<'_>) -> Result {
     let Some(id) = arguments::listed_client(call, 0, call.arg_or_null(0))? else {
-        call.answer.set_bool(false);
+        call.return_value.set_bool(false);
         return Ok(());
     };
     let target = Target::of(call)?;
@@ -29,7 +30,7 @@ pub fn get(call: &mut Call<'_>) -> Result {
         session = Unserializer::new().read(payload)?;
         Ok(())
     })?;
-    *call.answer = session;
+    *call.return_value = session;
     Ok(())
 }
 
@@ -37,7 +38,7 @@ pub fn get(call: &mut Call<'_>) -> Result {
 pub fn set_socket_session(call: &mut Call<'_>) -> Result {
     let client = arguments::client(call, 0)?;
     let sent = send_ext(call, Command::SetSession, client)?;
-    call.answer.set_bool(sent);
+    call.return_value.set_bool(sent);
     Ok(())
 }
 
@@ -96,32 +97,32 @@ pub fn all(call: &mut Call<'_>) -> Result {
 
 /// `getAllClientInfo($group = ''): array`: deprecated in the original too
 pub fn all_deprecated(call: &mut Call<'_>) -> Result {
-    complain(call, "is deprecated", "use getAllClientSessions()");
+    call.complain("is deprecated", "use getAllClientSessions()");
     delegated(call).unwrap_or_else(|| all(call))
 }
 
 /// `getClientInfoByGroup($group): array`: deprecated in the original too
 pub fn of_group_deprecated(call: &mut Call<'_>) -> Result {
-    complain(call, "is deprecated", "use getClientSessionsByGroup()");
+    call.complain("is deprecated", "use getClientSessionsByGroup()");
     delegated(call).unwrap_or_else(|| all(call))
 }
 
 /// `getClientSessionsByGroup($group): array`
 pub fn of_group(call: &mut Call<'_>) -> Result {
     if !is_valid_group(call) {
-        *call.answer = ArrayBuilder::with_capacity(0).into_zval();
+        *call.return_value = ArrayBuilder::with_capacity(0).into_zval();
         return Ok(());
     }
     delegated(call).unwrap_or_else(|| all(call))
 }
 
-/// Where a subclass overrides `getAllClientSessions`, it answers.
+/// Calls `getAllClientSessions` of a subclass that overrides it.
 fn delegated(call: &mut Call<'_>) -> Option<Result> {
     let group = call.arg_or_null(0).shallow_clone();
     match overridden(call, "getAllClientSessions", &[&group]) {
         Ok(None) => None,
-        Ok(Some(answer)) => {
-            *call.answer = answer;
+        Ok(Some(returned)) => {
+            *call.return_value = returned;
             Some(Ok(()))
         }
         Err(failure) => Some(Err(failure)),
@@ -130,7 +131,7 @@ fn delegated(call: &mut Call<'_>) -> Option<Result> {
 
 fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     let target = Target::of(call)?;
-    target.for_asking()?;
+    target.ensure_known_for_query()?;
     let context = Context::of(call);
     let mut all = HashBuilder::with_room(0);
     let mut unserializer = Unserializer::new();
@@ -147,7 +148,8 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
             match unserializer.read(session) {
                 Ok(value) => value,
                 Err(error) if object::exception_pending() => return Err(error),
-                // Somebody has stored nonsense with setSocketSession(). The other clients' sessions are fine.
+                // Somebody has stored nonsense with setSocketSession(). The other clients' sessions
+                // are fine.
                 Err(_) => {
                     broken += 1;
                     let mut value = Zval::new();
@@ -166,20 +168,20 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
             reply::sessions(payload, |connection, session| {
                 let id = prefix.with(connection);
                 let value = session_of(&id, session)?;
-                // As a key it is a string always: it has a letter, or one digit more than any integer.
+                // As a key it is a string always: it has a letter, or one digit more than any
+                // integer.
                 all.set_str(PhpString::hashed(&id), value);
                 Ok(())
             })
         },
     )?;
     if broken > 0 {
-        complain(
-            call,
+        call.complain(
             "left out",
             &format!("{broken} sessions are not serialized data and are given as false"),
         );
     }
-    *call.answer = all.into_zval();
+    *call.return_value = all.into_zval();
     Ok(())
 }
 
@@ -194,7 +196,8 @@ fn no_exception() -> Result {
     if object::exception_pending() { Err(Failure::Thrown.into()) } else { Ok(()) }
 }
 
-/// The context, where the call is about the current client. (For null the original has no current session to set.)
+/// The context, where the call is about the current client. (For null the original has no current
+/// session to set.)
 fn current(call: &Call<'_>) -> Option<Context> {
     Context::of(call).filter(|context| context.is_current(call.arg_or_null(0)))
 }

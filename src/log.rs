@@ -1,0 +1,28 @@
+//! Lines of PHP's error log that the core has a part in.
+
+use std::time::Duration;
+
+use gatewayworker_client::Process;
+use gatewayworker_client::runtime::Undelivered;
+
+use crate::engine::globals;
+
+/// Writes the lines that the background thread has kept to PHP's error log. One load where there
+/// are none.
+#[inline]
+pub fn write_background_lines() {
+    if let Some(process) = Process::existing() {
+        for line in process.log().take() {
+            globals::log_line(&line);
+        }
+    }
+}
+
+/// The line in the log about frames that could not be delivered before the process ended.
+pub fn undelivered(left: &Undelivered, waited: Duration) {
+    let Undelivered { gateway, frames, reason } = left;
+    let reason = if reason.is_empty() { "it takes frames too slowly" } else { reason };
+    let reason =
+        format!("{frames} frames were still queued after {waited:?} (gatewayworker.flush_timeout): {reason}");
+    globals::log(&format!("tcp://{gateway}"), "undelivered", &reason);
+}
