@@ -14,9 +14,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use once_cell::sync::OnceCell;
+
+use crate::sys::lock::lock;
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
@@ -59,11 +61,6 @@ pub(crate) fn close_file(file: File) {
     let _no_fork = lock(&FILES);
     with_descriptors(|descriptors| descriptors.retain(|fd| *fd != file.as_raw_fd()));
     drop(file);
-}
-
-/// A `std` mutex guard, also where a panicking thread poisoned it: all our critical sections leave consistent data.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The guards that `prepare` took, until the fork is over.

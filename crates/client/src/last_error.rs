@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::fork::lock;
+use crate::sys::lock::lock;
 
 /// The last error of something; none at first.
 #[derive(Debug, Default)]

@@ -26,6 +26,7 @@ pub mod settings;
 mod socket;
 pub mod status;
 mod sync;
+mod sys;
 
 pub use address::{AddressMap, GatewayAddress};
 pub use cluster::{Cluster, ClusterId, Discovery};

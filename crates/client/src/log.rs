@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::fork::lock;
+use crate::sys::lock::lock;
 
 /// Lines beyond this many are counted instead of kept.
 const KEPT: usize = 256;

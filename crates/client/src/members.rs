@@ -8,11 +8,11 @@ use std::time::Instant;
 use gatewayworker_wire::ClientId;
 
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
-use crate::fork::lock;
 use crate::gateway::Gateway;
 use crate::runtime::Background;
 use crate::secret::Secret;
 use crate::status::EndedLinks;
+use crate::sys::lock::lock;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
 const MOST_STRAYS: usize = 256;

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::address::GatewayAddress;
-use crate::fork::lock;
 use crate::last_error::LastError;
 use crate::latency::Latency;
 use crate::query_connection::{Fault, QueryConnection, Reply};
 use crate::secret::Secret;
+use crate::sys::lock::lock;
 
 /// More idle connections than this are not kept: one per thread that asks at the same time is enough.
 const MOST_IDLE: usize = 8;

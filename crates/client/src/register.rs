@@ -15,12 +15,12 @@ use tokio::time::{interval_at, sleep, timeout};
 
 use crate::address::{self, LookUpPause};
 use crate::error::{Error, reason};
-use crate::fork::lock;
 use crate::last_error::LastError;
 use crate::members::Members;
 use crate::runtime::{Background, SHORTEST_ATTEMPT};
 use crate::secret::Secret;
 use crate::socket::Socket;
+use crate::sys::lock::lock;
 
 /// How often the connection is kept alive (`PERSISTENCE_CONNECTION_PING_INTERVAL` of the original).
 const PING: Duration = Duration::from_secs(25);

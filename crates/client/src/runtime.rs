@@ -19,10 +19,11 @@ use tokio::sync::Notify;
 use crate::cluster::{Cluster, ClusterId};
 use crate::command_link::CommandLink;
 use crate::error::Error;
-use crate::fork::{self, lock};
+use crate::fork;
 use crate::log::Log;
 use crate::publish;
 use crate::settings::Settings;
+use crate::sys::lock::lock;
 
 /// Enough for the deepest of our futures, and little enough not to show in a process's memory.
 const STACK: usize = 512 << 10;

@@ -9,7 +9,7 @@
 
 #[cfg(not(all(test, gatewayworker_loom)))]
 pub(crate) use {
-    crate::fork::lock,
+    crate::sys::lock::lock,
     std::sync::{Condvar, Mutex, MutexGuard},
 };
 

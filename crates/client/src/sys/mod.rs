@@ -1,0 +1,3 @@
+//! What the system gives us, in the form in which the rest of the crate uses it.
+
+pub(crate) mod lock;
