@@ -8,12 +8,12 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use gatewayworker_wire::Command;
+use gatewayworker_wire::reply::{self, ReplyError};
 
-use crate::error::{Error, ReplyError};
+use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::query_connection::Reply;
 use crate::query_pool::QueryCounters;
-use crate::reply;
 
 /// The answers to a question, each of which is read once.
 ///

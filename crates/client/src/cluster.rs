@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::frame::FrameTooLong;
+use gatewayworker_wire::reply::ReplyError;
 use gatewayworker_wire::{ClientId, Command, Head};
 
 use crate::address::GatewayKey;
 use crate::answers::Answers;
 use crate::command_link::{Attempt, CommandLink, Refusal};
-use crate::error::{Error, ReplyError};
+use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::members::Members;
 use crate::query::{self, Question};

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use gatewayworker_wire::Command;
 use gatewayworker_wire::frame::FrameTooLong;
-use gatewayworker_wire::php::reader::ReadError;
 
 /// Why an operation of a cluster failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -146,17 +145,6 @@ pub enum Error {
     /// The background thread could not be started.
     #[error("the background thread of the gateway client could not be started: {0}")]
     Runtime(String),
-}
-
-/// Why bytes are not the answer that is due; becomes an [`Error::BadReply`] once the gateway is known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplyError {
-    /// Not PHP-serialized data.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// Data of another shape.
-    #[error("{0}")]
-    Shape(&'static str),
 }
 
 /// The short text of an I/O error, as PHP's stream functions give it: without "(os error 111)".

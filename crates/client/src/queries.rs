@@ -11,11 +11,11 @@
 
 use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::php::{Key, Scalar};
+use gatewayworker_wire::reply::{self, Groups, ReplyError, Uid};
 use gatewayworker_wire::{ClientId, Command};
 
 use crate::cluster::Cluster;
-use crate::error::{Error, ReplyError};
-use crate::reply::{self, Groups, Uid};
+use crate::error::Error;
 use crate::settings::Patience;
 
 /// Which fields a [`Cluster::select`] asks for.

@@ -7,6 +7,7 @@
 //! | [`client_id`] | the 20 hex digits by which PHP code names a client |
 //! | [`json`] | JSON as PHP's `json_encode` writes it |
 //! | [`php`] | PHP-serialized data: a reader over untrusted bytes, an owned value, a writer |
+//! | [`reply`] | the replies of gateways, read in one pass |
 //! | [`register`] | the lines that are spoken with the register |
 //!
 //! The client and the development gateway are both built on this crate, so that there is one truth about every byte.
@@ -19,6 +20,7 @@ pub mod frame;
 pub mod json;
 pub mod php;
 pub mod register;
+pub mod reply;
 
 pub use client_id::ClientId;
 pub use command::Command;

@@ -3,9 +3,19 @@
 //! Nothing here allocates: each function hands the parts of a reply to a closure as it meets them, borrowed from the
 //! reply's bytes. A reply of another shape than the one that is due is an error, never an empty result.
 
-use gatewayworker_wire::php::{Key, Reader, Scalar, Token};
+use crate::php::reader::ReadError;
+use crate::php::{Key, Reader, Scalar, Token};
 
-use crate::error::ReplyError;
+/// Why bytes are not the reply that is due.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplyError {
+    /// Not PHP-serialized data.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Data of another shape.
+    #[error("{0}")]
+    Shape(&'static str),
+}
 
 type Result<T = ()> = std::result::Result<T, ReplyError>;
 
