@@ -13,14 +13,13 @@ use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, sleep_until, timeout};
 
 use crate::address::{self, GatewayAddress};
+use crate::counters::Counters;
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
 use crate::members::Members;
 use crate::runtime::Background;
 use crate::secret::Secret;
-use crate::send_queue::{
-    BARRIER, Barrier, Batch, Counters, Encoded, Failure, Phase, Pushed, SendQueue, Sink,
-};
+use crate::send_queue::{BARRIER, Barrier, Batch, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
 use crate::socket::Socket;
 use gatewayworker_wire::Head;
 

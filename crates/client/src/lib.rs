@@ -5,6 +5,7 @@ pub mod answers;
 pub mod cluster;
 mod command_link;
 pub mod commands;
+mod counters;
 pub mod error;
 pub mod fork;
 mod gateway;
@@ -30,13 +31,13 @@ mod sys;
 pub use address::{AddressMap, GatewayAddress};
 pub use cluster::{Cluster, ClusterId, Discovery};
 pub use commands::Message;
+pub use counters::Counters;
 pub use error::Error;
 pub use gatewayworker_wire as wire;
 pub use gatewayworker_wire::reply::{self, ReplyError};
 pub use queries::Fields;
 pub use runtime::Process;
 pub use secret::Secret;
-pub use send_queue::Counters;
 pub use settings::{Absent, Patience, Settings};
 
 /// The README of the crate below: its examples are tested here, so that they stay true.

@@ -8,10 +8,10 @@ use std::time::Instant;
 use gatewayworker_wire::ClientId;
 
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
+use crate::counters::EndedLinks;
 use crate::gateway::Gateway;
 use crate::runtime::Background;
 use crate::secret::Secret;
-use crate::status::EndedLinks;
 use crate::sys::lock::lock;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gatewayworker_wire::{Command, Head};
 
+use crate::counters::Counters;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// Frames from this size on are shared between the gateways of a fan-out instead of being copied into each queue:
@@ -260,31 +261,6 @@ pub(crate) struct Barrier {
     /// How many attempts to connect had ended when it was queued. From then on a failure is one that it went through, also
     /// for a caller that comes to wait for it later.
     attempts: u64,
-}
-
-/// The counters of a queue. `accepted == written + queued + dropped` holds whenever they are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
-    /// Frames taken over from callers.
-    pub accepted: u64,
-    /// Frames handed to the kernel.
-    pub written: u64,
-    /// Frames that wait, whole or in part.
-    pub queued: u64,
-    /// Frames that were given up.
-    pub dropped: u64,
-    /// Frames that were not accepted for want of room.
-    pub refused: u64,
-    /// Bytes that wait.
-    pub queued_bytes: usize,
-    /// Bytes handed to the kernel.
-    pub written_bytes: u64,
-    /// Batches that the background wrote.
-    pub batches: u64,
-    /// Frames that callers wrote themselves.
-    pub direct: u64,
-    /// Barriers that were asked for.
-    pub barriers: u64,
 }
 
 #[derive(Debug)]

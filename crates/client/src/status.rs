@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Discovery};
 use crate::runtime::Process;
-use crate::send_queue::Counters;
 
 pub use crate::command_link::LinkState;
+pub use crate::counters::{Counters, EndedLinks};
 pub use crate::register::{RegisterState, RegisterStatus};
 
 /// The state of one process.
@@ -63,30 +63,6 @@ pub struct ClusterStatus {
     pub ended: EndedLinks,
     /// The gateways.
     pub gateways: Vec<GatewayStatus>,
-}
-
-/// The total of the command links of a cluster that have ended: those of gateways that have left it. `accepted == written +
-/// dropped` holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct EndedLinks {
-    /// How many there were, without those that have never had a frame.
-    pub links: u64,
-    /// Frames taken over from callers.
-    pub accepted: u64,
-    /// Frames handed to the kernel.
-    pub written: u64,
-    /// Frames that were given up.
-    pub dropped: u64,
-}
-
-impl EndedLinks {
-    /// Takes in another link.
-    pub(crate) fn add(&mut self, Counters { accepted, written, dropped, .. }: Counters) {
-        self.links += u64::from(accepted > 0);
-        self.accepted += accepted;
-        self.written += written;
-        self.dropped += dropped;
-    }
 }
 
 /// The state of one gateway.
