@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatewayworker_client::Process;
-use gatewayworker_client::runtime::Undelivered;
+use gatewayworker_client::process::Undelivered;
 
 use crate::engine::globals;
 

@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::members::Members;
 use crate::query::{self, Question};
 use crate::register::Register;
-use crate::runtime::Background;
+use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::send_queue::{Encoded, SHARED_FROM};
 use crate::settings::{Absent, Patience};

@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
 use crate::members::Members;
-use crate::runtime::Background;
+use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::send_queue::{BARRIER, Barrier, Batch, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
 use crate::socket::Socket;

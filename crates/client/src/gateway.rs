@@ -6,7 +6,7 @@ use crate::address::GatewayAddress;
 use crate::command_link::CommandLink;
 use crate::members::Members;
 use crate::query_pool::QueryPool;
-use crate::runtime::Background;
+use crate::runtime::background::Background;
 use crate::secret::Secret;
 
 /// A gateway: commands go over its link, questions over the connections of its pool.

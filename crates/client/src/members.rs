@@ -10,7 +10,7 @@ use gatewayworker_wire::ClientId;
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
 use crate::counters::EndedLinks;
 use crate::gateway::Gateway;
-use crate::runtime::Background;
+use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
 
@@ -432,7 +432,7 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::runtime::Process;
+    use crate::process::Process;
     use crate::send_queue::Encoded;
     use crate::settings::Settings;
 

@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::reason;
 use crate::fork;
-use crate::runtime::Process;
+use crate::process::Process;
 use crate::status::ProcessStatus;
 
 /// How often the file is written.

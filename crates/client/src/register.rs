@@ -17,7 +17,7 @@ use crate::address::{self, LookUpPause};
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
 use crate::members::Members;
-use crate::runtime::{Background, SHORTEST_ATTEMPT};
+use crate::runtime::background::{Background, SHORTEST_ATTEMPT};
 use crate::secret::Secret;
 use crate::socket::Socket;
 use crate::sys::lock::lock;
@@ -116,12 +116,6 @@ impl std::fmt::Display for RegisterState {
             Self::Online => "online",
             Self::Failed => "failed",
         })
-    }
-}
-
-impl std::fmt::Debug for Background {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Background")
     }
 }
 

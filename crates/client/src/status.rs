@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, Discovery};
-use crate::runtime::Process;
+use crate::process::Process;
 
 pub use crate::command_link::LinkState;
 pub use crate::counters::{Counters, EndedLinks};

@@ -1,3 +1,4 @@
 //! What the system gives us, in the form in which the rest of the crate uses it.
 
 pub(crate) mod lock;
+pub(crate) mod signals;

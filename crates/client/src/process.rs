@@ -1,0 +1,185 @@
+//! All that this process has in the background: one thread, started at first use, and the clusters.
+//!
+//! It is found again by [`Process::current`], whose static pointer is compared with the fork generation: a child
+//! leaks its parent's process state and starts its own.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::cluster::{Cluster, ClusterId};
+use crate::error::Error;
+use crate::fork;
+use crate::log::Log;
+use crate::publish;
+use crate::runtime::background::Background;
+use crate::runtime::thread;
+use crate::runtime::waker::Waker;
+use crate::settings::Settings;
+use crate::sys::lock::lock;
+
+static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+/// The state that was ended. It is never freed: other threads may still look at it. A pointer to it is kept for those who look
+/// for memory that nobody knows any more; without the attribute the compiler would see that it is never read.
+#[used]
+static ENDED: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+/// Held while a process state is made or ended.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// All that this process has in the background.
+pub struct Process {
+    generation: u64,
+    pub(crate) background: Arc<Background>,
+    /// In the order in which they were used first.
+    clusters: Mutex<Vec<&'static Cluster>>,
+    stop: Arc<Notify>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The state of the parent process, or null. Never looked into, only kept as [`ENDED`] is.
+    _inherited: AtomicPtr<Self>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// The state of this process, if it has any yet.
+    #[inline]
+    pub fn existing() -> Option<&'static Self> {
+        // SAFETY: the pointer is null or comes from Box::leak in start(), and is never freed.
+        let process = unsafe { CURRENT.load(Ordering::Acquire).as_ref() }?;
+        (process.generation == fork::generation()).then_some(process)
+    }
+
+    /// The state of this process; starts the background thread at the first call, which alone uses `settings`.
+    ///
+    /// # Errors
+    /// Where no thread or no epoll descriptor can be had.
+    #[inline]
+    pub fn current(settings: impl FnOnce() -> Settings) -> Result<&'static Self, Error> {
+        match Self::existing() {
+            Some(process) => Ok(process),
+            None => Self::start(settings()),
+        }
+    }
+
+    #[cold]
+    fn start(settings: Settings) -> Result<&'static Self, Error> {
+        let _starting = lock(&STARTING);
+        if let Some(process) = Self::existing() {
+            return Ok(process);
+        }
+        fork::install();
+        let (stop, waker) = (Arc::new(Notify::new()), Arc::new(Waker::default()));
+        let (thread, handle) =
+            thread::spawn(&stop, &waker).map_err(|error| Error::Runtime(error.to_string()))?;
+        let background = Arc::new(Background::new(handle, waker, settings));
+        let process = Box::leak(Box::new(Self {
+            generation: fork::generation(),
+            background,
+            clusters: Mutex::default(),
+            stop,
+            thread: Mutex::new(Some(thread)),
+            _inherited: AtomicPtr::new(CURRENT.load(Ordering::Acquire)),
+        }));
+        CURRENT.store(process, Ordering::Release);
+        if let Some(directory) = process.background.settings.status_path.clone() {
+            process.background.handle.spawn(publish::run(process, directory));
+        }
+        Ok(process)
+    }
+
+    /// The cluster of this id, made at the first call. It stays as long as the process does.
+    pub fn cluster(&self, id: ClusterId) -> &'static Cluster {
+        let mut clusters = lock(&self.clusters);
+        match clusters.iter().find(|cluster| *cluster.id() == id) {
+            Some(cluster) => cluster,
+            None => {
+                let cluster: &'static Cluster =
+                    Box::leak(Box::new(Cluster::new(id, Arc::clone(&self.background))));
+                clusters.push(cluster);
+                cluster
+            }
+        }
+    }
+
+    /// All clusters that were used so far, in the order in which they were used first.
+    pub fn clusters(&self) -> Vec<&'static Cluster> {
+        lock(&self.clusters).clone()
+    }
+
+    /// What the background has to tell.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.background.log
+    }
+
+    /// The limits that this process works with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.background.settings
+    }
+
+    /// Waits until everything accepted so far has been handed to the kernel. Answers the gateways for which that was
+    /// not possible within `timeout`, with the number of their frames that still wait.
+    pub fn flush(&self, timeout: Duration) -> Vec<Undelivered> {
+        let deadline = Instant::now() + timeout;
+        let links: Vec<_> = self.clusters().iter().flat_map(|cluster| cluster.links()).collect();
+        links
+            .iter()
+            .filter(|link| !link.wait_written(deadline))
+            .map(|link| Undelivered {
+                gateway: Arc::clone(&link.address().text),
+                frames: link.counters().queued,
+                reason: link.failure_reason(),
+            })
+            .collect()
+    }
+
+    /// Ends the background of this process, if it has one, after a [`Process::flush`]. Nothing may use it any more.
+    pub fn shutdown(flush_timeout: Duration) -> Shutdown {
+        let _starting = lock(&STARTING);
+        let Some(process) = Self::existing() else {
+            return Shutdown::default();
+        };
+        let undelivered = process.flush(flush_timeout);
+        ENDED.store(CURRENT.swap(std::ptr::null_mut(), Ordering::AcqRel), Ordering::Release);
+        process.stop.notify_one();
+        if let Some(thread) = lock(&process.thread).take() {
+            // A panic of the thread has been reported where it happened; there is nobody left to tell.
+            let _ = thread.join();
+        }
+        if let Some(directory) = &process.background.settings.status_path {
+            publish::remove(directory);
+        }
+        Shutdown { undelivered, log: process.log().take() }
+    }
+}
+
+/// What could not be delivered to one gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The gateway.
+    pub gateway: Arc<str>,
+    /// How many frames still wait.
+    pub frames: u64,
+    /// Why the connection is not there; empty where it is.
+    pub reason: String,
+}
+
+/// What the end of the background left to tell.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// What could not be delivered.
+    pub undelivered: Vec<Undelivered>,
+    /// The last lines of the log.
+    pub log: Vec<String>,
+}
