@@ -61,7 +61,7 @@ pub(crate) struct CommandLink {
     queue: SendQueue<Stream>,
     background: Arc<Background>,
     /// There is something to write.
-    work: Notify,
+    work: Arc<Notify>,
     /// Somebody wants the connection now.
     nudge: Notify,
     /// The gateway has left the cluster, or is back.
@@ -105,7 +105,7 @@ impl CommandLink {
             members,
             queue: SendQueue::new(background.settings.send_buffer),
             background,
-            work: Notify::new(),
+            work: Arc::default(),
             nudge: Notify::new(),
             tenure: Notify::new(),
             online: AtomicBool::new(false),
@@ -286,7 +286,7 @@ impl CommandLink {
     #[cold]
     fn announce(self: &Arc<Self>, wake: &mut bool) {
         self.start();
-        self.background.waker.add(Arc::clone(self));
+        self.background.waker.add(Arc::clone(&self.work));
         *wake = true;
     }
 
@@ -309,11 +309,6 @@ impl CommandLink {
     }
 
     // ---- the background ----
-
-    /// There is something to write.
-    pub(crate) fn work(&self) {
-        self.work.notify_one();
-    }
 
     /// A frame is given up for want of room. Said once, until the queue has been empty.
     #[cold]

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::command_link::CommandLink;
 use crate::sys::lock::lock;
 
 /// Tells the background which links have work. However many links and frames there are, it is woken once.
@@ -16,7 +15,7 @@ use crate::sys::lock::lock;
 /// timers are too coarse for it; the other links do not miss a tenth of a millisecond.
 #[derive(Debug, Default)]
 pub(crate) struct Waker {
-    ready: Mutex<Vec<Arc<CommandLink>>>,
+    ready: Mutex<Vec<Arc<Notify>>>,
     awake: AtomicBool,
     urgent: AtomicBool,
     notify: Notify,
@@ -26,9 +25,9 @@ const BURST: Duration = Duration::from_micros(300);
 const GATHER: Duration = Duration::from_micros(60);
 
 impl Waker {
-    /// Puts a link on the list; [`Waker::wake`] has to follow.
-    pub(crate) fn add(&self, link: Arc<CommandLink>) {
-        lock(&self.ready).push(link);
+    /// Puts a link on the list, by what its task waits for; [`Waker::wake`] has to follow.
+    pub(crate) fn add(&self, work: Arc<Notify>) {
+        lock(&self.ready).push(work);
     }
 
     /// Wakes the background, unless it is awake and has not looked at the list yet.
@@ -54,8 +53,8 @@ impl Waker {
             }
             self.awake.store(false, Ordering::Release);
             std::mem::swap(&mut ready, &mut *lock(&self.ready));
-            for link in ready.drain(..) {
-                link.work();
+            for work in ready.drain(..) {
+                work.notify_one();
             }
             // The links run now, and come back here when they have written.
             tokio::task::yield_now().await;
