@@ -12,11 +12,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, sleep_until, timeout};
 
-use crate::address::{self, GatewayAddress};
+use crate::address::GatewayAddress;
 use crate::counters::Counters;
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
-use crate::members::Members;
+use crate::link_observer::LinkObserver;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::send_queue::{BARRIER, Barrier, Batch, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
@@ -56,8 +56,8 @@ impl Sink for Stream {
 pub(crate) struct CommandLink {
     address: GatewayAddress,
     secret: Secret,
-    /// Who keeps the gateway, to be told what becomes of it.
-    members: Weak<Members>,
+    /// The owner of the gateway, which hears what becomes of the link.
+    observer: Weak<dyn LinkObserver>,
     queue: SendQueue<Stream>,
     background: Arc<Background>,
     /// There is something to write.
@@ -96,13 +96,13 @@ impl CommandLink {
     pub(crate) fn new(
         address: GatewayAddress,
         secret: Secret,
-        members: Weak<Members>,
+        observer: Weak<dyn LinkObserver>,
         background: Arc<Background>,
     ) -> Arc<Self> {
         Arc::new(Self {
             address,
             secret,
-            members,
+            observer,
             queue: SendQueue::new(background.settings.send_buffer),
             background,
             work: Arc::default(),
@@ -343,8 +343,8 @@ impl CommandLink {
                     let reason = format!("{dropped} frames: the gateway stands in no list and takes nothing");
                     self.log("dropped", &reason);
                 }
-                if let Some(members) = self.members.upgrade() {
-                    members.forget_ended();
+                if let Some(observer) = self.observer.upgrade() {
+                    observer.link_ended();
                 }
                 return;
             }
@@ -384,16 +384,14 @@ impl CommandLink {
             self.online.store(false, Ordering::Relaxed);
             self.queue.failed(failure, batch);
             self.background.events.notify();
-            if let Some(members) = self.members.upgrade() {
-                if address::is_named(&self.address.text) {
-                    members.doubt_names();
-                }
+            if let Some(observer) = self.observer.upgrade() {
+                observer.link_down(&self.address);
                 if long_away {
                     if self.queue.rest() {
                         // Nothing waits for it: the next frame starts the link again.
                         return false;
                     }
-                    members.give_up_stray(&self.address);
+                    observer.link_given_up(&self.address);
                 }
             }
             if drain.is_over(&self.queue) {

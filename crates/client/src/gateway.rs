@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::address::GatewayAddress;
 use crate::command_link::CommandLink;
-use crate::members::Members;
+use crate::link_observer::LinkObserver;
 use crate::query_pool::QueryPool;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
@@ -21,11 +21,11 @@ impl Gateway {
     pub(crate) fn new(
         address: GatewayAddress,
         secret: &Secret,
-        members: Weak<Members>,
+        observer: Weak<dyn LinkObserver>,
         background: &Arc<Background>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            link: CommandLink::new(address.clone(), secret.clone(), members, Arc::clone(background)),
+            link: CommandLink::new(address.clone(), secret.clone(), observer, Arc::clone(background)),
             queries: QueryPool::new(address.clone(), secret, background.settings.max_reply),
             address,
         })

@@ -11,6 +11,7 @@ pub mod fork;
 mod gateway;
 mod last_error;
 mod latency;
+mod link_observer;
 pub mod log;
 mod members;
 pub mod process;

@@ -10,6 +10,7 @@ use gatewayworker_wire::ClientId;
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
 use crate::counters::EndedLinks;
 use crate::gateway::Gateway;
+use crate::link_observer::LinkObserver;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
@@ -111,7 +112,7 @@ impl Members {
         }
         let ended = state.ended;
         drop(state);
-        // As in forget_ended().
+        // As in link_ended().
         drop(gone);
         (everybody, ended)
     }
@@ -154,7 +155,10 @@ impl Members {
     fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
         let known = state.known().find(|known| known.address.is_same(&address)).cloned();
         let known = known.or_else(|| state.take_stray(&address)).or_else(|| state.take_back(&address));
-        known.unwrap_or_else(|| Gateway::new(address, &self.secret, Weak::clone(&self.me), &self.background))
+        known.unwrap_or_else(|| {
+            let observer: Weak<dyn LinkObserver> = self.me.clone();
+            Gateway::new(address, &self.secret, observer, &self.background)
+        })
     }
 
     /// Whether the gateway stands in a list, and is not known from a client id only.
@@ -236,24 +240,6 @@ impl Members {
         }
     }
 
-    /// The link to this gateway has been away for long, and has frames that wait. No list tells when to let go of a gateway
-    /// that is known from client ids only: now.
-    #[cold]
-    pub(crate) fn give_up_stray(&self, address: &GatewayAddress) {
-        let mut state = lock(&self.state);
-        if let Some(stray) = state.take_stray(address) {
-            state.last_stray = None;
-            state.retire(&[stray]);
-        }
-    }
-
-    /// The link of a gateway that was let go of has ended: its idle query connections go with it.
-    pub(crate) fn forget_ended(&self) {
-        let ended = lock(&self.state).take_ended();
-        // They are closed without the lock.
-        drop(ended);
-    }
-
     /// A gateway to be asked whose name has no address, and why: an answer without it would not be whole.
     pub(crate) fn not_found(&self) -> Option<(String, String)> {
         let state = lock(&self.state);
@@ -327,6 +313,31 @@ impl Members {
         if !told {
             self.background.log.event(format_args!("tcp://{name}"), "left out", reason);
         }
+    }
+}
+
+impl LinkObserver for Members {
+    fn link_down(&self, address: &GatewayAddress) {
+        if address::is_named(&address.text) {
+            self.doubt_names();
+        }
+    }
+
+    /// The link to this gateway has been away for long, and has frames that wait. No list tells when to let go of a gateway
+    /// that is known from client ids only: now.
+    fn link_given_up(&self, address: &GatewayAddress) {
+        let mut state = lock(&self.state);
+        if let Some(stray) = state.take_stray(address) {
+            state.last_stray = None;
+            state.retire(&[stray]);
+        }
+    }
+
+    /// The link of a gateway that was let go of has ended: its idle query connections go with it.
+    fn link_ended(&self) {
+        let ended = lock(&self.state).take_ended();
+        // They are closed without the lock.
+        drop(ended);
     }
 }
 
