@@ -89,12 +89,12 @@ impl Cluster {
     pub(crate) fn new(id: ClusterId, background: Arc<Background>) -> Self {
         let members = Members::new(id.secret.clone(), Arc::clone(&background));
         let register = match &id.discovery {
-            Discovery::Registers(registers) => Some(Register::new(
-                registers.clone(),
-                id.secret.clone(),
-                Arc::clone(&members),
-                Arc::clone(&background),
-            )),
+            Discovery::Registers(registers) => {
+                let (registers, secret, members) =
+                    (registers.clone(), id.secret.clone(), Arc::clone(&members));
+                let on_list = Box::new(move |list: &[String]| members.follow(list));
+                Some(Register::new(registers, secret, on_list, Arc::clone(&background)))
+            }
             Discovery::Caller(_) => None,
         };
         Self { id, members, register, background }

@@ -16,7 +16,6 @@ use tokio::time::{interval_at, sleep, timeout};
 use crate::address::{self, LookUpPause};
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
-use crate::members::Members;
 use crate::runtime::background::{Background, SHORTEST_ATTEMPT};
 use crate::secret::Secret;
 use crate::socket::Socket;
@@ -33,14 +32,16 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A single register of several gets at least this long to answer.
 const SHORTEST_TURN: Duration = Duration::from_millis(200);
 
+/// Takes over a list of gateways. Called on the background thread, once per list.
+pub(crate) type OnList = Box<dyn Fn(&[String]) + Send + Sync>;
+
 /// A live subscription.
-#[derive(Debug)]
 pub(crate) struct Register {
     registers: Vec<String>,
     /// Whether any of them is named, so that it may move.
     named: bool,
     secret: Secret,
-    members: Arc<Members>,
+    on_list: OnList,
     background: Arc<Background>,
     state: Mutex<State>,
     last_error: LastError,
@@ -119,17 +120,23 @@ impl std::fmt::Display for RegisterState {
     }
 }
 
+impl std::fmt::Debug for Register {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Register").field("registers", &self.registers).finish_non_exhaustive()
+    }
+}
+
 impl Register {
     pub(crate) fn new(
         registers: Vec<String>,
         secret: Secret,
-        members: Arc<Members>,
+        on_list: OnList,
         background: Arc<Background>,
     ) -> Arc<Self> {
         let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
         let last_error = LastError::default();
         let named = registers.iter().any(|register| address::is_named(register));
-        Arc::new(Self { registers, named, secret, members, background, state, last_error, changed, nudge })
+        Arc::new(Self { registers, named, secret, on_list, background, state, last_error, changed, nudge })
     }
 
     /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
@@ -407,7 +414,7 @@ impl Register {
     }
 
     fn follow(&self, addresses: Vec<String>) {
-        self.members.follow(&addresses);
+        (self.on_list)(&addresses);
         lock(&self.state).followed = addresses;
     }
 
