@@ -22,6 +22,7 @@ use crate::runtime::background::Background;
 use crate::runtime::thread;
 use crate::runtime::waker::Waker;
 use crate::settings::Settings;
+use crate::status::ProcessStatus;
 use crate::sys::lock::lock;
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
@@ -92,7 +93,8 @@ impl Process {
         }));
         CURRENT.store(process, Ordering::Release);
         if let Some(directory) = process.background.settings.status_path.clone() {
-            process.background.handle.spawn(publish::run(process, directory));
+            let log = Arc::clone(&process.background.log);
+            process.background.handle.spawn(publish::run(|| process.status(), log, directory));
         }
         Ok(process)
     }
@@ -128,6 +130,17 @@ impl Process {
         &self.background.settings
     }
 
+    /// The state of this process.
+    #[must_use]
+    pub fn status(&self) -> ProcessStatus {
+        ProcessStatus {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            threads: 1,
+            clusters: self.clusters().iter().map(|cluster| cluster.status()).collect(),
+        }
+    }
+
     /// Waits until everything accepted so far has been handed to the kernel. Answers the gateways for which that was
     /// not possible within `timeout`, with the number of their frames that still wait.
     pub fn flush(&self, timeout: Duration) -> Vec<Undelivered> {
@@ -161,6 +174,15 @@ impl Process {
             publish::remove(directory);
         }
         Shutdown { undelivered, log: process.log().take() }
+    }
+}
+
+impl ProcessStatus {
+    /// The state of this process. Starts nothing where it has done nothing yet.
+    #[must_use]
+    pub fn now() -> Self {
+        let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+        Process::existing().map_or(Self { version, pid, threads: 0, clusters: Vec::new() }, Process::status)
     }
 }
 

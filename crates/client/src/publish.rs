@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -18,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::reason;
 use crate::fork;
-use crate::process::Process;
+use crate::log::Log;
 use crate::status::ProcessStatus;
 
 /// How often the file is written.
@@ -73,9 +74,9 @@ impl StatusFile {
     }
 }
 
-/// Publishes the status of `process` as long as the background runs. An error is told once, until it works again or goes
+/// Publishes what `status` says as long as the background runs. An error is told once, until it works again or goes
 /// wrong otherwise.
-pub(crate) async fn run(process: &'static Process, directory: PathBuf) {
+pub(crate) async fn run(status: impl Fn() -> ProcessStatus, log: Arc<Log>, directory: PathBuf) {
     let file = StatusFile::new(&directory);
     let mut bytes = Vec::new();
     let mut told = None;
@@ -84,7 +85,7 @@ pub(crate) async fn run(process: &'static Process, directory: PathBuf) {
     loop {
         tick.tick().await;
         let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs_f64();
-        let published = Published { status: process.status(), time };
+        let published = Published { status: status(), time };
         bytes.clear();
         let written = serde_json::to_writer(&mut bytes, &published).map_err(io::Error::from);
         match written.and_then(|()| file.write(&bytes)) {
@@ -93,7 +94,7 @@ pub(crate) async fn run(process: &'static Process, directory: PathBuf) {
                 let error = reason(&error);
                 if told.as_ref() != Some(&error) {
                     let what = format_args!("{}: {error}", file.path.display());
-                    process.log().event("gatewayworker.status_path", "is not written", what);
+                    log.event("gatewayworker.status_path", "is not written", what);
                     told = Some(error);
                 }
             }

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, Discovery};
-use crate::process::Process;
 
 pub use crate::command_link::LinkState;
 pub use crate::counters::{Counters, EndedLinks};
@@ -24,28 +23,6 @@ pub struct ProcessStatus {
     pub threads: u32,
     /// The clusters, in the order in which they were used first.
     pub clusters: Vec<ClusterStatus>,
-}
-
-impl ProcessStatus {
-    /// The state of this process. Starts nothing where it has done nothing yet.
-    #[must_use]
-    pub fn now() -> Self {
-        let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-        Process::existing().map_or(Self { version, pid, threads: 0, clusters: Vec::new() }, Process::status)
-    }
-}
-
-impl Process {
-    /// The state of this process.
-    #[must_use]
-    pub fn status(&self) -> ProcessStatus {
-        ProcessStatus {
-            version: env!("CARGO_PKG_VERSION"),
-            pid: std::process::id(),
-            threads: 1,
-            clusters: self.clusters().iter().map(|cluster| cluster.status()).collect(),
-        }
-    }
 }
 
 /// The state of one cluster.
