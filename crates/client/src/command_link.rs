@@ -20,7 +20,7 @@ use crate::link_observer::LinkObserver;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::send_queue::{BARRIER, Barrier, Batch, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
-use crate::socket::Socket;
+use crate::sys::socket::Socket;
 use gatewayworker_wire::Head;
 
 /// The first pause before connecting again; it doubles up to one of the two limits.

@@ -7,7 +7,6 @@ mod command_link;
 pub mod commands;
 mod counters;
 pub mod error;
-pub mod fork;
 mod gateway;
 mod last_error;
 mod latency;
@@ -25,7 +24,6 @@ mod runtime;
 mod secret;
 mod send_queue;
 pub mod settings;
-mod socket;
 pub mod status;
 mod sync;
 mod sys;
@@ -41,6 +39,7 @@ pub use process::Process;
 pub use queries::Fields;
 pub use secret::Secret;
 pub use settings::{Absent, Patience, Settings};
+pub use sys::fork;
 
 /// The README of the crate below: its examples are tested here, so that they stay true.
 #[cfg(doctest)]

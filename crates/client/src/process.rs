@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 
 use crate::cluster::{Cluster, ClusterId};
 use crate::error::Error;
-use crate::fork;
 use crate::log::Log;
 use crate::publish;
 use crate::runtime::background::Background;
@@ -23,6 +22,7 @@ use crate::runtime::thread;
 use crate::runtime::waker::Waker;
 use crate::settings::Settings;
 use crate::status::ProcessStatus;
+use crate::sys::fork;
 use crate::sys::lock::lock;
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());

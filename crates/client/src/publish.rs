@@ -18,9 +18,9 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::reason;
-use crate::fork;
 use crate::log::Log;
 use crate::status::ProcessStatus;
+use crate::sys::fork;
 
 /// How often the file is written.
 const EVERY: Duration = Duration::from_secs(1);

@@ -20,7 +20,7 @@ use crate::gateway::Gateway;
 use crate::query_connection::{BLOCKING, Fault, QueryConnection};
 use crate::query_pool::QueryCounters;
 use crate::settings::{Absent, Patience};
-use crate::socket;
+use crate::sys::socket;
 
 /// While replies are read in order, one that was read later than this and had not been waited for has taken nobody knows how
 /// long: it may have come long before, while an earlier one was waited for.

@@ -12,7 +12,7 @@ use std::sync::atomic::{self, AtomicU64};
 use std::time::{Duration, Instant};
 
 use crate::address::GatewayAddress;
-use crate::socket::{self, Socket};
+use crate::sys::socket::{self, Socket};
 
 /// How long a connection is used (`$ttl` in the original's `getGatewayConnection`).
 pub(crate) const LIFE: Duration = Duration::from_secs(50);

@@ -18,8 +18,8 @@ use crate::error::{Error, reason};
 use crate::last_error::LastError;
 use crate::runtime::background::{Background, SHORTEST_ATTEMPT};
 use crate::secret::Secret;
-use crate::socket::Socket;
 use crate::sys::lock::lock;
+use crate::sys::socket::Socket;
 
 /// How often the connection is kept alive (`PERSISTENCE_CONNECTION_PING_INTERVAL` of the original).
 const PING: Duration = Duration::from_secs(25);

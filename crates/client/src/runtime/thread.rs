@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::fork;
 use crate::runtime::waker::Waker;
+use crate::sys::fork;
 use crate::sys::signals::BlockedSignals;
 
 /// Enough for the deepest of our futures, and little enough not to show in a process's memory.

@@ -1,4 +1,4 @@
-//! A TCP socket that a fork does not leak, see [`crate::fork`].
+//! A TCP socket that a fork does not leak, see [`crate::sys::fork`].
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::io::unix::AsyncFd;
 
-use crate::fork;
+use crate::sys::fork;
 
 /// A half-open connection (the peer vanished without a word) is noticed after at most
 /// `KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_PROBES` = 25 s.
