@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 
 use crate::cluster::{Cluster, ClusterId};
 use crate::error::Error;
-use crate::log::Log;
 use crate::publish;
 use crate::runtime::background::Background;
+use crate::runtime::log::Log;
 use crate::runtime::thread;
 use crate::runtime::waker::Waker;
 use crate::settings::Settings;

@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::reason;
-use crate::log::Log;
+use crate::runtime::log::Log;
 use crate::status::ProcessStatus;
 use crate::sys::fork;
 

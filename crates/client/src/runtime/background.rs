@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::log::Log;
 use crate::runtime::events::Events;
+use crate::runtime::log::Log;
 use crate::runtime::waker::Waker;
 use crate::settings::Settings;
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod background;
 pub(crate) mod events;
+pub mod log;
 pub(crate) mod thread;
 pub(crate) mod waker;
