@@ -20,7 +20,7 @@ const BODY: [u8; 32] = [b'm'; 32];
 /// How many calls a burst has: its frames fit into the queue of a gateway, so that no call finds it full.
 const BURST: u64 = 10_000;
 /// As many lone frames in a row as a caller sends itself, and a pause after which a new row begins: see
-/// `crates/client/src/send_queue.rs`. [`lone`] counts whether it was so.
+/// `crates/client/src/link/send_queue`. [`lone`] counts whether it was so.
 const ROW: u64 = 8;
 const PAUSE: Duration = Duration::from_micros(400);
 /// Far more than anything takes.

@@ -13,15 +13,15 @@ use gatewayworker_wire::{ClientId, Command, Head};
 
 use crate::address::GatewayKey;
 use crate::answers::Answers;
-use crate::command_link::{Attempt, CommandLink, Refusal};
 use crate::error::Error;
 use crate::gateway::Gateway;
+use crate::link::send_queue::{Encoded, SHARED_FROM};
+use crate::link::{Attempt, CommandLink, Refusal};
 use crate::members::Members;
 use crate::query::{self, Question};
 use crate::register::Register;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
-use crate::send_queue::{Encoded, SHARED_FROM};
 use crate::settings::{Absent, Patience};
 
 /// What makes two clusters different: each has its own connections.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Weak};
 
 use crate::address::GatewayAddress;
-use crate::command_link::CommandLink;
-use crate::link_observer::LinkObserver;
+use crate::link::CommandLink;
+use crate::link::observer::LinkObserver;
 use crate::query_pool::QueryPool;
 use crate::runtime::background::Background;
 use crate::secret::Secret;

@@ -8,9 +8,9 @@ use std::time::Instant;
 use gatewayworker_wire::ClientId;
 
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
-use crate::counters::EndedLinks;
 use crate::gateway::Gateway;
-use crate::link_observer::LinkObserver;
+use crate::link::counters::EndedLinks;
+use crate::link::observer::LinkObserver;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
@@ -443,8 +443,8 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
+    use crate::link::send_queue::Encoded;
     use crate::process::Process;
-    use crate::send_queue::Encoded;
     use crate::settings::Settings;
 
     fn members() -> Arc<Members> {

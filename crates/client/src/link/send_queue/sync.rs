@@ -1,4 +1,4 @@
-//! The locks of [`crate::send_queue`]: the system's, or those of [loom](https://docs.rs/loom), which tries every order in
+//! The locks of [`crate::link::send_queue`]: the system's, or those of [loom](https://docs.rs/loom), which tries every order in
 //! which two threads can get at them. The tests with loom are run by
 //!
 //! ```sh

@@ -15,6 +15,8 @@
 //! A query travels on another connection than the commands. To let it see them, a barrier is queued behind them: a
 //! question (command 11 about connection 0) whose answer proves that the gateway has processed all before it.
 
+pub(crate) mod sync;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
@@ -22,8 +24,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gatewayworker_wire::{Command, Head};
 
-use crate::counters::Counters;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::link::counters::Counters;
+use crate::link::send_queue::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// Frames from this size on are shared between the gateways of a fan-out instead of being copied into each queue:
 /// below it, a copy costs less than the reference counting and the extra slice of a vectored write.

@@ -1,5 +1,5 @@
 //! The hand-over between the calling thread and the background, in every order in which they can meet. How to run
-//! this: see [`crate::sync`].
+//! this: see [`crate::link::send_queue::sync`].
 
 #![allow(clippy::unwrap_used)]
 

@@ -3,6 +3,10 @@
 //! Callers put frames into its [`SendQueue`] and go on. A task on the background thread connects, authenticates, writes
 //! batches, and always has a read pending, so that the end of the connection is noticed at once.
 
+pub(crate) mod counters;
+pub(crate) mod observer;
+pub(crate) mod send_queue;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,13 +17,13 @@ use tokio::sync::Notify;
 use tokio::time::{interval_at, sleep, sleep_until, timeout};
 
 use crate::address::GatewayAddress;
-use crate::counters::Counters;
 use crate::error::{Error, reason};
 use crate::last_error::LastError;
-use crate::link_observer::LinkObserver;
+use crate::link::counters::Counters;
+use crate::link::observer::LinkObserver;
+use crate::link::send_queue::{BARRIER, Barrier, Batch, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
 use crate::runtime::background::Background;
 use crate::secret::Secret;
-use crate::send_queue::{BARRIER, Barrier, Batch, Encoded, Failure, Phase, Pushed, SendQueue, Sink};
 use crate::sys::socket::Socket;
 use gatewayworker_wire::Head;
 
