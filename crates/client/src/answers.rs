@@ -12,8 +12,8 @@ use gatewayworker_wire::reply::{self, ReplyError};
 
 use crate::error::Error;
 use crate::gateway::Gateway;
-use crate::query_connection::Reply;
-use crate::query_pool::QueryCounters;
+use crate::pool::QueryCounters;
+use crate::pool::connection::Reply;
 
 /// The answers to a question, each of which is read once.
 ///

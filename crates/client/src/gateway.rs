@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::address::GatewayAddress;
 use crate::link::CommandLink;
 use crate::link::observer::LinkObserver;
-use crate::query_pool::QueryPool;
+use crate::pool::QueryPool;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
 

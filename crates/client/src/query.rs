@@ -17,8 +17,8 @@ use gatewayworker_wire::Command;
 use crate::answers::Answers;
 use crate::error::{Error, reason};
 use crate::gateway::Gateway;
-use crate::query_connection::{BLOCKING, Fault, QueryConnection};
-use crate::query_pool::QueryCounters;
+use crate::pool::QueryCounters;
+use crate::pool::connection::{BLOCKING, Fault, QueryConnection};
 use crate::settings::{Absent, Patience};
 use crate::sys::socket;
 

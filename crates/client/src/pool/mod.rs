@@ -3,14 +3,17 @@
 //! Replies have no request id, so a connection carries one question at a time, and one that did not get its answer
 //! is never used again: the late answer would be taken for that of the next question.
 
+pub(crate) mod connection;
+pub(crate) mod latency;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::address::GatewayAddress;
 use crate::last_error::LastError;
-use crate::latency::Latency;
-use crate::query_connection::{Fault, QueryConnection, Reply};
+use crate::pool::connection::{Fault, QueryConnection, Reply};
+use crate::pool::latency::Latency;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
 
