@@ -12,12 +12,12 @@ use gatewayworker_wire::reply::ReplyError;
 use gatewayworker_wire::{ClientId, Command, Head};
 
 use crate::address::GatewayKey;
-use crate::answers::Answers;
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::link::send_queue::{Encoded, SHARED_FROM};
 use crate::link::{Attempt, CommandLink, Refusal};
 use crate::members::Members;
+use crate::query::answers::Answers;
 use crate::query::{self, Question};
 use crate::register::Register;
 use crate::runtime::background::Background;

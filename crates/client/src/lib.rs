@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod address;
-pub mod answers;
 pub mod cluster;
 pub mod commands;
 pub mod error;
@@ -30,6 +29,7 @@ pub use gatewayworker_wire::reply::{self, ReplyError};
 pub use link::counters::Counters;
 pub use process::Process;
 pub use queries::Fields;
+pub use query::answers;
 pub use runtime::log;
 pub use secret::Secret;
 pub use settings::{Absent, Patience, Settings};

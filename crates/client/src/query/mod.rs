@@ -8,17 +8,19 @@
 //! vain, and while connections are made, what comes is taken as it comes, from whichever gateway: a silent one hides none
 //! of the others, and long answers are taken while another one is awaited.
 
+pub mod answers;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Command;
 
-use crate::answers::Answers;
 use crate::error::{Error, reason};
 use crate::gateway::Gateway;
 use crate::pool::QueryCounters;
 use crate::pool::connection::{BLOCKING, Fault, QueryConnection};
+use crate::query::answers::Answers;
 use crate::settings::{Absent, Patience};
 use crate::sys::socket;
 
