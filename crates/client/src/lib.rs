@@ -2,16 +2,13 @@
 
 pub mod address;
 pub mod cluster;
-pub mod commands;
 pub mod error;
 mod gateway;
 mod last_error;
 mod link;
-mod members;
 mod pool;
 pub mod process;
 mod publish;
-pub mod queries;
 mod query;
 mod register;
 mod runtime;
@@ -21,14 +18,14 @@ pub mod status;
 mod sys;
 
 pub use address::{AddressMap, GatewayAddress};
+pub use cluster::commands::{self, Message};
+pub use cluster::queries::{self, Fields};
 pub use cluster::{Cluster, ClusterId, Discovery};
-pub use commands::Message;
 pub use error::Error;
 pub use gatewayworker_wire as wire;
 pub use gatewayworker_wire::reply::{self, ReplyError};
 pub use link::counters::Counters;
 pub use process::Process;
-pub use queries::Fields;
 pub use query::answers;
 pub use runtime::log;
 pub use secret::Secret;

@@ -1,5 +1,9 @@
 //! A cluster of gateways, as one caller sees it. Its operations, one per call of the PHP class, are in
-//! [`crate::commands`] and [`crate::queries`]; this is what they are made of.
+//! [`crate::cluster::commands`] and [`crate::cluster::queries`]; this is what they are made of.
+
+pub mod commands;
+pub(crate) mod members;
+pub mod queries;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,11 +16,11 @@ use gatewayworker_wire::reply::ReplyError;
 use gatewayworker_wire::{ClientId, Command, Head};
 
 use crate::address::GatewayKey;
+use crate::cluster::members::Members;
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::link::send_queue::{Encoded, SHARED_FROM};
 use crate::link::{Attempt, CommandLink, Refusal};
-use crate::members::Members;
 use crate::query::answers::Answers;
 use crate::query::{self, Question};
 use crate::register::Register;
