@@ -8,13 +8,13 @@ mod last_error;
 mod link;
 mod pool;
 pub mod process;
-mod publish;
 mod query;
 mod register;
 mod runtime;
 mod secret;
 pub mod settings;
 pub mod status;
+mod status_file;
 mod sys;
 
 pub use address::{AddressMap, GatewayAddress};

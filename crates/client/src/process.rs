@@ -15,13 +15,13 @@ use tokio::sync::Notify;
 
 use crate::cluster::{Cluster, ClusterId};
 use crate::error::Error;
-use crate::publish;
 use crate::runtime::background::Background;
 use crate::runtime::log::Log;
 use crate::runtime::thread;
 use crate::runtime::waker::Waker;
 use crate::settings::Settings;
 use crate::status::ProcessStatus;
+use crate::status_file;
 use crate::sys::fork;
 use crate::sys::lock::lock;
 
@@ -94,7 +94,7 @@ impl Process {
         CURRENT.store(process, Ordering::Release);
         if let Some(directory) = process.background.settings.status_path.clone() {
             let log = Arc::clone(&process.background.log);
-            process.background.handle.spawn(publish::run(|| process.status(), log, directory));
+            process.background.handle.spawn(status_file::run(|| process.status(), log, directory));
         }
         Ok(process)
     }
@@ -171,7 +171,7 @@ impl Process {
             let _ = thread.join();
         }
         if let Some(directory) = &process.background.settings.status_path {
-            publish::remove(directory);
+            status_file::remove(directory);
         }
         Shutdown { undelivered, log: process.log().take() }
     }
