@@ -13,7 +13,7 @@ use crate::secret::Secret;
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) address: GatewayAddress,
-    pub(crate) link: Arc<CommandLink>,
+    pub(crate) link: CommandLink,
     pub(crate) queries: QueryPool,
 }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Discovery};
 
-pub use crate::link::LinkState;
 pub use crate::link::counters::{Counters, EndedLinks};
+pub use crate::link::state::LinkState;
 pub use crate::register::{RegisterState, RegisterStatus};
 
 /// The state of one process.

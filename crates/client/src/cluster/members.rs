@@ -490,7 +490,7 @@ mod tests {
         for with_frames in [true, false] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
-            let link = Arc::clone(&members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link);
+            let link = members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link.clone();
             let send = || {
                 let mut wake = false;
                 link.push(Encoded::Copied(&frame), true, &mut wake).unwrap();
@@ -522,7 +522,7 @@ mod tests {
         let members = members();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         members.follow(&[listener.local_addr().unwrap().to_string()]);
-        let link = Arc::clone(&members.all()[0].link);
+        let link = members.all()[0].link.clone();
         let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
         let push =
             || link.push(Encoded::Copied(&frame), true, &mut false).map_err(|refusal| link.refusal(refusal));

@@ -140,8 +140,8 @@ impl Cluster {
         Ok(())
     }
 
-    pub(crate) fn links(&self) -> Vec<Arc<CommandLink>> {
-        self.members.everybody().iter().map(|gateway| Arc::clone(&gateway.link)).collect()
+    pub(crate) fn links(&self) -> Vec<CommandLink> {
+        self.members.everybody().iter().map(|gateway| gateway.link.clone()).collect()
     }
 
     /// In client mode a caller waits for connections and for room; in worker mode nothing waits, since the event loop
@@ -316,7 +316,7 @@ impl Cluster {
         deadline: &mut Deadline,
     ) -> Result<(), Error> {
         self.background.set_connect_timeout(deadline.patience);
-        let attempts: Vec<(&Arc<CommandLink>, Attempt)> =
+        let attempts: Vec<(&CommandLink, Attempt)> =
             gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
         let outcomes = || attempts.iter().map(|(link, attempt)| (link, link.outcome(*attempt)));
         let is_connected = |outcome: &Option<Result<(), Error>>| matches!(outcome, Some(Ok(())));
@@ -348,7 +348,7 @@ impl Cluster {
     #[cold]
     fn settle_refused(
         &self,
-        refused: Vec<(Arc<CommandLink>, Encoded<'_>)>,
+        refused: Vec<(CommandLink, Encoded<'_>)>,
         deadline: &mut Deadline,
     ) -> Result<(), Box<Error>> {
         let mut result = Ok(());
@@ -498,7 +498,7 @@ struct FanOut<'a> {
     lone_allowed: bool,
     wake: bool,
     /// The links that had no room for their frame.
-    refused: Vec<(Arc<CommandLink>, Encoded<'a>)>,
+    refused: Vec<(CommandLink, Encoded<'a>)>,
 }
 
 impl<'a> FanOut<'a> {
@@ -512,13 +512,13 @@ impl<'a> FanOut<'a> {
         // Another error means that the gateway has left the cluster since the list was looked at: it has no clients to
         // send to.
         if gateway.link.push(frame, self.lone_allowed, &mut self.wake) == Err(Refusal::Full) {
-            self.refused.push((Arc::clone(&gateway.link), frame));
+            self.refused.push((gateway.link.clone(), frame));
         }
     }
 }
 
 fn wait_for_room(
-    link: &Arc<CommandLink>,
+    link: &CommandLink,
     frame: Encoded<'_>,
     deadline: Instant,
     wake: &mut bool,
