@@ -443,7 +443,7 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::link::send_queue::Encoded;
+    use crate::link::frame::Encoded;
     use crate::process::Process;
     use crate::settings::Settings;
 

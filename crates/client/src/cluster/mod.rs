@@ -19,7 +19,7 @@ use crate::address::GatewayKey;
 use crate::cluster::members::Members;
 use crate::error::Error;
 use crate::gateway::Gateway;
-use crate::link::send_queue::{Encoded, SHARED_FROM};
+use crate::link::frame::{Encoded, SHARED_FROM};
 use crate::link::{Attempt, CommandLink, Refusal};
 use crate::query::answers::Answers;
 use crate::query::{self, Question};

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::io;
+use std::time::Duration;
+
+use gatewayworker_wire::{Command, Head};
 use loom::sync::Arc;
 use loom::thread;
 

@@ -1,9 +1,18 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
+use gatewayworker_wire::{Command, Head};
+
+use super::chunk::CHUNK;
+use super::state::LONE_FRAMES;
 use super::*;
+use crate::link::frame::SHARED_FROM;
 
 /// A connection whose kernel takes as much as the test says.
 #[derive(Clone, Debug, Default)]
