@@ -1,10 +1,5 @@
 //! Answers on their way to whoever reads them. Their connections are back in the pool.
 
-#![allow(unsafe_code)]
-
-use std::cell::RefCell;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use gatewayworker_wire::Command;
@@ -14,6 +9,9 @@ use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::pool::QueryCounters;
 use crate::pool::connection::Reply;
+use crate::query::parked::{Answer, Parked};
+
+pub use crate::query::parked::forget;
 
 /// The answers to a question, each of which is read once.
 ///
@@ -75,115 +73,4 @@ impl Answers {
         }
         Ok(())
     }
-}
-
-/// A reply on its way to whoever reads it. Its connection is back in the pool.
-#[derive(Debug)]
-struct Answer {
-    gateway: Arc<Gateway>,
-    serial: u64,
-    reply: Reply,
-}
-
-impl Answer {
-    /// The advertised ip and port of its gateway, and the payload.
-    #[inline]
-    fn parts(&self) -> ((u32, u16), &[u8]) {
-        let address = &self.gateway.address;
-        ((address.ip, address.port), self.reply.payload())
-    }
-
-    /// After it was read: its connection takes back its memory, or is let go of.
-    fn settle(self, valid: bool) -> Arc<Gateway> {
-        self.gateway.queries.settle(self.serial, self.reply, valid);
-        self.gateway
-    }
-}
-
-thread_local! {
-    /// The answers that are being read on this thread, see [`Parked`]. Without a destructor: PHP code may ask when those of a
-    /// thread have run.
-    static PARKED: ManuallyDrop<RefCell<Vec<Option<Answer>>>> =
-        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
-}
-
-/// The places of some answers in what this thread keeps, one behind the other. The thread owns them, not whoever reads them:
-/// a reader that PHP's engine has jumped out of is never dropped.
-///
-/// While an answer is read, PHP code may run that asks as well, also on another stack (a fiber) that is not done when this
-/// one is. So each takes out its own answers only, and no place is used again before all behind it are empty.
-#[derive(Debug, Default)]
-struct Parked {
-    next: usize,
-    end: usize,
-    /// It belongs to the thread.
-    _thread: PhantomData<*const ()>,
-}
-
-impl Parked {
-    /// Adds an answer, before any is read.
-    fn push(&mut self, answer: Answer) {
-        PARKED.with(|parked| {
-            let mut parked = parked.borrow_mut();
-            if self.next == self.end {
-                (self.next, self.end) = (parked.len(), parked.len());
-            }
-            debug_assert_eq!(self.end, parked.len(), "nobody else has added one meanwhile");
-            parked.push(Some(answer));
-            self.end += 1;
-        });
-    }
-
-    /// How many are left.
-    fn len(&self) -> usize {
-        self.end - self.next
-    }
-
-    /// The next answer: the advertised ip and port of its gateway, and the payload.
-    #[inline]
-    fn first(&self) -> Option<((u32, u16), &[u8])> {
-        if self.next == self.end {
-            return None;
-        }
-        let (address, payload) = PARKED.with(|parked| {
-            let parked = parked.borrow();
-            let (address, payload) = parked.get(self.next)?.as_ref()?.parts();
-            Some((address, std::ptr::from_ref(payload)))
-        })?;
-        // SAFETY: the payload is on the heap, where it stays when the list moves. It is freed when the answer is taken out of
-        // the list: by this, which take() borrows mutably; or by forget(), whose caller says that nobody reads.
-        Some((address, unsafe { &*payload }))
-    }
-
-    /// Takes the next answer out.
-    fn take(&mut self) -> Option<Answer> {
-        if self.next == self.end {
-            return None;
-        }
-        PARKED.with(|parked| {
-            let mut parked = parked.borrow_mut();
-            let answer = parked.get_mut(self.next)?.take();
-            self.next += 1;
-            while let Some(None) = parked.last() {
-                parked.pop();
-            }
-            answer
-        })
-    }
-}
-
-impl Drop for Parked {
-    fn drop(&mut self) {
-        while self.take().is_some() {}
-    }
-}
-
-/// Frees the answers of this thread that nobody has read to their end, because the reader was jumped out of (`longjmp`): a
-/// program in which that can happen calls this afterwards.
-///
-/// # Safety
-/// No answer is being read on this thread: all readers have returned, or their stack is never returned to.
-pub unsafe fn forget() {
-    // They are dropped when the list is free again.
-    let _left = PARKED.with(|parked| parked.take());
 }

@@ -1,0 +1,66 @@
+//! The gateways that the reply to a question to all of them does without.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::gateway::Gateway;
+use crate::query::in_flight::Question;
+use crate::settings::Absent;
+
+/// The gateways without an answer, where the question can do without them.
+pub(super) struct Missing {
+    absent: Absent,
+    errors: Vec<(Arc<Gateway>, Error)>,
+}
+
+impl Missing {
+    pub(super) fn new(absent: Absent) -> Self {
+        Self { absent, errors: Vec::new() }
+    }
+
+    /// Leaves a gateway out.
+    ///
+    /// # Errors
+    /// Its error, where the question cannot do without it.
+    pub(super) fn add(&mut self, gateway: &Arc<Gateway>, error: Error) -> Result<(), Error> {
+        match (self.absent, error) {
+            // These are there, and wrong.
+            (_, error @ (Error::BadReply { .. } | Error::ReplyTooLong { .. })) => Err(error),
+            (Absent::Fail, error) => Err(error),
+            (Absent::LeaveOut, error) => {
+                self.errors.push((Arc::clone(gateway), error));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn has(&self, gateway: &Arc<Gateway>) -> bool {
+        self.errors.iter().any(|(missing, _)| Arc::ptr_eq(missing, gateway))
+    }
+
+    /// Tells the log who is missing and who is back: each once, however many questions follow.
+    ///
+    /// # Errors
+    /// The first error where nobody has answered.
+    pub(super) fn settle(self, questions: &[Question<'_>]) -> Result<(), Error> {
+        if self.absent == Absent::Fail {
+            return Ok(());
+        }
+        if let Some((_, error)) = self.errors.first()
+            && self.errors.len() == questions.len()
+        {
+            return Err(error.clone());
+        }
+        for Question { gateway, .. } in questions.iter().filter(|question| !self.has(question.gateway)) {
+            if gateway.queries.is_absent(false) {
+                gateway.link.log("answers again", "its clients are in the answers from now on");
+            }
+        }
+        for (gateway, error) in self.errors {
+            if !gateway.queries.is_absent(true) {
+                gateway.link.log("left out of answers", &format!("{error} (gatewayworker.partial_results)"));
+            }
+        }
+        Ok(())
+    }
+}
