@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, Discovery};
+use crate::register::Register;
 
 pub use crate::link::counters::{Counters, EndedLinks};
 pub use crate::link::state::LinkState;
-pub use crate::register::{RegisterState, RegisterStatus};
+pub use crate::register::status::{RegisterState, RegisterStatus};
 
 /// The state of one process.
 #[derive(Clone, Debug, Serialize)]
@@ -99,7 +100,7 @@ impl Cluster {
                 Discovery::Caller(_) => "worker",
             },
             secret: self.id().secret.is_set(),
-            register: self.register.as_ref().map(|register| register.status()),
+            register: self.register.as_ref().map(Register::status),
             ended,
             gateways: gateways
                 .iter()

@@ -53,7 +53,7 @@ pub enum Discovery {
 pub struct Cluster {
     id: ClusterId,
     pub(crate) members: Arc<Members>,
-    pub(crate) register: Option<Arc<Register>>,
+    pub(crate) register: Option<Register>,
     background: Arc<Background>,
 }
 

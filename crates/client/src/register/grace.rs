@@ -1,0 +1,50 @@
+//! Gateways that a register which was restarted does not list yet.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// A register that was restarted learns of its gateways anew, one after the other, as each finds it again. So for this long
+/// after a subscription was lost and made again, gateways that its lists lack are kept.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The gateways that were known before a subscription was lost, and which its successor's lists may lack for [`GRACE`].
+#[derive(Debug)]
+pub(super) struct Unlisted {
+    known: Vec<String>,
+    /// The last list as the register gave it.
+    listed: Vec<String>,
+    /// From the first list on.
+    until: Option<Instant>,
+}
+
+impl Unlisted {
+    pub(super) fn new(known: Vec<String>) -> Self {
+        Self { known, listed: Vec::new(), until: None }
+    }
+
+    /// The list, with those that may still come back. Known ones keep their places.
+    pub(super) fn add_to(&mut self, listed: Vec<String>) -> Vec<String> {
+        if self.known.is_empty() {
+            return listed;
+        }
+        self.until.get_or_insert_with(|| Instant::now() + GRACE);
+        self.listed.clone_from(&listed);
+        let added = listed.into_iter().filter(|address| !self.known.contains(address));
+        self.known.iter().cloned().chain(added).collect()
+    }
+
+    /// Ready once the gateways that are still unlisted have had their time; never where there are none to wait for.
+    pub(super) async fn grace_over(&self) {
+        match self.until {
+            Some(until) if !self.known.is_empty() => sleep_until(until).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The list as the register gave it.
+    pub(super) fn give_up(&mut self) -> Vec<String> {
+        self.known.clear();
+        std::mem::take(&mut self.listed)
+    }
+}

@@ -1,0 +1,84 @@
+//! What the handle of a subscription and its task both hold.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::address::{self, LookUpPause};
+use crate::error::Error;
+use crate::last_error::LastError;
+use crate::runtime::background::Background;
+use crate::secret::Secret;
+
+/// Takes over a list of gateways. Called on the background thread, once per list.
+pub(crate) type OnList = Box<dyn Fn(&[String]) + Send + Sync>;
+
+/// One subscription.
+pub(super) struct Shared {
+    pub(super) registers: Vec<String>,
+    /// Whether any of them is named, so that it may move.
+    pub(super) named: bool,
+    pub(super) secret: Secret,
+    pub(super) on_list: OnList,
+    pub(super) background: Arc<Background>,
+    pub(super) state: Mutex<State>,
+    pub(super) last_error: LastError,
+    pub(super) changed: Condvar,
+    pub(super) nudge: Notify,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) started: bool,
+    /// Resolved by the calling thread: name look-ups must stay out of the background.
+    pub(super) targets: Vec<Option<SocketAddr>>,
+    /// All registers have failed since they were resolved: their names may have other addresses by now.
+    pub(super) stale: bool,
+    pub(super) look_ups: LookUpPause,
+    /// How many calls wait for a list, and how long the last of them is ready to.
+    pub(super) waiting: usize,
+    pub(super) patience: Duration,
+    /// Counts the lists that came.
+    pub(super) lists: u64,
+    pub(super) list_at: Option<Instant>,
+    /// Counts the rounds through all registers that gave no list.
+    pub(super) failed_rounds: u64,
+    pub(super) error: Option<Error>,
+    pub(super) connected: Option<usize>,
+    /// The one that is connected has sent its list.
+    pub(super) online: bool,
+    /// The list that the gateways were taken from last.
+    pub(super) followed: Vec<String>,
+    /// The number of `refresh` calls, and the one that the current connection was made for.
+    pub(super) wanted: u64,
+    pub(super) serving: u64,
+}
+
+impl Shared {
+    pub(super) fn new(
+        registers: Vec<String>,
+        secret: Secret,
+        on_list: OnList,
+        background: Arc<Background>,
+    ) -> Self {
+        let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
+        let last_error = LastError::default();
+        let named = registers.iter().any(|register| address::is_named(register));
+        Self { registers, named, secret, on_list, background, state, last_error, changed, nudge }
+    }
+
+    /// The registers, as messages name them.
+    pub(super) fn names(&self) -> String {
+        self.registers.join(", ")
+    }
+
+    pub(super) fn unreachable(&self, index: usize, reason: String) -> Error {
+        Error::RegisterUnreachable { register: self.name(index), reason }
+    }
+
+    pub(super) fn name(&self, index: usize) -> String {
+        self.registers.get(index).cloned().unwrap_or_default()
+    }
+}
