@@ -1,13 +1,18 @@
 //! The address of a gateway: what it is called, and where it is reached.
 
-use std::collections::BTreeMap;
+mod map;
+mod resolve;
+
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use gatewayworker_wire::ClientId;
+
+pub use crate::address::map::{AddressMap, AddressMapError};
+pub(crate) use crate::address::resolve::{LookUpPause, is_named, resolve};
+pub use crate::address::resolve::{Resolver, system_resolver};
 
 /// A gateway's internal address as the register or a client id tells it, and where it is reached from here.
 #[derive(Clone, Debug)]
@@ -96,117 +101,10 @@ impl From<ClientId> for GatewayKey {
     }
 }
 
-/// Looks up the addresses of a `name:port`. It may take its time: only calling threads wait for it.
-pub type Resolver = fn(&str) -> io::Result<Vec<SocketAddr>>;
-
-/// The resolver of the system: hosts file, DNS, and whatever else it is set to.
-///
-/// # Errors
-/// Where the name is unknown, or nobody is there to tell.
-pub fn system_resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
-    Ok(name.to_socket_addrs()?.collect())
-}
-
-/// Whether a name stands for the ip, so that the address may become another one.
-pub(crate) fn is_named(text: &str) -> bool {
-    text.parse::<SocketAddr>().is_err()
-}
-
-/// Resolves `host:port`; IPv4 is preferred, as in the original.
-pub(crate) fn resolve(text: &str, resolver: Resolver) -> io::Result<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let addresses = resolver(text)?;
-    addresses
-        .iter()
-        .find(|address| address.is_ipv4())
-        .or(addresses.first())
-        .copied()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-}
-
-/// When names may be looked up once more: the call that does it waits for the resolver.
-#[derive(Debug, Default)]
-pub(crate) struct LookUpPause {
-    until: Option<Instant>,
-}
-
-impl LookUpPause {
-    /// The pause after names were looked up. A resolver that is not there may take many seconds to say so: no more than a
-    /// tenth of a caller's time is spent on it.
-    const SHORTEST: Duration = Duration::from_secs(1);
-    const SHARE: u32 = 9;
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.until.is_none_or(|until| Instant::now() >= until)
-    }
-
-    /// Names have been looked up, from `began` until now.
-    pub(crate) fn begin(&mut self, began: Instant) {
-        let now = Instant::now();
-        self.until = Some(now + Self::after(now - began));
-    }
-
-    fn after(took: Duration) -> Duration {
-        took.saturating_mul(Self::SHARE).max(Self::SHORTEST)
-    }
-}
-
-/// Advertised address → reachable address, for gateways in containers or behind NAT (`gatewayworker.address_map`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AddressMap {
-    hosts: BTreeMap<Ipv4Addr, Ipv4Addr>,
-    exact: BTreeMap<SocketAddrV4, SocketAddrV4>,
-}
-
-/// A part of an address map that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not of the form advertised-ip[:port]=reachable-ip[:port]")]
-pub struct AddressMapError(pub String);
-
-impl AddressMap {
-    /// Maps nothing.
-    pub const EMPTY: Self = Self { hosts: BTreeMap::new(), exact: BTreeMap::new() };
-
-    /// Reads `172.25.0.2=10.0.0.5,172.25.0.3:2900=10.0.0.5:12900`. A pair without ports maps every port of that ip to
-    /// the same port of the other; a pair with ports maps just that one and goes before.
-    ///
-    /// # Errors
-    /// Where a pair has another form.
-    pub fn parse(text: &str) -> Result<Self, AddressMapError> {
-        let mut map = Self::default();
-        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-            let bad = || AddressMapError(pair.to_owned());
-            let (from, to) = pair.split_once('=').ok_or_else(bad)?;
-            let (from, to) = (from.trim(), to.trim());
-            if let (Ok(from), Ok(to)) = (from.parse(), to.parse()) {
-                map.hosts.insert(from, to);
-            } else if let (Ok(from), Ok(to)) = (from.parse(), to.parse()) {
-                map.exact.insert(from, to);
-            } else {
-                return Err(bad());
-            }
-        }
-        Ok(map)
-    }
-
-    fn reach(&self, advertised: SocketAddr) -> SocketAddr {
-        let SocketAddr::V4(address) = advertised else {
-            return advertised;
-        };
-        if let Some(exact) = self.exact.get(&address) {
-            return SocketAddr::V4(*exact);
-        }
-        match self.hosts.get(address.ip()) {
-            Some(ip) => SocketAddr::V4(SocketAddrV4::new(*ip, address.port())),
-            None => advertised,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
@@ -219,18 +117,5 @@ mod tests {
         assert_eq!(reach("172.25.0.2:2900"), ("10.0.0.5:2900".into(), "172.25.0.2".into(), 2900));
         assert_eq!(reach("172.25.0.2:2901"), ("10.0.0.6:12901".into(), "172.25.0.2".into(), 2901));
         assert_eq!(reach("172.25.0.3:2900"), ("172.25.0.3:2900".into(), "172.25.0.3".into(), 2900));
-    }
-
-    #[test]
-    fn a_resolver_that_takes_long_is_asked_less_often() {
-        let seconds = |took: f64| LookUpPause::after(Duration::from_secs_f64(took)).as_secs_f64();
-        assert_eq!([seconds(0.0), seconds(0.1), seconds(10.0)], [1.0, 1.0, 90.0]);
-    }
-
-    #[test]
-    fn refuses_a_map_it_cannot_read() {
-        for bad in ["172.25.0.2", "a=b", "1.2.3.4=1.2.3.4:5", "1.2.3.4:5=1.2.3.4"] {
-            assert_eq!(AddressMap::parse(bad), Err(AddressMapError(bad.into())));
-        }
     }
 }
