@@ -8,6 +8,7 @@ use std::time::Instant;
 use gatewayworker_wire::ClientId;
 
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
+use crate::cluster::gateway_list::{List, Named};
 use crate::gateway::Gateway;
 use crate::link::counters::EndedLinks;
 use crate::link::observer::LinkObserver;
@@ -44,26 +45,6 @@ struct State {
     ended: EndedLinks,
     /// The stray that was wanted last: scripts that only send to single clients need no list.
     last_stray: Option<Arc<Gateway>>,
-}
-
-/// A list of gateways, as somebody has told it, and what became of it.
-#[derive(Debug, Default)]
-struct List {
-    /// As it was told, to see at once that nothing has changed.
-    followed: Vec<String>,
-    /// Those with the same ip next to each other: the original's order of results.
-    gateways: Vec<Arc<Gateway>>,
-    /// Listed with a name instead of an ip, and still without an address; or without an answer at the address that they had,
-    /// which they keep until another one is found.
-    named: Vec<Named>,
-}
-
-/// The name of a gateway that has to be looked up.
-#[derive(Clone, Debug)]
-struct Named {
-    name: String,
-    /// Why it was not found, or is looked up again; none as long as nobody has looked.
-    trouble: Option<String>,
 }
 
 impl Members {
@@ -393,40 +374,6 @@ impl State {
         let is_it = |gateway: &Arc<Gateway>| gateway.address.is_same(address) && gateway.link.take_back();
         let place = self.retiring.iter().position(is_it)?;
         Some(self.retiring.swap_remove(place))
-    }
-}
-
-impl List {
-    fn is_of<T: AsRef<str>>(&self, addresses: &[T]) -> bool {
-        self.followed.len() == addresses.len()
-            && self.followed.iter().zip(addresses).all(|(a, b)| a == b.as_ref())
-    }
-
-    /// Whether a gateway of this name has an address.
-    fn has(&self, name: &str) -> bool {
-        self.gateways.iter().any(|gateway| *gateway.address.text == *name)
-    }
-
-    fn named(&self, name: &str) -> Option<&Named> {
-        self.named.iter().find(|named| named.name == name)
-    }
-
-    /// Adds a gateway, unless it is there, perhaps with another name; [`List::group_by_ip`] has to follow.
-    fn add(&mut self, gateway: &Arc<Gateway>) {
-        if !self.gateways.iter().any(|known| known.address.is_same(&gateway.address)) {
-            self.gateways.push(Arc::clone(gateway));
-        }
-    }
-
-    /// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
-    fn group_by_ip(&mut self) {
-        let mut order: Vec<u32> = Vec::new();
-        for gateway in &self.gateways {
-            if !order.contains(&gateway.address.ip) {
-                order.push(gateway.address.ip);
-            }
-        }
-        self.gateways.sort_by_key(|gateway| order.iter().position(|ip| *ip == gateway.address.ip));
     }
 }
 

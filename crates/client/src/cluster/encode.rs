@@ -1,0 +1,69 @@
+//! How a frame is encoded for one gateway or for several.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use gatewayworker_wire::Head;
+use gatewayworker_wire::frame::FrameTooLong;
+
+use crate::link::frame::{Encoded, SHARED_FROM};
+
+thread_local! {
+    /// Where frames are encoded: one buffer for all calls of a thread.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A scratch buffer that grew beyond this is given back.
+const KEPT_SCRATCH: usize = 64 << 10;
+
+/// Encodes a frame for several gateways and runs `with` on it.
+#[inline]
+pub(super) fn encode<T>(
+    head: Head,
+    ext: &[u8],
+    body: &[u8],
+    with: impl FnOnce(Encoded<'_>) -> T,
+) -> Result<T, FrameTooLong> {
+    let single = Single::new(head, ext, body)?;
+    if single.large.is_some() {
+        return Ok(with(single.encoded()));
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.extend_from_slice(&single.head);
+        scratch.extend_from_slice(ext);
+        scratch.extend_from_slice(body);
+        let result = with(Encoded::Copied(scratch));
+        if scratch.capacity() > KEPT_SCRATCH {
+            *scratch = Vec::new();
+        }
+        Ok(result)
+    })
+}
+
+/// A frame for one gateway.
+pub(super) struct Single<'a> {
+    head: [u8; Head::LEN],
+    ext: &'a [u8],
+    body: &'a [u8],
+    /// The whole frame, where it is large.
+    large: Option<Bytes>,
+}
+
+impl<'a> Single<'a> {
+    #[inline]
+    pub(super) fn new(head: Head, ext: &'a [u8], body: &'a [u8]) -> Result<Self, FrameTooLong> {
+        let head = head.encode(ext.len(), body.len())?;
+        let len = head.len() + ext.len() + body.len();
+        let large = (len >= SHARED_FROM).then(|| Bytes::from([&head, ext, body].concat()));
+        Ok(Self { head, ext, body, large })
+    }
+
+    #[inline]
+    pub(super) fn encoded(&self) -> Encoded<'_> {
+        match &self.large {
+            Some(frame) => Encoded::Shared(frame),
+            None => Encoded::Parts(&self.head, self.ext, self.body),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! One frame to one gateway, to some or to all of them; waiting for connections and for room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gatewayworker_wire::frame::FrameTooLong;
+use gatewayworker_wire::{ClientId, Head};
+
+use crate::address::GatewayKey;
+use crate::cluster::Cluster;
+use crate::cluster::encode::{Single, encode};
+use crate::error::Error;
+use crate::gateway::Gateway;
+use crate::link::frame::Encoded;
+use crate::link::{Attempt, CommandLink, Refusal};
+use crate::settings::Patience;
+
+/// When a call stops to wait: `$connectTimeout` after it first had to, for whatever and however many it waits for.
+struct Deadline {
+    patience: Duration,
+    /// Calls that wait for nothing look at no clock.
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    fn of(patience: Patience) -> Self {
+        Self { patience: patience.connect, at: None }
+    }
+
+    fn get(&mut self) -> Instant {
+        *self.at.get_or_insert_with(|| Instant::now() + self.patience)
+    }
+}
+
+/// How many of several gateways are waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Enough {
+    One,
+    All,
+}
+
+impl Cluster {
+    /// Sends a frame to the gateway of a client.
+    #[inline]
+    pub(crate) fn send_to(
+        &self,
+        id: ClientId,
+        head: Head,
+        ext: &[u8],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let frame = Single::new(head, ext, body)?;
+        let frame = frame.encoded();
+        let gateway = self.members.of_client(id);
+        if gateway.link.is_online() || !self.waits() {
+            let mut wake = false;
+            let pushed = gateway.link.push(frame, true, &mut wake);
+            if wake {
+                gateway.link.wake();
+            }
+            if pushed.is_ok() {
+                return Ok(());
+            }
+        }
+        self.send_patiently(&gateway, frame, patience)
+    }
+
+    /// As [`Cluster::send_to`], where that was not possible at once.
+    #[cold]
+    fn send_patiently(
+        &self,
+        gateway: &Arc<Gateway>,
+        frame: Encoded<'_>,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let link = &gateway.link;
+        let mut deadline = Deadline::of(patience);
+        if self.waits() && !link.is_online() {
+            let one = [Arc::clone(gateway)];
+            self.wait_connected(&one, Enough::One, &mut deadline)
+                .inspect_err(|_| self.members.forget_strays(&one))?;
+        }
+        let mut wake = false;
+        let mut pushed = link.push(frame, true, &mut wake);
+        if pushed == Err(Refusal::Full) {
+            if self.waits() {
+                pushed = wait_for_room(link, frame, deadline.get(), &mut wake);
+            }
+            if pushed.is_err() {
+                link.refuse();
+            }
+        }
+        if wake {
+            link.wake();
+        }
+        pushed.map_err(|refusal| link.refusal(refusal))
+    }
+
+    /// Sends a frame to every gateway.
+    #[inline]
+    pub(crate) fn send_to_every(
+        &self,
+        head: Head,
+        ext: &[u8],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let mut deadline = Deadline::of(patience);
+        self.wait_for_fan_out(&mut deadline)?;
+        let sent = encode(head, ext, body, |frame| self.fan_out(|_| frame, &mut deadline))?;
+        sent.map_err(|error| *error)
+    }
+
+    /// Sends a frame to every gateway; to those of these clients with extension data of their own.
+    pub(crate) fn send_to_each(
+        &self,
+        head: Head,
+        ext: &[u8],
+        special: &[(ClientId, Vec<u8>)],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let mut deadline = Deadline::of(patience);
+        self.wait_for_fan_out(&mut deadline)?;
+        let special = special
+            .iter()
+            .map(|(id, ext)| Ok((GatewayKey::from(*id), Single::new(head, ext, body)?)))
+            .collect::<Result<Vec<_>, FrameTooLong>>()?;
+        let sent = encode(head, ext, body, |frame| {
+            let frame_for = |gateway: &Gateway| {
+                let key = gateway.address.key();
+                let own = special.iter().find(|(special, _)| *special == key);
+                own.map_or(frame, |(_, frame)| frame.encoded())
+            };
+            self.fan_out(frame_for, &mut deadline)
+        })?;
+        sent.map_err(|error| *error)
+    }
+
+    /// Pushes a frame to every gateway.
+    #[inline]
+    fn fan_out<'f>(
+        &self,
+        frame_for: impl Fn(&Gateway) -> Encoded<'f>,
+        deadline: &mut Deadline,
+    ) -> Result<(), Box<Error>> {
+        let fan_out = self.members.with(|gateways| {
+            let mut fan_out = FanOut::new(gateways.len());
+            for gateway in gateways {
+                fan_out.push(gateway, frame_for(gateway));
+            }
+            fan_out
+        });
+        self.finish(fan_out, deadline)
+    }
+
+    /// Sends frames to the gateways of some clients, with extension data of its own for each. As in a fan-out one reachable
+    /// gateway is enough; but a gateway that is no member (its address came with a client id) gets its frame only if
+    /// it can be reached: nobody would ever take it otherwise.
+    pub(crate) fn send_to_some(
+        &self,
+        head: Head,
+        frames: &[(ClientId, Vec<u8>)],
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let gateways: Vec<_> = frames.iter().map(|(id, _)| self.members.of_client(*id)).collect();
+        let mut deadline = Deadline::of(patience);
+        if self.waits() && gateways.iter().any(|gateway| !gateway.link.is_online()) {
+            let outcome = self.wait_connected(&gateways, Enough::All, &mut deadline);
+            let gone: Vec<_> = gateways.iter().filter(|gateway| !gateway.link.is_online()).cloned().collect();
+            self.members.forget_strays(&gone);
+            outcome?;
+        }
+        let frames: Vec<_> =
+            frames.iter().map(|(_, ext)| Single::new(head, ext, body)).collect::<Result<_, _>>()?;
+        let mut fan_out = FanOut::new(gateways.len());
+        for (gateway, frame) in gateways.iter().zip(&frames) {
+            if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {
+                gateway.link.log_unreachable();
+                continue;
+            }
+            fan_out.push(gateway, frame.encoded());
+        }
+        self.finish(fan_out, &mut deadline).map_err(|error| *error)
+    }
+
+    /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
+    #[inline]
+    fn wait_for_fan_out(&self, deadline: &mut Deadline) -> Result<(), Error> {
+        if !self.waits() {
+            return Ok(());
+        }
+        let any = self.members.with(|gateways| gateways.iter().any(|gateway| gateway.link.is_online()));
+        if any { Ok(()) } else { self.wait_connected(&self.members.all(), Enough::One, deadline) }
+    }
+
+    /// Waits until one of these gateways is connected, or until each of them is or cannot be.
+    ///
+    /// # Errors
+    /// Where none is: the first that is late, or else what kept the first from being connected.
+    #[cold]
+    fn wait_connected(
+        &self,
+        gateways: &[Arc<Gateway>],
+        enough: Enough,
+        deadline: &mut Deadline,
+    ) -> Result<(), Error> {
+        self.background.set_connect_timeout(deadline.patience);
+        let attempts: Vec<(&CommandLink, Attempt)> =
+            gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
+        let outcomes = || attempts.iter().map(|(link, attempt)| (link, link.outcome(*attempt)));
+        let is_connected = |outcome: &Option<Result<(), Error>>| matches!(outcome, Some(Ok(())));
+        // Those that are late are found below.
+        let _ = self.background.events.wait(deadline.get(), || {
+            let one = enough == Enough::One && outcomes().any(|(_, outcome)| is_connected(&outcome));
+            (one || outcomes().all(|(_, outcome)| outcome.is_some())).then_some(())
+        });
+        let outcomes: Vec<_> = outcomes().collect();
+        if outcomes.is_empty() || outcomes.iter().any(|(_, outcome)| is_connected(outcome)) {
+            return Ok(());
+        }
+        match outcomes.iter().find(|(_, outcome)| outcome.is_none()) {
+            Some((late, _)) => Err(late.late()),
+            None => outcomes.into_iter().find_map(|(_, outcome)| outcome).unwrap_or(Ok(())),
+        }
+    }
+
+    /// Ends a fan-out. The error is boxed: nearly always there is none, which is then told in a register.
+    #[inline]
+    fn finish(&self, fan_out: FanOut<'_>, deadline: &mut Deadline) -> Result<(), Box<Error>> {
+        if fan_out.wake {
+            self.background.waker.wake();
+        }
+        if fan_out.refused.is_empty() { Ok(()) } else { self.settle_refused(fan_out.refused, deadline) }
+    }
+
+    /// Frames of a fan-out that found no room: waits for it in client mode; says in the log who did not get theirs.
+    #[cold]
+    fn settle_refused(
+        &self,
+        refused: Vec<(CommandLink, Encoded<'_>)>,
+        deadline: &mut Deadline,
+    ) -> Result<(), Box<Error>> {
+        let mut result = Ok(());
+        for (link, frame) in refused {
+            let mut wake = false;
+            let pushed = if self.waits() {
+                wait_for_room(&link, frame, deadline.get(), &mut wake)
+            } else {
+                link.push(frame, false, &mut wake)
+            };
+            if wake {
+                link.wake();
+            }
+            // As in FanOut::push(): one that has left the cluster meanwhile has no clients to send to.
+            if pushed == Err(Refusal::Full) {
+                link.refuse();
+                result = result.and(Err(Box::new(link.refusal(Refusal::Full))));
+            }
+        }
+        result
+    }
+}
+
+/// Frames going to several gateways: the background is woken once for all of them.
+struct FanOut<'a> {
+    lone_allowed: bool,
+    wake: bool,
+    /// The links that had no room for their frame.
+    refused: Vec<(CommandLink, Encoded<'a>)>,
+}
+
+impl<'a> FanOut<'a> {
+    fn new(gateways: usize) -> Self {
+        // One system call to wake the background is cheaper than one per gateway to send.
+        Self { lone_allowed: gateways == 1, wake: false, refused: Vec::new() }
+    }
+
+    #[inline]
+    fn push(&mut self, gateway: &Gateway, frame: Encoded<'a>) {
+        // Another error means that the gateway has left the cluster since the list was looked at: it has no clients to
+        // send to.
+        if gateway.link.push(frame, self.lone_allowed, &mut self.wake) == Err(Refusal::Full) {
+            self.refused.push((gateway.link.clone(), frame));
+        }
+    }
+}
+
+fn wait_for_room(
+    link: &CommandLink,
+    frame: Encoded<'_>,
+    deadline: Instant,
+    wake: &mut bool,
+) -> Result<(), Refusal> {
+    loop {
+        // The background has to know of what is queued, or no room will come.
+        link.wake();
+        let room = link.wait_room(frame.len(), deadline);
+        match link.push(frame, false, wake) {
+            Err(Refusal::Full) if room => {}
+            pushed => return pushed,
+        }
+    }
+}
