@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4, ToSocketAddrs};
 
 use clap::Parser;
 
-use crate::Config;
+use crate::config::Config;
 
 /// A register and any number of GatewayWorker gateways in one process, for demos and tests.
 ///

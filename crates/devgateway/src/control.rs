@@ -12,11 +12,12 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::fault::from_hex;
-use crate::internal::ACCEPT_PAUSE;
 use crate::lines::LineBuffer;
+use crate::listener::ACCEPT_PAUSE;
 use crate::log::complain;
 use crate::node::Node;
 use crate::register::Register;
+use crate::services;
 
 /// All that can be controlled.
 pub(crate) struct Control {
@@ -103,7 +104,7 @@ impl Control {
             }
             Request::StartGateway { gateway } => {
                 let node = self.node(gateway)?;
-                node.start().map_err(|error| error.to_string())?;
+                services::start(node).map_err(|error| error.to_string())?;
                 if let Some(register) = &self.register {
                     register.add(node.addresses.get().internal.to_string());
                 }

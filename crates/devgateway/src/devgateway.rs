@@ -11,11 +11,13 @@ use serde_json::Value as Json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::Config;
+use crate::config::Config;
 use crate::control::{self, Control};
 use crate::fault::Clock;
-use crate::node::{GatewayAddresses, Node, listen};
+use crate::listener::listen;
+use crate::node::{GatewayAddresses, Node};
 use crate::register::Register;
+use crate::services;
 
 /// Starts development gateways.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +150,7 @@ fn start(config: Config) -> io::Result<(Rc<Control>, Addresses)> {
             websocket: SocketAddrV4::new(*internal.ip(), client_port(config.websocket_port)),
         };
         let node = Node::new(config.clone(), addresses, clock);
-        node.start()?;
+        services::start(&node)?;
         if let Some(register) = &register {
             register.add(node.addresses.get().internal.to_string());
         }

@@ -12,7 +12,7 @@ use gatewayworker_wire::{Command, Head};
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value as Json;
 
-use crate::clients::Client;
+use crate::client::Client;
 use crate::log::complain;
 use crate::payload::{Body, Message, Outgoing};
 use crate::session;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use gatewayworker_wire::Command;
@@ -14,14 +13,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::listener::ACCEPT_PAUSE;
 use crate::log::complain;
 use crate::node::Node;
 
 /// The longest frame. (The original accepts 10 MiB, Workerman's default.)
 const MAX_FRAME: usize = 128 << 20;
-
-/// How long to wait after an error of `accept()`, which is usually a lack of file descriptors.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts internal connections. While the gateway is paused they stay in the kernel's backlog.
 pub(crate) async fn accept(node: Rc<Node>, listener: TcpListener) {

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+mod client;
 mod clients;
 mod config;
 mod control;
@@ -46,12 +47,15 @@ mod fault;
 mod gateway;
 mod internal;
 mod lines;
+mod listener;
 mod log;
 mod node;
 mod payload;
 mod register;
 mod registration;
+mod services;
 mod session;
+mod tasks;
 mod worker;
 
 pub use config::Config;

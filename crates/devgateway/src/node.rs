@@ -2,21 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 
 use serde::Serialize;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::AbortHandle;
 
-use crate::Config;
-use crate::clients::{self, Protocol};
+use crate::config::Config;
 use crate::fault::{Clock, Faults};
 use crate::gateway::Gateway;
-use crate::internal;
-use crate::registration;
+use crate::tasks::end;
 
 /// Where one gateway listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,32 +85,11 @@ impl Node {
         self.links.borrow().len()
     }
 
-    /// Listens at the node's addresses, the free ports of which become fixed by it.
-    pub(crate) fn start(self: &Rc<Self>) -> io::Result<()> {
-        if self.is_alive() {
-            return Ok(());
-        }
-        let GatewayAddresses { internal, text, websocket } = self.addresses.get();
-        let (internal_listener, internal) = listen(internal)?;
-        let (text_listener, text) = listen(text)?;
-        let (websocket_listener, websocket) = listen(websocket)?;
-        self.addresses.set(GatewayAddresses { internal, text, websocket });
-        self.gateway.replace(Gateway::new(internal, self.config.greet, self.config.strict));
-        let mut services = self.services.borrow_mut();
-        services.push(spawn_local(internal::accept(self.clone(), internal_listener)).abort_handle());
-        for (listener, protocol) in
-            [(text_listener, Protocol::Text), (websocket_listener, Protocol::WebSocket)]
-        {
-            services.push(spawn_local(clients::accept(self.clone(), listener, protocol)).abort_handle());
-        }
-        services.push(spawn_local(internal::ping_workers(self.clone())).abort_handle());
-        for register in &self.config.join {
-            services.push(
-                spawn_local(registration::keep(register.clone(), internal, self.config.clone()))
-                    .abort_handle(),
-            );
-        }
-        Ok(())
+    /// Takes in what a start has made: a new, empty gateway answers at these addresses from now on.
+    pub(crate) fn started(&self, addresses: GatewayAddresses, services: Vec<AbortHandle>) {
+        self.addresses.set(addresses);
+        self.gateway.replace(Gateway::new(addresses.internal, self.config.greet, self.config.strict));
+        self.services.replace(services);
     }
 
     /// Closes all listeners and connections, and forgets everything; they are closed when the future is ready.
@@ -150,32 +125,5 @@ impl Node {
     pub(crate) fn link_closed(&self, number: u64) -> Option<AbortHandle> {
         self.gateway.borrow_mut().workers.disconnect(number);
         self.links.borrow_mut().remove(&number)
-    }
-}
-
-/// Connections that wait to be accepted; thousands of clients may come at once.
-const BACKLOG: u32 = 4096;
-
-/// Listens; answers the address as well, with its real port.
-pub(crate) fn listen(address: SocketAddrV4) -> io::Result<(TcpListener, SocketAddrV4)> {
-    let open = || {
-        let socket = TcpSocket::new_v4()?;
-        // So that a gateway can come back while connections to the old one linger in the kernel.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address.into())?;
-        let listener = socket.listen(BACKLOG)?;
-        let port = listener.local_addr()?.port();
-        Ok((listener, SocketAddrV4::new(*address.ip(), port)))
-    };
-    open().map_err(|error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
-    })
-}
-
-/// Ends tasks; the sockets they own are closed when the future is ready.
-pub(crate) async fn end(tasks: Vec<AbortHandle>) {
-    tasks.iter().for_each(AbortHandle::abort);
-    while !tasks.iter().all(AbortHandle::is_finished) {
-        tokio::task::yield_now().await;
     }
 }

@@ -6,7 +6,14 @@ use gatewayworker_wire::php::Value;
 use gatewayworker_wire::php::value::{Array, OwnedKey};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::clients::Protocol;
+/// How a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// A message a line.
+    Text,
+    /// RFC 6455.
+    WebSocket,
+}
 
 /// One message. Cloning it for each client costs a reference count.
 #[derive(Clone, Debug, PartialEq)]

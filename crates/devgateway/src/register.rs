@@ -15,11 +15,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::Config;
-use crate::internal::ACCEPT_PAUSE;
+use crate::config::Config;
 use crate::lines::LineBuffer;
+use crate::listener::{ACCEPT_PAUSE, listen};
 use crate::log::complain;
-use crate::node::{end, listen};
+use crate::tasks::end;
 
 /// Who put an address on the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::Config;
+use crate::config::Config;
 use crate::log::complain;
 
 /// How long to wait before the next attempt.

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::close;
+use super::close::close;
 use crate::lines::LineBuffer;
 use crate::log::complain;
 use crate::node::Node;

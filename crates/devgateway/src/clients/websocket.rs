@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message as WebSocketMessage};
 
-use super::{close, handshake};
+use super::close::close;
+use super::handshake;
 use crate::lines::MAX_LINE;
 use crate::log::complain;
 use crate::node::Node;
