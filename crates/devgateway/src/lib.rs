@@ -51,6 +51,7 @@ mod listener;
 mod log;
 mod node;
 mod payload;
+mod php_json;
 mod register;
 mod registration;
 mod services;
