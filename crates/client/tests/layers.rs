@@ -65,6 +65,54 @@ const EXTENSION: &[Folder] = &[
     ),
 ];
 
+/// `crates/devgateway/src`: gatewayd.
+const DEVGATEWAY: &[Folder] = &[
+    (
+        "",
+        &[
+            "cli",
+            "devgateway",
+            "control",
+            "register",
+            "services",
+            "clients",
+            "internal",
+            "registration",
+            "node",
+            "gateway",
+            "client",
+            "worker",
+            "session",
+            "payload",
+            "php_json",
+            "fault",
+            "tasks",
+            "listener",
+            "lines",
+            "log",
+            "config",
+        ],
+    ),
+    ("clients", &["text", "websocket", "handshake", "close"]),
+    ("gateway", &["commands", "select", "queries", "state", "index"]),
+];
+
+/// `crates/wire/src`: the bytes.
+const WIRE: &[Folder] = &[
+    ("", &["register", "json", "php", "client_id", "frame", "command"]),
+    ("php", &["value", "reader", "writer"]),
+];
+
+#[test]
+fn imports_of_gatewayd_run_downward() {
+    assert_layers("crates/devgateway/src", DEVGATEWAY);
+}
+
+#[test]
+fn imports_of_the_wire_crate_run_downward() {
+    assert_layers("crates/wire/src", WIRE);
+}
+
 #[test]
 fn imports_of_the_extension_run_downward() {
     assert_layers("src", EXTENSION);
