@@ -100,7 +100,7 @@ const DEVGATEWAY: &[Folder] = &[
 /// `crates/wire/src`: the bytes.
 const WIRE: &[Folder] = &[
     ("", &["register", "json", "php", "client_id", "frame", "command"]),
-    ("php", &["value", "reader", "writer"]),
+    ("php", &["value", "reader", "short", "writer"]),
 ];
 
 #[test]
