@@ -94,7 +94,7 @@ impl Shared {
             tokio::select! {
                 () = sleep(delay) => {}
                 () = self.nudge.notified() => {}
-                () = self.tenure.notified() => drain.follow(&self.queue),
+                () = self.membership_changed.notified() => drain.follow(&self.queue),
                 () = drain.deadline() => {}
             }
         }
@@ -180,7 +180,7 @@ impl Shared {
                     Err(error) => return error.into(),
                 },
                 () = self.work.notified(), if !turn => turn = true,
-                () = self.tenure.notified() => {
+                () = self.membership_changed.notified() => {
                     drain.follow(&self.queue);
                     // A barrier may have been queued.
                     turn = true;

@@ -221,14 +221,14 @@ impl CommandLink {
     /// The gateway has left the cluster: what waits is sent, then the connection is closed.
     pub(crate) fn retire(&self) {
         self.0.queue.retire();
-        self.0.tenure.notify_one();
+        self.0.membership_changed.notify_one();
     }
 
     /// The gateway is back in the cluster, before all that waited for it was sent or given up: it goes on with the same
     /// queue, so that nothing new overtakes what waits. False: too late, a new link is due.
     pub(crate) fn take_back(&self) -> bool {
         let taken = self.0.queue.take_back();
-        self.0.tenure.notify_one();
+        self.0.membership_changed.notify_one();
         taken
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Shared {
     /// Somebody wants the connection now.
     pub(super) nudge: Notify,
     /// The gateway has left the cluster, or is back.
-    pub(super) tenure: Notify,
+    pub(super) membership_changed: Notify,
     /// Mirrors the queue's phase.
     pub(super) online: AtomicBool,
     /// How often the connection was made.
@@ -60,7 +60,7 @@ impl Shared {
             background,
             work: Arc::default(),
             nudge: Notify::new(),
-            tenure: Notify::new(),
+            membership_changed: Notify::new(),
             online: AtomicBool::new(false),
             connects: AtomicU64::new(0),
             last_error: LastError::default(),

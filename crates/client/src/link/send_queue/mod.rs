@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use crate::link::counters::Counters;
 use crate::link::frame::Encoded;
-use crate::link::send_queue::state::{State, Tenure};
+use crate::link::send_queue::state::{Membership, State};
 use crate::link::send_queue::sync::{Condvar, Mutex, MutexGuard, lock};
 
 pub(crate) use crate::link::send_queue::chunk::{BARRIER, Batch};
@@ -54,7 +54,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn push(&self, frame: Encoded<'_>, lone_allowed: bool) -> Pushed {
         let mut state = lock(&self.state);
         let len = frame.len();
-        if state.tenure != Tenure::Member {
+        if state.membership != Membership::Member {
             return Pushed::Retired;
         }
         if !self.has_room(&state, len) {
@@ -97,7 +97,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         if barrier.issued == state.confirmed {
             return None;
         }
-        if state.tenure == Tenure::Over || !state.queue_barrier() {
+        if state.membership == Membership::Over || !state.queue_barrier() {
             return Some((barrier, Pushed::Done));
         }
         Some((barrier, state.announce()))
@@ -113,7 +113,7 @@ impl<S: Sink + Clone> SendQueue<S> {
             if state.confirmed >= barrier.issued {
                 return Some(Ok(()));
             }
-            if state.tenure == Tenure::Over {
+            if state.membership == Membership::Over {
                 let reason = "it has left the cluster, and did not take what was sent to it".into();
                 return Some(Err(Failure { reason, rejected: false, at: Instant::now() }));
             }
@@ -132,7 +132,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         match &state.phase {
             Phase::Online(_) => Some(Ok(())),
             // The frame itself finds out.
-            _ if state.tenure != Tenure::Member => Some(Ok(())),
+            _ if state.membership != Membership::Member => Some(Ok(())),
             _ => state.failure_since(attempts).map(Err),
         }
     }
@@ -140,7 +140,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Waits until a frame of `len` bytes has room. False: the deadline has passed.
     pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
         let room = |state: &State<S>| {
-            (self.has_room(state, len) || state.tenure != Tenure::Member).then_some(Ok(()))
+            (self.has_room(state, len) || state.membership != Membership::Member).then_some(Ok(()))
         };
         matches!(self.wait(deadline, room), Ok(true))
     }
@@ -202,7 +202,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Claims the start of the connection: true for the first who asks.
     pub(crate) fn start(&self) -> bool {
         let mut state = lock(&self.state);
-        let unused = matches!(state.phase, Phase::Unused) && state.tenure != Tenure::Over;
+        let unused = matches!(state.phase, Phase::Unused) && state.membership != Membership::Over;
         if unused {
             state.phase = Phase::Connecting;
         }
@@ -254,8 +254,9 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// Goes back to [`Phase::Unused`] if nothing waits. True: the background is done with it.
     pub(crate) fn rest(&self) -> bool {
         let mut state = lock(&self.state);
-        let idle =
-            state.bytes == 0 && state.tenure == Tenure::Member && matches!(state.phase, Phase::Failed(_));
+        let idle = state.bytes == 0
+            && state.membership == Membership::Member
+            && matches!(state.phase, Phase::Failed(_));
         if idle {
             state.phase = Phase::Unused;
             state.announced = false;
@@ -308,9 +309,9 @@ impl<S: Sink + Clone> SendQueue<S> {
         let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Unused) {
             // There is no background to end it.
-            state.tenure = Tenure::Over;
-        } else if state.tenure == Tenure::Member {
-            state.tenure = Tenure::Leaving;
+            state.membership = Membership::Over;
+        } else if state.membership == Membership::Member {
+            state.membership = Membership::Leaving;
             if state.issued > state.confirmed {
                 state.queue_barrier();
             }
@@ -324,21 +325,21 @@ impl<S: Sink + Clone> SendQueue<S> {
     /// ended.
     pub(crate) fn take_back(&self) -> bool {
         let mut state = lock(&self.state);
-        if state.tenure == Tenure::Over {
+        if state.membership == Membership::Over {
             return false;
         }
-        state.tenure = Tenure::Member;
+        state.membership = Membership::Member;
         true
     }
 
     /// Whether the gateway has left the cluster.
     pub(crate) fn is_retired(&self) -> bool {
-        lock(&self.state).tenure != Tenure::Member
+        lock(&self.state).membership != Membership::Member
     }
 
     /// Whether the gateway has left the cluster and nobody sends anything any more.
     pub(crate) fn is_over(&self) -> bool {
-        lock(&self.state).tenure == Tenure::Over
+        lock(&self.state).membership == Membership::Over
     }
 
     /// Whether the gateway has left the cluster and has processed all frames, or got them before its connection ended.
@@ -346,7 +347,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         let state = lock(&self.state);
         let Counters { accepted, written, dropped, .. } = state.counters;
         let processed = state.issued == state.confirmed || !matches!(state.phase, Phase::Online(_));
-        state.tenure != Tenure::Member && accepted == written + dropped && processed
+        state.membership != Membership::Member && accepted == written + dropped && processed
     }
 
     /// Ends the queue of a gateway that has left the cluster, and gives up what waits; answers how many frames that were.
@@ -354,10 +355,10 @@ impl<S: Sink + Clone> SendQueue<S> {
     pub(crate) fn end(&self, batch: &mut Batch) -> Option<u64> {
         self.settle(batch);
         let mut state = lock(&self.state);
-        if state.tenure == Tenure::Member {
+        if state.membership == Membership::Member {
             return None;
         }
-        state.tenure = Tenure::Over;
+        state.membership = Membership::Over;
         batch.chunks.clear();
         state.waiting.clear();
         state.barriers.clear();

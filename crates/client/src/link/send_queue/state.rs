@@ -42,7 +42,7 @@ pub(crate) enum Phase<S> {
 
 /// Whether the gateway behind a queue is part of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tenure {
+pub(super) enum Membership {
     /// It is.
     Member,
     /// It has left: what is queued is still sent, nothing more is accepted. It may be taken back.
@@ -88,7 +88,7 @@ pub(crate) struct Barrier {
 #[derive(Debug)]
 pub(super) struct State<S> {
     pub(super) phase: Phase<S>,
-    pub(super) tenure: Tenure,
+    pub(super) membership: Membership,
     /// Not yet taken by the background.
     pub(super) waiting: VecDeque<Chunk>,
     /// The bytes in `waiting` and in the batch.
@@ -117,7 +117,7 @@ impl<S> State<S> {
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Unused,
-            tenure: Tenure::Member,
+            membership: Membership::Member,
             waiting: VecDeque::new(),
             bytes: 0,
             announced: false,
