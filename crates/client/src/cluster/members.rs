@@ -429,7 +429,7 @@ mod tests {
         }
     }
 
-    /// In tests of this crate a second is long, see `LONG_AWAY`.
+    /// In tests of this crate a second is long, see `LONG_OUTAGE`.
     #[test]
     fn a_gateway_that_only_client_ids_name_is_given_up_when_it_is_long_away_with_what_waits_for_it() {
         let members = members();

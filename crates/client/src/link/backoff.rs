@@ -9,20 +9,20 @@ use crate::link::shared::Shared;
 const BACKOFF: Duration = Duration::from_millis(40);
 /// The longest pause for a gateway that went away recently: sending works again soon after its return.
 const BACKOFF_LIMIT: Duration = Duration::from_millis(160);
-/// The longest pause for one that has been away for longer than [`LONG_AWAY`].
+/// The longest pause for one that has been away for longer than [`LONG_OUTAGE`].
 const BACKOFF_LIMIT_LONG: Duration = Duration::from_secs(2);
-const LONG_AWAY: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 60_000 });
+const LONG_OUTAGE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 60_000 });
 
 /// The pauses between attempts, and what of them is worth a line in the log: a line when the trouble starts and a line
 /// when it is over, not one per attempt.
 #[derive(Debug, Default)]
-pub(super) struct Pause {
+pub(super) struct Backoff {
     attempts: u32,
     away_since: Option<Instant>,
     logged: Option<String>,
 }
 
-impl Pause {
+impl Backoff {
     pub(super) fn connected(&mut self, link: &Shared) {
         if self.logged.take().is_some() {
             let queued = link.queue.counters().queued;
@@ -42,7 +42,7 @@ impl Pause {
     }
 
     pub(super) fn is_long_away(&self) -> bool {
-        self.away_since.is_some_and(|since| since.elapsed() > LONG_AWAY)
+        self.away_since.is_some_and(|since| since.elapsed() > LONG_OUTAGE)
     }
 
     /// The next pause: exponential, with jitter, so that many processes do not come back at the same instant.
@@ -64,9 +64,9 @@ mod tests {
     #[test]
     fn a_gateway_that_has_been_away_for_less_than_a_minute_is_tried_again_within_160_ms() {
         let failure = Failure { reason: "refused".into(), rejected: false, at: Instant::now() };
-        let mut pause = Pause { away_since: Some(Instant::now()), ..Pause::default() };
+        let mut backoff = Backoff { away_since: Some(Instant::now()), ..Backoff::default() };
         for attempt in 0..10_000 {
-            let next = pause.next(&failure);
+            let next = backoff.next(&failure);
             assert!(next <= Duration::from_millis(160), "attempt {attempt}: {next:?}");
         }
     }

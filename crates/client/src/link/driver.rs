@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gatewayworker_wire::Head;
 use tokio::time::{interval_at, sleep, timeout};
 
-use crate::link::backoff::Pause;
+use crate::link::backoff::Backoff;
 use crate::link::drain::Drain;
 use crate::link::replies::{End, Replies};
 use crate::link::send_queue::{BARRIER, Batch, Failure};
@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_secs(8);
 /// The life of the link; until the gateway has left the cluster and what waited for it is sent or given up.
 pub(super) async fn run(link: Arc<Shared>) {
     let mut batch = Batch::default();
-    let mut pause = Pause::default();
-    while link.keep_connected(&mut batch, &mut pause).await {
+    let mut backoff = Backoff::default();
+    while link.keep_connected(&mut batch, &mut backoff).await {
         // It may be back in the cluster by now.
         if let Some(dropped) = link.queue.end(&mut batch) {
             if dropped > 0 {
@@ -47,7 +47,7 @@ pub(super) async fn run(link: Arc<Shared>) {
 impl Shared {
     /// Connects, serves, connects again. True: the gateway has left the cluster, and its time is over. False: it has been
     /// away for long, and nobody needs it.
-    async fn keep_connected(&self, batch: &mut Batch, pause: &mut Pause) -> bool {
+    async fn keep_connected(&self, batch: &mut Batch, backoff: &mut Backoff) -> bool {
         let mut drain = Drain::default();
         let mut verify = false;
         drain.follow(&self.queue);
@@ -55,7 +55,7 @@ impl Shared {
             self.queue.connecting();
             let end = match self.open(verify).await {
                 Ok(stream) => {
-                    pause.connected(self);
+                    backoff.connected(self);
                     let since = Instant::now();
                     self.queue.online(Arc::clone(&stream));
                     self.online.store(true, Ordering::Relaxed);
@@ -70,11 +70,11 @@ impl Shared {
             };
             let failure = Failure { reason: end.reason, rejected: end.rejected, at: Instant::now() };
             if !drain.is_over(&self.queue) {
-                pause.failed(self, &failure);
+                backoff.failed(self, &failure);
                 self.last_error.set(failure.reason.clone());
             }
-            let long_away = pause.is_long_away();
-            let delay = pause.next(&failure);
+            let long_away = backoff.is_long_away();
+            let delay = backoff.next(&failure);
             self.online.store(false, Ordering::Relaxed);
             self.queue.failed(failure, batch);
             self.background.events.notify();

@@ -170,7 +170,7 @@ impl CommandLink {
         self.0.online.load(Ordering::Relaxed)
     }
 
-    /// Begins to connect if nobody did yet, or at once if a pause is on. Answers what to pass to
+    /// Begins to connect if nobody did yet, or at once if it is in a back-off. Answers what to pass to
     /// [`CommandLink::outcome`].
     pub(crate) fn prepare(&self) -> Attempt {
         self.start();
