@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gatewayworker_wire::Head;
 use gatewayworker_wire::frame::FrameTooLong;
 
-use crate::link::frame::{Encoded, SHARED_FROM};
+use crate::link::frame::{FrameBytes, SHARED_FROM};
 
 thread_local! {
     /// Where frames are encoded: one buffer for all calls of a thread.
@@ -22,9 +22,9 @@ pub(super) fn encode<T>(
     head: Head,
     ext: &[u8],
     body: &[u8],
-    with: impl FnOnce(Encoded<'_>) -> T,
+    with: impl FnOnce(FrameBytes<'_>) -> T,
 ) -> Result<T, FrameTooLong> {
-    let single = Single::new(head, ext, body)?;
+    let single = EncodedFrame::new(head, ext, body)?;
     if single.large.is_some() {
         return Ok(with(single.encoded()));
     }
@@ -33,7 +33,7 @@ pub(super) fn encode<T>(
         scratch.extend_from_slice(&single.head);
         scratch.extend_from_slice(ext);
         scratch.extend_from_slice(body);
-        let result = with(Encoded::Copied(scratch));
+        let result = with(FrameBytes::Copied(scratch));
         if scratch.capacity() > KEPT_SCRATCH {
             *scratch = Vec::new();
         }
@@ -42,7 +42,7 @@ pub(super) fn encode<T>(
 }
 
 /// A frame for one gateway.
-pub(super) struct Single<'a> {
+pub(super) struct EncodedFrame<'a> {
     head: [u8; Head::LEN],
     ext: &'a [u8],
     body: &'a [u8],
@@ -50,7 +50,7 @@ pub(super) struct Single<'a> {
     large: Option<Bytes>,
 }
 
-impl<'a> Single<'a> {
+impl<'a> EncodedFrame<'a> {
     #[inline]
     pub(super) fn new(head: Head, ext: &'a [u8], body: &'a [u8]) -> Result<Self, FrameTooLong> {
         let head = head.encode(ext.len(), body.len())?;
@@ -60,10 +60,10 @@ impl<'a> Single<'a> {
     }
 
     #[inline]
-    pub(super) fn encoded(&self) -> Encoded<'_> {
+    pub(super) fn encoded(&self) -> FrameBytes<'_> {
         match &self.large {
-            Some(frame) => Encoded::Shared(frame),
-            None => Encoded::Parts(&self.head, self.ext, self.body),
+            Some(frame) => FrameBytes::Shared(frame),
+            None => FrameBytes::Parts(&self.head, self.ext, self.body),
         }
     }
 }

@@ -390,7 +390,7 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::link::frame::Encoded;
+    use crate::link::frame::FrameBytes;
     use crate::process::Process;
     use crate::settings::Settings;
 
@@ -440,7 +440,7 @@ mod tests {
             let link = members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link.clone();
             let send = || {
                 let mut wake = false;
-                link.push(Encoded::Copied(&frame), true, &mut wake).unwrap();
+                link.push(FrameBytes::Copied(&frame), true, &mut wake).unwrap();
                 link.wake();
             };
             send();
@@ -471,8 +471,9 @@ mod tests {
         members.follow(&[listener.local_addr().unwrap().to_string()]);
         let link = members.all()[0].link.clone();
         let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
-        let push =
-            || link.push(Encoded::Copied(&frame), true, &mut false).map_err(|refusal| link.refusal(refusal));
+        let push = || {
+            link.push(FrameBytes::Copied(&frame), true, &mut false).map_err(|refusal| link.refusal(refusal))
+        };
         push().unwrap();
         let issued = link.barrier(&mut false).unwrap();
         link.wake_urgently();

@@ -8,10 +8,10 @@ use gatewayworker_wire::{ClientId, Head};
 
 use crate::address::GatewayKey;
 use crate::cluster::Cluster;
-use crate::cluster::encode::{Single, encode};
+use crate::cluster::encode::{EncodedFrame, encode};
 use crate::error::Error;
 use crate::gateway::Gateway;
-use crate::link::frame::Encoded;
+use crate::link::frame::FrameBytes;
 use crate::link::{Attempt, CommandLink, Refusal};
 use crate::settings::Patience;
 
@@ -50,7 +50,7 @@ impl Cluster {
         body: &[u8],
         patience: Patience,
     ) -> Result<(), Error> {
-        let frame = Single::new(head, ext, body)?;
+        let frame = EncodedFrame::new(head, ext, body)?;
         let frame = frame.encoded();
         let gateway = self.members.of_client(id);
         if gateway.link.is_online() || !self.waits() {
@@ -71,7 +71,7 @@ impl Cluster {
     fn send_patiently(
         &self,
         gateway: &Arc<Gateway>,
-        frame: Encoded<'_>,
+        frame: FrameBytes<'_>,
         patience: Patience,
     ) -> Result<(), Error> {
         let link = &gateway.link;
@@ -125,7 +125,7 @@ impl Cluster {
         self.wait_for_fan_out(&mut deadline)?;
         let special = special
             .iter()
-            .map(|(id, ext)| Ok((GatewayKey::from(*id), Single::new(head, ext, body)?)))
+            .map(|(id, ext)| Ok((GatewayKey::from(*id), EncodedFrame::new(head, ext, body)?)))
             .collect::<Result<Vec<_>, FrameTooLong>>()?;
         let sent = encode(head, ext, body, |frame| {
             let frame_for = |gateway: &Gateway| {
@@ -142,7 +142,7 @@ impl Cluster {
     #[inline]
     fn fan_out<'f>(
         &self,
-        frame_for: impl Fn(&Gateway) -> Encoded<'f>,
+        frame_for: impl Fn(&Gateway) -> FrameBytes<'f>,
         deadline: &mut Deadline,
     ) -> Result<(), Box<Error>> {
         let fan_out = self.members.with(|gateways| {
@@ -174,7 +174,7 @@ impl Cluster {
             outcome?;
         }
         let frames: Vec<_> =
-            frames.iter().map(|(_, ext)| Single::new(head, ext, body)).collect::<Result<_, _>>()?;
+            frames.iter().map(|(_, ext)| EncodedFrame::new(head, ext, body)).collect::<Result<_, _>>()?;
         let mut fan_out = FanOut::new(gateways.len());
         for (gateway, frame) in gateways.iter().zip(&frames) {
             if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {
@@ -240,7 +240,7 @@ impl Cluster {
     #[cold]
     fn settle_refused(
         &self,
-        refused: Vec<(CommandLink, Encoded<'_>)>,
+        refused: Vec<(CommandLink, FrameBytes<'_>)>,
         deadline: &mut Deadline,
     ) -> Result<(), Box<Error>> {
         let mut result = Ok(());
@@ -269,7 +269,7 @@ struct FanOut<'a> {
     lone_allowed: bool,
     wake: bool,
     /// The links that had no room for their frame.
-    refused: Vec<(CommandLink, Encoded<'a>)>,
+    refused: Vec<(CommandLink, FrameBytes<'a>)>,
 }
 
 impl<'a> FanOut<'a> {
@@ -279,7 +279,7 @@ impl<'a> FanOut<'a> {
     }
 
     #[inline]
-    fn push(&mut self, gateway: &Gateway, frame: Encoded<'a>) {
+    fn push(&mut self, gateway: &Gateway, frame: FrameBytes<'a>) {
         // Another error means that the gateway has left the cluster since the list was looked at: it has no clients to
         // send to.
         if gateway.link.push(frame, self.lone_allowed, &mut self.wake) == Err(Refusal::Full) {
@@ -290,7 +290,7 @@ impl<'a> FanOut<'a> {
 
 fn wait_for_room(
     link: &CommandLink,
-    frame: Encoded<'_>,
+    frame: FrameBytes<'_>,
     deadline: Instant,
     wake: &mut bool,
 ) -> Result<(), Refusal> {

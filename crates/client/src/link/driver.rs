@@ -10,20 +10,20 @@ use tokio::time::{interval_at, sleep, timeout};
 
 use crate::link::backoff::Backoff;
 use crate::link::drain::Drain;
-use crate::link::replies::{End, Replies};
+use crate::link::replies::{Disconnect, Replies};
 use crate::link::send_queue::{BARRIER, Batch, Failure};
 use crate::link::shared::{Shared, Stream};
 use crate::sys::socket::Socket;
 
 /// A gateway that closes a connection this soon after it was made, without having answered anything, may have rejected
 /// its secret key: the next connection asks before it sends.
-const EARLY: Duration = Duration::from_secs(2);
+const EARLY_CLOSE: Duration = Duration::from_secs(2);
 /// How long such a question may take.
-const VERIFY: Duration = Duration::from_secs(5);
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many batches are written before other links get their turn.
 const BATCHES_PER_TURN: usize = 4;
-/// How often the kernel is asked about a connection, see [`Socket::bear_with_peer`]: more than once before its limit is over.
-const LOOK: Duration = Duration::from_secs(8);
+/// How often the kernel is asked about a connection, see [`Socket::adjust_user_timeout`]: more than once before its limit is over.
+const USER_TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_secs(8);
 
 /// The life of the link; until the gateway has left the cluster and what waited for it is sent or given up.
 pub(super) async fn run(link: Arc<Shared>) {
@@ -63,7 +63,7 @@ impl Shared {
                     self.background.events.notify();
                     let mut replies = Replies::default();
                     let end = self.serve(&stream, batch, &mut replies, &mut drain).await;
-                    verify = !replies.any && since.elapsed() < EARLY && end.closed_by_peer;
+                    verify = !replies.any && since.elapsed() < EARLY_CLOSE && end.closed_by_peer;
                     end
                 }
                 Err(end) => end,
@@ -102,11 +102,11 @@ impl Shared {
     }
 
     /// Connects and authenticates; with `verify`, also asks whether the gateway answers us.
-    async fn open(&self, verify: bool) -> Result<Stream, End> {
+    async fn open(&self, verify: bool) -> Result<Stream, Disconnect> {
         let patience = self.background.connect_timeout();
         let stream: Stream = timeout(patience, Socket::connect_async(self.address.reach))
             .await
-            .map_err(|_| End::from(io::Error::from(io::ErrorKind::TimedOut)))??
+            .map_err(|_| Disconnect::from(io::Error::from(io::ErrorKind::TimedOut)))??
             .into();
         let mut hello = self.secret.auth_frame();
         if verify {
@@ -114,24 +114,24 @@ impl Shared {
         }
         let sent = if hello.is_empty() { 0 } else { stream.get_ref().send_now(&hello)? };
         if sent < hello.len() {
-            return Err(End::from(io::Error::from(io::ErrorKind::WriteZero)));
+            return Err(Disconnect::from(io::Error::from(io::ErrorKind::WriteZero)));
         }
         if verify {
             let mut replies = Replies::default();
-            let answered = timeout(VERIFY, async {
+            let answered = timeout(VERIFY_TIMEOUT, async {
                 while !replies.any {
                     replies.read(&stream, || true).await?;
                 }
-                Ok::<_, End>(())
+                Ok::<_, Disconnect>(())
             });
             match answered.await {
                 Ok(Ok(())) => {}
                 Ok(Err(end)) if end.closed_by_peer => {
                     let reason = "it closes every connection at once, as for a wrong secret key".into();
-                    return Err(End { reason, rejected: true, ..End::default() });
+                    return Err(Disconnect { reason, rejected: true, ..Disconnect::default() });
                 }
                 Ok(Err(end)) => return Err(end),
-                Err(_) => return Err(End::from(io::Error::from(io::ErrorKind::TimedOut))),
+                Err(_) => return Err(Disconnect::from(io::Error::from(io::ErrorKind::TimedOut))),
             }
         }
         Ok(stream)
@@ -145,10 +145,13 @@ impl Shared {
         batch: &mut Batch,
         replies: &mut Replies,
         drain: &mut Drain,
-    ) -> End {
+    ) -> Disconnect {
         let mut blocked = false;
         let mut turn = true;
-        let mut look = interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+        let mut look = interval_at(
+            tokio::time::Instant::now() + USER_TIMEOUT_CHECK_INTERVAL,
+            USER_TIMEOUT_CHECK_INTERVAL,
+        );
         loop {
             if turn && !blocked {
                 match self.write(stream, batch) {
@@ -159,7 +162,10 @@ impl Shared {
                 }
             }
             if drain.is_over(&self.queue) {
-                return End { reason: "the gateway has left the cluster".into(), ..End::default() };
+                return Disconnect {
+                    reason: "the gateway has left the cluster".into(),
+                    ..Disconnect::default()
+                };
             }
             tokio::select! {
                 biased;
@@ -186,7 +192,7 @@ impl Shared {
                     turn = true;
                 }
                 () = drain.deadline() => {}
-                _ = look.tick() => if let Err(error) = stream.get_ref().bear_with_peer() {
+                _ = look.tick() => if let Err(error) = stream.get_ref().adjust_user_timeout() {
                     return error.into();
                 },
                 // The turn was interrupted for the others' sake: there is more to write.

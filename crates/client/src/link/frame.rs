@@ -9,7 +9,7 @@ pub const SHARED_FROM: usize = 16 << 10;
 
 /// An encoded frame.
 #[derive(Clone, Copy, Debug)]
-pub enum Encoded<'a> {
+pub enum FrameBytes<'a> {
     /// Small: copied into the queue.
     Copied(&'a [u8]),
     /// Small and for one gateway: its head, its extension data and its body, joined in the queue.
@@ -18,7 +18,7 @@ pub enum Encoded<'a> {
     Shared(&'a Bytes),
 }
 
-impl Encoded<'_> {
+impl FrameBytes<'_> {
     /// Its length in bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {

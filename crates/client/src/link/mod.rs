@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::address::GatewayAddress;
 use crate::error::Error;
 use crate::link::counters::Counters;
-use crate::link::frame::Encoded;
+use crate::link::frame::FrameBytes;
 use crate::link::observer::LinkObserver;
 use crate::link::send_queue::{Barrier, Phase, Pushed};
 use crate::link::shared::Shared;
@@ -114,7 +114,7 @@ impl CommandLink {
     #[inline]
     pub(crate) fn push(
         &self,
-        frame: Encoded<'_>,
+        frame: FrameBytes<'_>,
         lone_allowed: bool,
         wake: &mut bool,
     ) -> Result<(), Refusal> {

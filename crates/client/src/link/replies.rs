@@ -7,13 +7,13 @@ use crate::link::shared::Stream;
 
 /// How a connection, or the attempt to make one, ended.
 #[derive(Debug, Default)]
-pub(super) struct End {
+pub(super) struct Disconnect {
     pub(super) reason: String,
     pub(super) closed_by_peer: bool,
     pub(super) rejected: bool,
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for Disconnect {
     fn from(error: io::Error) -> Self {
         let reason = match error.kind() {
             io::ErrorKind::TimedOut => "Connection timed out".into(),
@@ -38,7 +38,11 @@ const LONGEST_REPLY: usize = 16;
 
 impl Replies {
     /// Waits for bytes, and calls `confirm` for each whole answer in them.
-    pub(super) async fn read(&mut self, stream: &Stream, confirm: impl Fn() -> bool) -> Result<(), End> {
+    pub(super) async fn read(
+        &mut self,
+        stream: &Stream,
+        confirm: impl Fn() -> bool,
+    ) -> Result<(), Disconnect> {
         let mut guard = stream.readable().await?;
         let received = match guard.try_io(|socket| socket.get_ref().recv(&mut self.buffer, 4096)) {
             Ok(received) => received?,
@@ -46,13 +50,13 @@ impl Replies {
         };
         if received == 0 {
             let reason = "the gateway closed the connection".into();
-            return Err(End { reason, closed_by_peer: true, rejected: false });
+            return Err(Disconnect { reason, closed_by_peer: true, rejected: false });
         }
         while let Some(length) = self.buffer.first_chunk::<4>() {
             let length = u32::from_be_bytes(*length) as usize;
             if length > LONGEST_REPLY {
                 let reason = format!("the gateway sent {length} bytes that nobody asked for");
-                return Err(End { reason, ..End::default() });
+                return Err(Disconnect { reason, ..Disconnect::default() });
             }
             if self.buffer.len() < 4 + length {
                 break;
@@ -61,7 +65,7 @@ impl Replies {
             self.any = true;
             if !confirm() {
                 let reason = "the gateway answered a question that nobody asked".into();
-                return Err(End { reason, ..End::default() });
+                return Err(Disconnect { reason, ..Disconnect::default() });
             }
         }
         Ok(())

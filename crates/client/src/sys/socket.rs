@@ -18,7 +18,7 @@ use crate::sys::fork;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
-/// The same for data that is not acknowledged, to which keep-alive probes do not apply. See [`Socket::bear_with_peer`].
+/// The same for data that is not acknowledged, to which keep-alive probes do not apply. See [`Socket::adjust_user_timeout`].
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -100,7 +100,7 @@ impl Socket {
     /// # Errors
     /// Where the kernel does not tell, which it always does for a TCP socket.
     #[cfg(target_os = "linux")]
-    pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
+    pub(crate) fn adjust_user_timeout(&self) -> io::Result<()> {
         let info = self.tcp_info()?;
         // One probe may be on its way. Two without an answer: nobody is there.
         let is_full = info.tcpi_notsent_bytes > 0 && info.tcpi_unacked == 0 && info.tcpi_probes < 2;
@@ -110,7 +110,7 @@ impl Socket {
     /// Elsewhere there is no such limit, or no such count.
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
-    pub(crate) fn bear_with_peer(&self) -> io::Result<()> {
+    pub(crate) fn adjust_user_timeout(&self) -> io::Result<()> {
         Ok(())
     }
 
@@ -231,7 +231,7 @@ mod tests {
     fn wait_until(what: &str, socket: &Socket, reached: impl Fn(Option<Duration>) -> bool) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         loop {
-            socket.bear_with_peer().unwrap();
+            socket.adjust_user_timeout().unwrap();
             if reached(socket.inner.tcp_user_timeout().unwrap().filter(|timeout| !timeout.is_zero())) {
                 return;
             }
@@ -245,7 +245,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = Socket::connect(listener.local_addr().unwrap()).unwrap();
         let (peer, _) = listener.accept().unwrap();
-        socket.bear_with_peer().unwrap();
+        socket.adjust_user_timeout().unwrap();
         assert_eq!(
             socket.inner.tcp_user_timeout().unwrap(),
             Some(USER_TIMEOUT),

@@ -70,7 +70,7 @@ impl Both {
 
     fn push(&self, number: u32, lone_allowed: bool) -> Pushed {
         let frame = frame(number);
-        let pushed = self.queue.push(Encoded::Copied(&frame), lone_allowed);
+        let pushed = self.queue.push(FrameBytes::Copied(&frame), lone_allowed);
         if pushed == Pushed::Announce {
             self.post(|mail| mail.work = true);
         }

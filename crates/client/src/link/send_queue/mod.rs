@@ -22,7 +22,7 @@ mod sync;
 use std::time::Instant;
 
 use crate::link::counters::Counters;
-use crate::link::frame::Encoded;
+use crate::link::frame::FrameBytes;
 use crate::link::send_queue::state::{Membership, State};
 use crate::link::send_queue::sync::{Condvar, Mutex, MutexGuard, lock};
 
@@ -51,7 +51,7 @@ impl<S: Sink + Clone> SendQueue<S> {
 
     /// Accepts a frame. With `lone_allowed`, a lone frame is sent at once by this thread.
     #[inline]
-    pub(crate) fn push(&self, frame: Encoded<'_>, lone_allowed: bool) -> Pushed {
+    pub(crate) fn push(&self, frame: FrameBytes<'_>, lone_allowed: bool) -> Pushed {
         let mut state = lock(&self.state);
         let len = frame.len();
         if state.membership != Membership::Member {

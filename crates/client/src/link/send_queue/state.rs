@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gatewayworker_wire::Head;
 
 use crate::link::counters::Counters;
-use crate::link::frame::Encoded;
+use crate::link::frame::FrameBytes;
 use crate::link::send_queue::chunk::{BARRIER, Batch, CHUNK, Chunk, Data};
 
 /// How many frames in a row a caller sends itself: as many as a callback has for its client (an answer, a binding, a
@@ -168,10 +168,10 @@ impl<S: Sink> State<S> {
 
     /// Appends a frame.
     #[inline]
-    pub(super) fn append(&mut self, frame: Encoded<'_>) {
+    pub(super) fn append(&mut self, frame: FrameBytes<'_>) {
         let len = frame.len();
         self.bytes += len;
-        if let Encoded::Shared(bytes) = frame {
+        if let FrameBytes::Shared(bytes) = frame {
             self.waiting.push_back(Chunk { data: Data::Shared(bytes.clone()), sent: 0, frames: 1 });
             return;
         }
@@ -211,7 +211,7 @@ impl<S: Sink> State<S> {
     pub(super) fn append_barrier(&mut self) {
         // The frame has neither extension data nor body, so that it cannot be too long.
         let Ok(head) = Head::new(BARRIER, 0).encode(0, 0) else { return };
-        self.append(Encoded::Copied(&head));
+        self.append(FrameBytes::Copied(&head));
         if let Some(chunk) = self.waiting.back_mut() {
             chunk.frames -= 1;
         }

@@ -99,7 +99,7 @@ fn small(number: u32) -> Vec<u8> {
 const SMALL: usize = Head::LEN + 4;
 
 fn copied(queue: &SendQueue<Wire>, number: u32) -> Pushed {
-    queue.push(Encoded::Copied(&small(number)), false)
+    queue.push(FrameBytes::Copied(&small(number)), false)
 }
 
 /// As if the caller had sent as many frames itself as it does in a row, and no time had passed since.
@@ -112,7 +112,7 @@ fn in_a_burst(queue: &SendQueue<Wire>) {
 /// A lone frame, as long as the one before it is some time ago.
 fn lone(queue: &SendQueue<Wire>, number: u32) -> Pushed {
     lock(&queue.state).last_lone = None;
-    queue.push(Encoded::Copied(&small(number)), true)
+    queue.push(FrameBytes::Copied(&small(number)), true)
 }
 
 fn failure() -> Failure {
@@ -170,11 +170,11 @@ fn a_caller_sends_the_frames_of_a_callback_itself_and_leaves_a_burst_to_the_back
     // As if no time passed between them.
     lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
     for number in 1..=LONE_FRAMES {
-        assert_eq!(queue.push(Encoded::Copied(&small(number)), true), Pushed::Done);
+        assert_eq!(queue.push(FrameBytes::Copied(&small(number)), true), Pushed::Done);
         lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
     }
     assert_eq!(wire.numbers().len(), LONE_FRAMES as usize);
-    assert_eq!(queue.push(Encoded::Copied(&small(LONE_FRAMES + 1)), true), Pushed::Announce);
+    assert_eq!(queue.push(FrameBytes::Copied(&small(LONE_FRAMES + 1)), true), Pushed::Announce);
     assert_eq!(wire.numbers().len(), LONE_FRAMES as usize);
 }
 
@@ -184,7 +184,7 @@ fn frames_of_a_burst_announce_once_and_keep_their_order() {
     let queue = online(PLENTY, &wire);
     assert_eq!(lone(&queue, 1), Pushed::Done);
     in_a_burst(&queue);
-    let pushed: Vec<_> = (2..=5).map(|n| queue.push(Encoded::Copied(&small(n)), true)).collect();
+    let pushed: Vec<_> = (2..=5).map(|n| queue.push(FrameBytes::Copied(&small(n)), true)).collect();
     assert_eq!(pushed, [Pushed::Announce, Pushed::Done, Pushed::Done, Pushed::Done]);
     assert_eq!(wire.numbers(), [1], "those of the burst wait for the background");
     drain(&queue, &wire);
@@ -267,7 +267,7 @@ fn a_large_frame_is_shared_and_not_copied() {
     let queues = [online(PLENTY, &wire), online(PLENTY, &wire)];
     let large = Bytes::from(frame(1, SHARED_FROM));
     for queue in &queues {
-        assert_eq!(queue.push(Encoded::Shared(&large), false), Pushed::Announce);
+        assert_eq!(queue.push(FrameBytes::Shared(&large), false), Pushed::Announce);
         let mut batch = Batch::default();
         assert!(queue.take(&mut batch));
         assert_eq!(batch.slices()[0].as_ptr(), large.as_ptr());
@@ -281,7 +281,7 @@ fn small_frames_are_joined_and_large_ones_stay_in_their_place() {
     let large = Bytes::from(frame(3, SHARED_FROM));
     copied(&queue, 1);
     copied(&queue, 2);
-    queue.push(Encoded::Shared(&large), false);
+    queue.push(FrameBytes::Shared(&large), false);
     copied(&queue, 4);
     let mut batch = Batch::default();
     assert!(queue.take(&mut batch));
@@ -320,12 +320,12 @@ fn a_frame_over_the_limit_is_taken_as_long_as_the_limit_is_not_reached() {
     let wire = Wire::default();
     let queue = online(100, &wire);
     let oversized = frame(1, 1000);
-    assert_eq!(queue.push(Encoded::Copied(&oversized), false), Pushed::Announce);
-    assert_eq!(queue.push(Encoded::Copied(&frame(2, 1000)), false), Pushed::Full);
+    assert_eq!(queue.push(FrameBytes::Copied(&oversized), false), Pushed::Announce);
+    assert_eq!(queue.push(FrameBytes::Copied(&frame(2, 1000)), false), Pushed::Full);
     assert_eq!(copied(&queue, 3), Pushed::Full);
     drain(&queue, &wire);
     assert_eq!(copied(&queue, 4), Pushed::Announce);
-    assert_eq!(queue.push(Encoded::Copied(&frame(5, 1000)), false), Pushed::Done);
+    assert_eq!(queue.push(FrameBytes::Copied(&frame(5, 1000)), false), Pushed::Done);
     drain(&queue, &wire);
     assert_eq!(wire.numbers(), [1, 4, 5]);
 }
@@ -771,7 +771,7 @@ impl Model {
         let room = queued + bytes.len() <= self.limit || (bytes.len() > self.limit && queued < self.limit);
         let direct = self.queue.counters().direct;
         let shared = self.random.bool();
-        let encoded = if shared { Encoded::Shared(&bytes) } else { Encoded::Copied(&bytes) };
+        let encoded = if shared { FrameBytes::Shared(&bytes) } else { FrameBytes::Copied(&bytes) };
         match self.queue.push(encoded, alone) {
             Pushed::Full => {
                 assert!(!room, "{queued} + {} of {}", bytes.len(), self.limit);
@@ -945,7 +945,7 @@ fn no_caller_waits_for_ever_while_another_thread_writes() {
         for number in 1..=FRAMES {
             let deadline = Instant::now() + SAFETY_NET;
             loop {
-                match queue.push(Encoded::Copied(&small(number)), number % 3 == 0) {
+                match queue.push(FrameBytes::Copied(&small(number)), number % 3 == 0) {
                     Pushed::Full => assert!(queue.wait_room(SMALL, deadline)),
                     Pushed::Announce => {
                         told.fetch_add(1, Ordering::SeqCst);
