@@ -203,7 +203,7 @@ final class FailureTest extends ClusterTestCase
             foreach (['told once' => 1, 'not again' => 0] as $what => $lines) {
                 $outcome = $this->observe($ask);
                 self::assertEquals($whole, $outcome->returned, (string) $outcome->thrown);
-                $told = "~^.*gatewayworker: tcp://$nobody left out of answers: .*refused.*gatewayworker\.partial_results~m";
+                $told = "~^.*gatewayworker: tcp://$nobody left out of results: .*refused.*gatewayworker\.partial_results~m";
                 self::assertSame($lines, preg_match_all($told, $outcome->logged), "$what: {$outcome->logged}");
             }
             Gateway::setBusinessWorker($this->worker([$nobody]));

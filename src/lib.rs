@@ -99,7 +99,7 @@ fn forget_replies() {
     // resumed.
     #[allow(unsafe_code)]
     unsafe {
-        gatewayworker_client::answers::forget();
+        gatewayworker_client::replies::forget();
         engine::lists::forget();
     }
 }

@@ -26,7 +26,7 @@ pub use gatewayworker_wire as wire;
 pub use gatewayworker_wire::reply::{self, ReplyError};
 pub use link::counters::Counters;
 pub use process::Process;
-pub use query::answers;
+pub use query::replies;
 pub use runtime::log;
 pub use secret::Secret;
 pub use settings::{Absent, Patience, Settings};

@@ -116,7 +116,7 @@ impl Cluster {
                         commands: gateway.link.counters(),
                         queries_idle: gateway.queries.idle(),
                         queries_opened: queries.opened.load(Ordering::Relaxed),
-                        queries: queries.asked.load(Ordering::Relaxed),
+                        queries: queries.sent.load(Ordering::Relaxed),
                         queries_failed: queries.failed.load(Ordering::Relaxed),
                         queries_timed_out: queries.timed_out.load(Ordering::Relaxed),
                         queries_retried: queries.retried.load(Ordering::Relaxed),

@@ -295,7 +295,7 @@ fn an_idle_connection_that_ends_in_the_middle_of_an_answer_is_no_reason_to_ask_a
         conn.send(&reply("N;")[..5]);
         drop(conn);
         let error = asking.join().unwrap().unwrap_err();
-        assert!(error.to_string().contains("in the middle of the answer"), "{error}");
+        assert!(error.to_string().contains("in the middle of the reply"), "{error}");
     });
     assert!(peer.pending().is_none());
 }

@@ -225,7 +225,7 @@ fn a_silent_gateway_is_an_error_that_names_it_and_the_question() {
 fn an_answer_that_does_not_come_to_its_end_is_no_answer() {
     let (error, _) = error_of("half, closed", PATIENT, |mut conn| conn.send(b"\0\0\0\x04i:"));
     assert!(matches!(error, Error::Closed { .. }), "{error}");
-    assert!(error.to_string().contains("in the middle of the answer"), "{error}");
+    assert!(error.to_string().contains("in the middle of the reply"), "{error}");
     let mut kept = None;
     let (error, _) = error_of("half, silent", IMPATIENT, |mut conn| {
         conn.send(b"\0\0\0\x04i:");
@@ -483,7 +483,7 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
             assert_eq!(asking.join().unwrap().unwrap(), round);
             for address in missing {
                 let lines = log_lines(address);
-                assert!(lines.len() == 1 && lines[0].contains(" left out of answers: "), "{lines:?}");
+                assert!(lines.len() == 1 && lines[0].contains(" left out of results: "), "{lines:?}");
             }
         }
         // One of them is back, and nobody is silent.
@@ -577,7 +577,7 @@ fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_tim
         question.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         let lines = log_lines(&silent.address);
-        assert!(lines.len() == 1 && lines[0].contains(" left out of answers: "), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains(" left out of results: "), "{lines:?}");
     });
 }
 

@@ -1,12 +1,12 @@
 //! A cluster of gateways, as one caller sees it. Its operations, one per call of the PHP class, are in
 //! [`crate::cluster::commands`] and [`crate::cluster::queries`]; this is what they are made of.
 
-mod ask;
 pub mod commands;
 mod encode;
 mod gateway_list;
 pub(crate) mod members;
 pub mod queries;
+mod round_trip;
 mod send;
 
 use std::sync::Arc;

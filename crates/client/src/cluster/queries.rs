@@ -44,7 +44,7 @@ impl Cluster {
     #[inline]
     pub fn is_online(&self, id: ClientId, patience: Patience) -> Result<i64, Error> {
         let mut online = 0;
-        self.ask_one(id, Command::IsOnline, patience, |payload| {
+        self.query_one(id, Command::IsOnline, patience, |payload| {
             online = reply::int(payload)?;
             Ok(())
         })?;
@@ -60,7 +60,7 @@ impl Cluster {
         patience: Patience,
         read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.ask_one(id, Command::GetSessionByClientId, patience, read)
+        self.query_one(id, Command::GetSessionByClientId, patience, read)
     }
 
     /// The uid of a client (`getUidByClientId`, command 25): null where it has none, nothing where it is not connected.
@@ -74,7 +74,7 @@ impl Cluster {
         ext.extend_from_slice(b"{\"connection_id\":");
         gatewayworker_wire::json::write_connection_map(&mut ext, &[id.connection]);
         ext.extend_from_slice(b"}}");
-        self.ask_one_with(id, Command::Select, ext, patience, |payload| {
+        self.query_one_with(id, Command::Select, ext, patience, |payload| {
             reply::selected(payload, |_, uid, _| {
                 each(uid.scalar());
                 Ok(())
@@ -85,7 +85,7 @@ impl Cluster {
     /// How many clients a group has, or all of them for the empty group (`getClientIdCountByGroup`, command 24).
     pub fn client_count(&self, group: &[u8], patience: Patience) -> Result<i64, Error> {
         let mut count = 0i64;
-        self.ask_every(Command::GetClientCountByGroup, group, patience, |_, payload, _| {
+        self.query_all(Command::GetClientCountByGroup, group, patience, |_, payload, _| {
             count = count.saturating_add(reply::int(payload)?);
             Ok(())
         })?;
@@ -99,7 +99,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(Key<'_>, i64),
     ) -> Result<(), Error> {
-        self.ask_every(Command::BatchGetClientCountByGroup, groups, patience, |_, payload, _| {
+        self.query_all(Command::BatchGetClientCountByGroup, groups, patience, |_, payload, _| {
             reply::counts(payload, &mut each)
         })
     }
@@ -112,7 +112,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.ask_every(Command::GetClientIdByUid, uid, patience, &mut each)
+        self.query_all(Command::GetClientIdByUid, uid, patience, &mut each)
     }
 
     /// The clients of many uids (`batchGetClientIdByUid`, command 16). `uids` is a JSON list. `each` gets every uid once
@@ -123,7 +123,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(Key<'_>, Option<[u8; ClientId::LEN]>),
     ) -> Result<(), Error> {
-        self.ask_every(Command::BatchGetClientIdByUid, uids, patience, |prefix, payload, _| {
+        self.query_all(Command::BatchGetClientIdByUid, uids, patience, |prefix, payload, _| {
             reply::connections_by_uid(payload, |uid, connections| {
                 each(uid, None);
                 connections(&mut |connection| each(uid, Some(prefix.with(connection))))
@@ -137,7 +137,7 @@ impl Cluster {
         patience: Patience,
         mut each: impl FnMut(Scalar<'_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.ask_every(Command::GetGroupIdList, b"", patience, |_, payload, _| {
+        self.query_all(Command::GetGroupIdList, b"", patience, |_, payload, _| {
             reply::group_ids(payload, &mut each)
         })
     }
@@ -154,7 +154,7 @@ impl Cluster {
             Some(_) => Command::GetClientSessionsByGroup,
             None => Command::GetAllClientSessions,
         };
-        self.ask_every(command, group.unwrap_or_default(), patience, &mut each)
+        self.query_all(command, group.unwrap_or_default(), patience, &mut each)
     }
 
     /// As [`Cluster::session_lists`], row by row: the client's id and its session, serialized (empty: none).
@@ -187,7 +187,7 @@ impl Cluster {
             }
             None => ext.extend_from_slice(b"[]}"),
         }
-        self.ask_every(Command::Select, ext, patience, &mut each)
+        self.query_all(Command::Select, ext, patience, &mut each)
     }
 
     /// As [`Cluster::select`], row by row: the client's id, its uid and its groups.

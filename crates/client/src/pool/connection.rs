@@ -1,6 +1,6 @@
-//! A connection that asks a gateway one question at a time, driven by the calling thread: no other thread takes part.
+//! A connection that asks a gateway one query at a time, driven by the calling thread: no other thread takes part.
 //!
-//! A question is one `send` and, usually, one blocking `recv`, which the socket's own receive time-out bounds. Only where a
+//! A query is one `send` and, usually, one blocking `recv`, which the socket's own receive time-out bounds. Only where a
 //! reply takes longer or has not come whole, the clock and `poll` are used. Whether and how long to wait, and for whom else
 //! meanwhile, is decided in [`crate::query`].
 
@@ -15,21 +15,21 @@ use crate::address::GatewayAddress;
 use crate::sys::socket::{self, Socket};
 
 /// How long a connection is used (`$ttl` in the original's `getGatewayConnection`).
-pub(crate) const LIFE: Duration = Duration::from_secs(50);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(50);
 /// The longest time-out of a blocking receive. Longer ones of the kernel are coarse: of 5 s it makes up to 5.26 s. Answers that
 /// take longer than this are waited for with `poll`, which is precise.
-pub(crate) const BLOCKING: Duration = Duration::from_millis(200);
+pub(crate) const MAX_BLOCKING_RECV: Duration = Duration::from_millis(200);
 /// How much is received at once into a new buffer. A larger one is filled as far as it goes.
-const PIECE: usize = 64 << 10;
+const RECV_CHUNK: usize = 64 << 10;
 /// A buffer that grew beyond this for one reply is given back. Below it, long lists that are asked for again and again find
 /// their memory there, and need not have it grown and mapped anew.
 const KEPT_BUFFER: usize = 1 << 20;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
-/// Why a question has no answer.
+/// Why a query has no reply.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum QueryError {
     /// No connection could be made.
     Unreachable(io::Error),
     /// No whole reply before the deadline.
@@ -42,7 +42,7 @@ pub(crate) enum Fault {
     TooLong { len: usize },
 }
 
-impl Fault {
+impl QueryError {
     /// Whether the gateway is absent, rather than there and wrong.
     pub(crate) fn is_absence(&self) -> bool {
         !matches!(self, Self::Surplus { .. } | Self::TooLong { .. })
@@ -67,7 +67,7 @@ impl Reply {
     }
 }
 
-/// A connection to one gateway. Authentication goes ahead of the first question.
+/// A connection to one gateway. Authentication goes ahead of the first query.
 #[derive(Debug)]
 pub(crate) struct QueryConnection {
     /// Tells it from all others of this process.
@@ -83,8 +83,8 @@ pub(crate) struct QueryConnection {
 
 impl QueryConnection {
     /// Starts to connect. `open` is held until the connection is closed.
-    pub(crate) fn start(address: &GatewayAddress, open: Arc<()>) -> Result<Self, Fault> {
-        let socket = Socket::connect(address.reach).map_err(Fault::Unreachable)?;
+    pub(crate) fn start(address: &GatewayAddress, open: Arc<()>) -> Result<Self, QueryError> {
+        let socket = Socket::connect(address.reach).map_err(QueryError::Unreachable)?;
         let serial = SERIAL.fetch_add(1, atomic::Ordering::Relaxed);
         let (since, recv_timeout) = (Instant::now(), Duration::ZERO);
         Ok(Self { serial, socket, since, recv_timeout, buffer: Vec::new(), _open: open })
@@ -92,11 +92,11 @@ impl QueryConnection {
 
     /// Whether it is to be used no more.
     pub(crate) fn is_old(&self, now: Instant) -> bool {
-        now.duration_since(self.since) > LIFE
+        now.duration_since(self.since) > MAX_AGE
     }
 
-    /// Whether it can carry another question: it is open still, and no more has come than the answers to its questions. What
-    /// follows would be taken for the next answer.
+    /// Whether it can carry another query: it is open still, and no more has come than the replies to its queries. What
+    /// follows would be taken for the next reply.
     pub(crate) fn is_ready(&self) -> bool {
         self.socket.is_quiet()
     }
@@ -107,13 +107,13 @@ impl QueryConnection {
     }
 
     /// How the attempt to connect ended; to be asked once the socket is writable.
-    pub(crate) fn made(&self) -> Result<(), Fault> {
-        self.socket.connected().and_then(|()| self.socket.set_blocking(true)).map_err(Fault::Unreachable)
+    pub(crate) fn made(&self) -> Result<(), QueryError> {
+        self.socket.connected().and_then(|()| self.socket.set_blocking(true)).map_err(QueryError::Unreachable)
     }
 
-    /// Sends what is left of a question, `auth` in front of `frame`, where this much of it has been sent. Answers how much
-    /// that is now: usually all of it at once, since a question is far smaller than a socket's buffer.
-    pub(crate) fn send(&self, auth: &[u8], frame: &[u8], mut sent: usize) -> Result<usize, Fault> {
+    /// Sends what is left of a query, `auth` in front of `frame`, where this much of it has been sent. Returns how much
+    /// that is now: usually all of it at once, since a query is far smaller than a socket's buffer.
+    pub(crate) fn send(&self, auth: &[u8], frame: &[u8], mut sent: usize) -> Result<usize, QueryError> {
         while sent < auth.len() + frame.len() {
             let more = match sent.checked_sub(auth.len()) {
                 Some(sent) => self.socket.send_now(&frame[sent..]),
@@ -123,24 +123,24 @@ impl QueryConnection {
                 Ok(more) => sent += more,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Fault::Closed { clean: true, error }),
+                Err(error) => return Err(QueryError::Closed { clean: true, error }),
             }
         }
         Ok(sent)
     }
 
     /// Waits for the reply in one blocking receive, for as long as `timeout`; where a part of it comes, for the rest until
-    /// `until`. Answers whether it is whole: [`QueryConnection::take_reply`] has it then.
+    /// `until`. Returns whether it is whole: [`QueryConnection::take_reply`] has it then.
     pub(crate) fn wait_for_reply(
         &mut self,
         timeout: Duration,
         until: Instant,
         max_reply: usize,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, QueryError> {
         if self.recv_timeout != timeout {
             // Zero would mean "for ever"; the kernel's resolution is finer than a millisecond.
             let whole = timeout.max(Duration::from_millis(1));
-            self.socket.set_recv_timeout(whole).map_err(|error| Fault::Closed { clean: true, error })?;
+            self.socket.set_recv_timeout(whole).map_err(|error| QueryError::Closed { clean: true, error })?;
             self.recv_timeout = timeout;
         }
         match self.receive(true, max_reply)? {
@@ -159,8 +159,8 @@ impl QueryConnection {
     }
 
     /// Takes what has come, without waiting; no more than one piece after `until`, since bytes may come as fast as they are
-    /// taken. Answers whether the reply is whole.
-    pub(crate) fn receive_all(&mut self, until: Instant, max_reply: usize) -> Result<bool, Fault> {
+    /// taken. Returns whether the reply is whole.
+    pub(crate) fn receive_all(&mut self, until: Instant, max_reply: usize) -> Result<bool, QueryError> {
         loop {
             match self.receive(false, max_reply)? {
                 Received::Whole => return Ok(true),
@@ -172,7 +172,7 @@ impl QueryConnection {
     }
 
     /// Receives once, as much as there is room for.
-    fn receive(&mut self, wait: bool, max_reply: usize) -> Result<Received, Fault> {
+    fn receive(&mut self, wait: bool, max_reply: usize) -> Result<Received, QueryError> {
         let wanted = self.make_room();
         let received = if wait {
             self.socket.recv(&mut self.buffer, wanted)
@@ -190,12 +190,12 @@ impl QueryConnection {
         }
         let Some(announced) = self.announced() else { return Ok(Received::Part) };
         if announced > max_reply {
-            return Err(Fault::TooLong { len: announced });
+            return Err(QueryError::TooLong { len: announced });
         }
         match self.buffer.len().cmp(&(4 + announced)) {
             Ordering::Less => Ok(Received::Part),
             Ordering::Equal => Ok(Received::Whole),
-            Ordering::Greater => Err(Fault::Surplus { announced }),
+            Ordering::Greater => Err(QueryError::Surplus { announced }),
         }
     }
 
@@ -205,11 +205,11 @@ impl QueryConnection {
         let len = self.buffer.len();
         let Some(announced) = self.announced() else {
             // What comes first tells how long the reply is; usually it is all of it.
-            return if self.buffer.capacity() == 0 { PIECE } else { self.buffer.capacity() - len };
+            return if self.buffer.capacity() == 0 { RECV_CHUNK } else { self.buffer.capacity() - len };
         };
         let missing = (4 + announced).saturating_sub(len);
-        if self.buffer.capacity() - len < missing.min(PIECE) {
-            self.buffer.reserve_exact(missing.min(PIECE + len));
+        if self.buffer.capacity() - len < missing.min(RECV_CHUNK) {
+            self.buffer.reserve_exact(missing.min(RECV_CHUNK + len));
         }
         missing.min(self.buffer.capacity() - len)
     }
@@ -232,7 +232,7 @@ impl QueryConnection {
         }
     }
 
-    fn closed(&self, error: io::Error) -> Fault {
-        Fault::Closed { clean: self.buffer.is_empty(), error }
+    fn closed(&self, error: io::Error) -> QueryError {
+        QueryError::Closed { clean: self.buffer.is_empty(), error }
     }
 }

@@ -1,4 +1,4 @@
-//! How long answers take: a histogram that costs one relaxed atomic addition per answer.
+//! How long replies take: a histogram that costs one relaxed atomic addition per reply.
 //!
 //! `hdrhistogram` needs a lock around each recording, and ten times the memory for the same range. This one has buckets of
 //! fixed places: exact up to 31 µs, then 16 to each power of two, up to 134 s. What it says is at most 1/32 (3.2 %) away
@@ -18,14 +18,14 @@ const BUCKETS: usize = EXACT as usize + ((LIMIT - BITS - 1) << BITS) as usize;
 
 type Buckets = [AtomicU64; BUCKETS];
 
-/// The times of all answers of one gateway. 3 KiB from the first one on.
+/// The times of all replies of one gateway. 3 KiB from the first one on.
 #[derive(Debug, Default)]
 pub(crate) struct Latency(OnceLock<Box<Buckets>>);
 
 /// What a [`Latency`] has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
-    /// How many answers were timed.
+    /// How many replies were timed.
     pub(crate) count: u64,
     /// Half of them took no longer, in microseconds. `None` where there were none.
     pub(crate) p50: Option<u64>,
@@ -34,7 +34,7 @@ pub(crate) struct Summary {
 }
 
 impl Latency {
-    /// Counts an answer.
+    /// Counts an reply.
     #[inline]
     pub(crate) fn record(&self, took: Duration) {
         let buckets = self.0.get_or_init(|| Box::new([const { AtomicU64::new(0) }; BUCKETS]));
@@ -44,7 +44,7 @@ impl Latency {
     /// The percentiles of all that was recorded so far.
     pub(crate) fn summary(&self) -> Summary {
         let Some(buckets) = self.0.get() else { return Summary::default() };
-        // One look at each bucket, so that the percentiles are of the same answers.
+        // One look at each bucket, so that the percentiles are of the same replies.
         let counts: Vec<u64> = buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let count: u64 = counts.iter().sum();
         Summary { count, p50: percentile(&counts, count, 50), p99: percentile(&counts, count, 99) }
@@ -73,7 +73,7 @@ fn middle(place: usize) -> u64 {
 }
 
 fn percentile(counts: &[u64], count: u64, percent: u64) -> Option<u64> {
-    // The smallest value that so many do not exceed: rounded up, so that one answer is its own median.
+    // The smallest value that so many do not exceed: rounded up, so that one reply is its own median.
     let wanted = (u128::from(count) * u128::from(percent)).div_ceil(100) as u64;
     let mut seen = 0;
     let place = counts.iter().position(|bucket| {

@@ -1,7 +1,7 @@
-//! The query connections of one gateway: taken for one question, put back after its answer.
+//! The query connections of one gateway: taken for one query, put back after its reply.
 //!
-//! Replies have no request id, so a connection carries one question at a time, and one that did not get its answer
-//! is never used again: the late answer would be taken for that of the next question.
+//! Replies have no request id, so a connection carries one query at a time, and one that did not get its reply
+//! is never used again: the late reply would be taken for that of the next query.
 
 pub(crate) mod connection;
 pub(crate) mod latency;
@@ -12,13 +12,13 @@ use std::time::Instant;
 
 use crate::address::GatewayAddress;
 use crate::last_error::LastError;
-use crate::pool::connection::{Fault, QueryConnection, Reply};
+use crate::pool::connection::{QueryConnection, QueryError, Reply};
 use crate::pool::latency::Latency;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
 
 /// More idle connections than this are not kept: one per thread that asks at the same time is enough.
-const MOST_IDLE: usize = 8;
+const MAX_IDLE: usize = 8;
 
 /// The query connections of one gateway.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) struct QueryPool {
 /// What a pool has done so far.
 #[derive(Debug, Default)]
 pub(crate) struct QueryCounters {
-    pub(crate) asked: AtomicU64,
+    pub(crate) sent: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) timed_out: AtomicU64,
     pub(crate) opened: AtomicU64,
@@ -66,14 +66,14 @@ impl QueryPool {
         }
     }
 
-    /// Notes whether the gateway is absent from answers; whether it was so far.
+    /// Notes whether the gateway is absent from replies; whether it was so far.
     pub(crate) fn is_absent(&self, now: bool) -> bool {
         // A load is cheaper than a swap, and the usual case.
         let before = self.absent.load(Ordering::Relaxed);
         if before == now { before } else { self.absent.swap(now, Ordering::Relaxed) }
     }
 
-    /// A connection that was used before, is young enough, and on which nothing has come since its last answer, nor its end.
+    /// A connection that was used before, is young enough, and on which nothing has come since its last reply, nor its end.
     pub(crate) fn take(&self, now: Instant) -> Option<QueryConnection> {
         let mut idle = lock(&self.idle);
         loop {
@@ -85,21 +85,21 @@ impl QueryPool {
     }
 
     /// Starts a new connection.
-    pub(crate) fn open(&self) -> Result<QueryConnection, Fault> {
+    pub(crate) fn open(&self) -> Result<QueryConnection, QueryError> {
         QueryCounters::count(&self.counters.opened);
         QueryConnection::start(&self.address, Arc::clone(&self.open))
     }
 
-    /// Takes back a connection whose question was answered.
+    /// Takes back a connection whose query was answered.
     pub(crate) fn put(&self, connection: QueryConnection) {
         let mut idle = lock(&self.idle);
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(connection);
         }
     }
 
     /// After the reply of a connection was read: takes back its memory; or lets go of the connection, where the reply was
-    /// none: who answers nonsense once may be out of step.
+    /// none: who replies nonsense once may be out of step.
     pub(crate) fn settle(&self, serial: u64, reply: Reply, valid: bool) {
         let mut idle = lock(&self.idle);
         // It is not there if PHP code that ran meanwhile has asked something, and is asking still.
@@ -111,12 +111,12 @@ impl QueryPool {
         }
     }
 
-    /// How many connections there are: those that wait for a question, and those that carry one.
+    /// How many connections there are: those that wait for a query, and those that carry one.
     pub(crate) fn open_now(&self) -> usize {
         Arc::strong_count(&self.open) - 1
     }
 
-    /// How many connections wait for a question.
+    /// How many connections wait for a query.
     pub(crate) fn idle(&self) -> usize {
         lock(&self.idle).len()
     }

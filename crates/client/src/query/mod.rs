@@ -1,18 +1,18 @@
-//! Asking gateways: one of them, or many at the same time.
+//! Queries: to one gateway, or to many at the same time.
 //!
-//! All questions are sent before the first reply is read, and connections that have to be made are made concurrently. The
-//! calling thread does all of it, and a question has one deadline: waiting for earlier commands, connecting and the answer
+//! All queries are sent before the first reply is read, and connections that have to be made are made concurrently. The
+//! calling thread does all of it, and a query has one deadline: waiting for earlier commands, connecting and the reply
 //! take `patience.reply` together.
 //!
 //! Replies are waited for in order, in one blocking receive each, as long as they come promptly. Once that has waited in
 //! vain, and while connections are made, what comes is taken as it comes, from whichever gateway: a silent one hides none
-//! of the others, and long answers are taken while another one is awaited.
+//! of the others, and long replies are taken while another one is awaited.
 
-mod absent;
-pub mod answers;
 mod in_flight;
 mod parked;
 mod receive;
+pub mod replies;
+mod unavailable;
 
 use std::io;
 use std::sync::Arc;
@@ -23,92 +23,88 @@ use gatewayworker_wire::Command;
 use crate::error::{Error, reason};
 use crate::gateway::Gateway;
 use crate::pool::QueryCounters;
-use crate::pool::connection::Fault;
-use crate::query::absent::Missing;
-use crate::query::answers::Answers;
-use crate::query::in_flight::{Asked, State};
+use crate::pool::connection::QueryError;
+use crate::query::in_flight::{InFlight, Progress};
 use crate::query::receive::{Until, receive_as_it_comes, receive_in_order};
+use crate::query::replies::Replies;
+use crate::query::unavailable::UnavailableGateways;
 use crate::settings::{Absent, Patience};
 
-pub(crate) use crate::query::in_flight::Question;
+pub(crate) use crate::query::in_flight::Query;
 
-/// Asks, and answers with all replies, in the order of the questions. Where one cannot be answered none is, and the error says
-/// which; unless `patience` is to leave absent gateways out.
+/// Runs queries, and returns all replies, in the order of the queries. Where one has no reply the whole fails, and the
+/// error says which; unless `patience` is to leave absent gateways out.
 ///
 /// # Errors
-/// The first fault, in the order of the questions.
-pub(crate) fn ask(
-    command: Command,
-    questions: &[Question<'_>],
-    patience: Patience,
-) -> Result<Answers, Error> {
-    let mut missing = Missing::new(patience.absent);
+/// The first error, in the order of the queries.
+pub(crate) fn run(command: Command, queries: &[Query<'_>], patience: Patience) -> Result<Replies, Error> {
+    let mut unavailable = UnavailableGateways::new(patience.absent);
     let mut start = Instant::now();
     let deadline = start + patience.reply;
-    if questions.iter().any(|question| question.gateway.link.outstanding()) {
-        see_commands(questions, command, patience, start, &mut missing)?;
+    if queries.iter().any(|query| query.gateway.link.outstanding()) {
+        await_barriers(queries, command, patience, start, &mut unavailable)?;
         start = Instant::now();
     }
-    let mut asked: Vec<Asked<'_>> = Vec::with_capacity(questions.len());
+    let mut in_flight: Vec<InFlight<'_>> = Vec::with_capacity(queries.len());
     let mut all_sent = true;
-    for question in questions.iter().filter(|question| !missing.has(question.gateway)) {
-        let question = Asked::start(question, start, deadline, patience);
-        all_sent &= !question.is_unsent();
-        asked.push(question);
+    for query in queries.iter().filter(|query| !unavailable.has(query.gateway)) {
+        let query = InFlight::start(query, start, deadline, patience);
+        all_sent &= !query.is_unsent();
+        in_flight.push(query);
     }
     if !all_sent {
-        receive_as_it_comes(&mut asked, deadline, patience, Until::AllSent);
+        receive_as_it_comes(&mut in_flight, deadline, patience, Until::AllSent);
         start = Instant::now();
     }
-    if !receive_in_order(&mut asked, start, deadline, patience) {
-        receive_as_it_comes(&mut asked, deadline, patience, Until::Over);
+    if !receive_in_order(&mut in_flight, start, deadline, patience) {
+        receive_as_it_comes(&mut in_flight, deadline, patience, Until::Over);
     }
-    let mut answers = Answers::to(command);
+    let mut replies = Replies::to(command);
     let mut failure = None;
-    for Asked { gateway, state, .. } in asked {
+    for InFlight { gateway, state, .. } in in_flight {
         match state {
-            State::Answered(mut connection) => {
+            Progress::Replied(mut connection) => {
                 let (serial, reply) = (connection.serial, connection.take_reply());
                 gateway.queries.put(connection);
-                answers.push(gateway, serial, reply);
+                replies.push(gateway, serial, reply);
             }
-            State::Failed(fault) => {
-                if let Err(error) = missing.add(gateway, error(gateway, command, fault, patience)) {
+            Progress::Failed(fault) => {
+                if let Err(error) = unavailable.add(gateway, error(gateway, command, fault, patience)) {
                     failure.get_or_insert(error);
                 }
             }
             // An earlier one has failed, so that nobody has waited for it.
-            State::Connecting(..) | State::Waiting(_) => {}
+            Progress::Connecting(..) | Progress::Waiting(_) => {}
         }
     }
     match failure {
         Some(error) => {
-            answers.discard();
+            replies.discard();
             Err(error)
         }
-        None => missing.settle(questions).map(|()| answers),
+        None => unavailable.settle(queries).map(|()| replies),
     }
 }
 
-/// Waits until the gateways have processed the commands that this process has issued before: a question travels on
+/// Waits until the gateways have processed the commands that this process has issued before: a query travels on
 /// another connection. One round trip; costs nothing where none are outstanding, and is not called then.
-fn see_commands(
-    questions: &[Question<'_>],
+fn await_barriers(
+    queries: &[Query<'_>],
     command: Command,
     patience: Patience,
     start: Instant,
-    missing: &mut Missing,
+    unavailable: &mut UnavailableGateways,
 ) -> Result<(), Error> {
     let mut wake = false;
-    let barriers: Vec<_> = questions
+    let barriers: Vec<_> = queries
         .iter()
-        .filter_map(|question| Some((question.gateway, question.gateway.link.barrier(&mut wake)?)))
+        .filter_map(|query| Some((query.gateway, query.gateway.link.barrier(&mut wake)?)))
         .collect();
     if wake && let Some((gateway, _)) = barriers.first() {
         gateway.link.wake_urgently();
     }
-    // Where the others are to answer without this one, they need time for it.
-    let others_wait = patience.absent == Absent::LeaveOut && questions.len() > 1;
+    // Where the others' replies are enough, they need time to come.
+    let others_wait = patience.absent == Absent::LeaveOut && queries.len() > 1;
     let limit = if others_wait { patience.reply / 2 } else { patience.reply };
     for (gateway, issued) in barriers {
         let error = match gateway.link.wait_barrier(issued, start + limit) {
@@ -119,46 +115,48 @@ fn see_commands(
             }
             Err(error) => error,
         };
-        // The question itself is not sent any more, but it was asked, and has failed.
-        QueryCounters::count(&gateway.queries.counters.asked);
+        // The query itself is not sent any more, but it counts as one, and has failed.
+        QueryCounters::count(&gateway.queries.counters.sent);
         QueryCounters::count(&gateway.queries.counters.failed);
         gateway.queries.last_error.set(error.to_string());
-        missing.add(gateway, error)?;
+        unavailable.add(gateway, error)?;
     }
     Ok(())
 }
 
-fn error(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
+fn error(gateway: &Gateway, command: Command, fault: QueryError, patience: Patience) -> Error {
     QueryCounters::count(&gateway.queries.counters.failed);
     let error = error_of(gateway, command, fault, patience);
     gateway.queries.last_error.set(error.to_string());
     error
 }
 
-fn error_of(gateway: &Gateway, command: Command, fault: Fault, patience: Patience) -> Error {
+fn error_of(gateway: &Gateway, command: Command, fault: QueryError, patience: Patience) -> Error {
     let counters = &gateway.queries.counters;
     let max = gateway.queries.max_reply;
     let gateway = Arc::clone(&gateway.address.text);
     match fault {
-        Fault::Unreachable(error) if error.kind() == io::ErrorKind::TimedOut => {
+        QueryError::Unreachable(error) if error.kind() == io::ErrorKind::TimedOut => {
             Error::Unreachable { gateway, reason: "Connection timed out".into() }
         }
-        Fault::Unreachable(error) => Error::Unreachable { gateway, reason: reason(&error) },
-        Fault::TimedOut => {
+        QueryError::Unreachable(error) => Error::Unreachable { gateway, reason: reason(&error) },
+        QueryError::TimedOut => {
             QueryCounters::count(&counters.timed_out);
             Error::TimedOut { gateway, command, after: patience.reply }
         }
-        Fault::Closed { clean: true, error } if matches!(error.kind(), io::ErrorKind::UnexpectedEof) => {
+        QueryError::Closed { clean: true, error } if matches!(error.kind(), io::ErrorKind::UnexpectedEof) => {
             Error::Closed { gateway, command, reason: "without a word".into() }
         }
-        Fault::Closed { clean: true, error } => Error::Closed { gateway, command, reason: reason(&error) },
-        Fault::Closed { clean: false, .. } => {
-            Error::Closed { gateway, command, reason: "in the middle of the answer".into() }
+        QueryError::Closed { clean: true, error } => {
+            Error::Closed { gateway, command, reason: reason(&error) }
         }
-        Fault::Surplus { announced } => {
+        QueryError::Closed { clean: false, .. } => {
+            Error::Closed { gateway, command, reason: "in the middle of the reply".into() }
+        }
+        QueryError::Surplus { announced } => {
             let reason = format!("{announced} bytes were announced, more have come");
             Error::BadReply { gateway, command, reason }
         }
-        Fault::TooLong { len } => Error::ReplyTooLong { gateway, command, len, max },
+        QueryError::TooLong { len } => Error::ReplyTooLong { gateway, command, len, max },
     }
 }

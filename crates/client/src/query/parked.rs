@@ -12,13 +12,13 @@ use crate::pool::connection::Reply;
 
 /// A reply on its way to whoever reads it. Its connection is back in the pool.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ParkedReply {
     pub(super) gateway: Arc<Gateway>,
     pub(super) serial: u64,
     pub(super) reply: Reply,
 }
 
-impl Answer {
+impl ParkedReply {
     /// The advertised ip and port of its gateway, and the payload.
     #[inline]
     pub(super) fn parts(&self) -> ((u32, u16), &[u8]) {
@@ -34,17 +34,17 @@ impl Answer {
 }
 
 thread_local! {
-    /// The answers that are being read on this thread, see [`Parked`]. Without a destructor: PHP code may ask when those of a
+    /// The replies that are being read on this thread, see [`Parked`]. Without a destructor: PHP code may ask when those of a
     /// thread have run.
-    static PARKED: ManuallyDrop<RefCell<Vec<Option<Answer>>>> =
+    static PARKED: ManuallyDrop<RefCell<Vec<Option<ParkedReply>>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
-/// The places of some answers in what this thread keeps, one behind the other. The thread owns them, not whoever reads them:
+/// The places of some replies in what this thread keeps, one behind the other. The thread owns them, not whoever reads them:
 /// a reader that PHP's engine has jumped out of is never dropped.
 ///
-/// While an answer is read, PHP code may run that asks as well, also on another stack (a fiber) that is not done when this
-/// one is. So each takes out its own answers only, and no place is used again before all behind it are empty.
+/// While an reply is read, PHP code may run that asks as well, also on another stack (a fiber) that is not done when this
+/// one is. So each takes out its own replies only, and no place is used again before all behind it are empty.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     next: usize,
@@ -54,15 +54,15 @@ pub(super) struct Parked {
 }
 
 impl Parked {
-    /// Adds an answer, before any is read.
-    pub(super) fn push(&mut self, answer: Answer) {
+    /// Adds an reply, before any is read.
+    pub(super) fn push(&mut self, reply: ParkedReply) {
         PARKED.with(|parked| {
             let mut parked = parked.borrow_mut();
             if self.next == self.end {
                 (self.next, self.end) = (parked.len(), parked.len());
             }
             debug_assert_eq!(self.end, parked.len(), "nobody else has added one meanwhile");
-            parked.push(Some(answer));
+            parked.push(Some(reply));
             self.end += 1;
         });
     }
@@ -72,7 +72,7 @@ impl Parked {
         self.end - self.next
     }
 
-    /// The next answer: the advertised ip and port of its gateway, and the payload.
+    /// The next reply: the advertised ip and port of its gateway, and the payload.
     #[inline]
     pub(super) fn first(&self) -> Option<((u32, u16), &[u8])> {
         if self.next == self.end {
@@ -83,24 +83,24 @@ impl Parked {
             let (address, payload) = parked.get(self.next)?.as_ref()?.parts();
             Some((address, std::ptr::from_ref(payload)))
         })?;
-        // SAFETY: the payload is on the heap, where it stays when the list moves. It is freed when the answer is taken out of
+        // SAFETY: the payload is on the heap, where it stays when the list moves. It is freed when the reply is taken out of
         // the list: by this, which take() borrows mutably; or by forget(), whose caller says that nobody reads.
         Some((address, unsafe { &*payload }))
     }
 
-    /// Takes the next answer out.
-    pub(super) fn take(&mut self) -> Option<Answer> {
+    /// Takes the next reply out.
+    pub(super) fn take(&mut self) -> Option<ParkedReply> {
         if self.next == self.end {
             return None;
         }
         PARKED.with(|parked| {
             let mut parked = parked.borrow_mut();
-            let answer = parked.get_mut(self.next)?.take();
+            let reply = parked.get_mut(self.next)?.take();
             self.next += 1;
             while let Some(None) = parked.last() {
                 parked.pop();
             }
-            answer
+            reply
         })
     }
 }
@@ -111,11 +111,11 @@ impl Drop for Parked {
     }
 }
 
-/// Frees the answers of this thread that nobody has read to their end, because the reader was jumped out of (`longjmp`): a
+/// Frees the replies of this thread that nobody has read to their end, because the reader was jumped out of (`longjmp`): a
 /// program in which that can happen calls this afterwards.
 ///
 /// # Safety
-/// No answer is being read on this thread: all readers have returned, or their stack is never returned to.
+/// No reply is being read on this thread: all readers have returned, or their stack is never returned to.
 pub unsafe fn forget() {
     // They are dropped when the list is free again.
     let _left = PARKED.with(|parked| parked.take());

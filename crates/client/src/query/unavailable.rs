@@ -1,19 +1,19 @@
-//! The gateways that the reply to a question to all of them does without.
+//! The gateways that the reply to a query to all of them does without.
 
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::gateway::Gateway;
-use crate::query::in_flight::Question;
+use crate::query::in_flight::Query;
 use crate::settings::Absent;
 
-/// The gateways without an answer, where the question can do without them.
-pub(super) struct Missing {
+/// The gateways without an answer, where the query can do without them.
+pub(super) struct UnavailableGateways {
     absent: Absent,
     errors: Vec<(Arc<Gateway>, Error)>,
 }
 
-impl Missing {
+impl UnavailableGateways {
     pub(super) fn new(absent: Absent) -> Self {
         Self { absent, errors: Vec::new() }
     }
@@ -21,7 +21,7 @@ impl Missing {
     /// Leaves a gateway out.
     ///
     /// # Errors
-    /// Its error, where the question cannot do without it.
+    /// Its error, where the query cannot do without it.
     pub(super) fn add(&mut self, gateway: &Arc<Gateway>, error: Error) -> Result<(), Error> {
         match (self.absent, error) {
             // These are there, and wrong.
@@ -38,27 +38,27 @@ impl Missing {
         self.errors.iter().any(|(missing, _)| Arc::ptr_eq(missing, gateway))
     }
 
-    /// Tells the log who is missing and who is back: each once, however many questions follow.
+    /// Tells the log who is missing and who is back: each once, however many queries follow.
     ///
     /// # Errors
-    /// The first error where nobody has answered.
-    pub(super) fn settle(self, questions: &[Question<'_>]) -> Result<(), Error> {
+    /// The first error where nobody has replied.
+    pub(super) fn settle(self, queries: &[Query<'_>]) -> Result<(), Error> {
         if self.absent == Absent::Fail {
             return Ok(());
         }
         if let Some((_, error)) = self.errors.first()
-            && self.errors.len() == questions.len()
+            && self.errors.len() == queries.len()
         {
             return Err(error.clone());
         }
-        for Question { gateway, .. } in questions.iter().filter(|question| !self.has(question.gateway)) {
+        for Query { gateway, .. } in queries.iter().filter(|query| !self.has(query.gateway)) {
             if gateway.queries.is_absent(false) {
-                gateway.link.log("answers again", "its clients are in the answers from now on");
+                gateway.link.log("answers again", "its clients are in the results again");
             }
         }
         for (gateway, error) in self.errors {
             if !gateway.queries.is_absent(true) {
-                gateway.link.log("left out of answers", &format!("{error} (gatewayworker.partial_results)"));
+                gateway.link.log("left out of results", &format!("{error} (gatewayworker.partial_results)"));
             }
         }
         Ok(())

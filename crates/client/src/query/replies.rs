@@ -1,4 +1,4 @@
-//! Answers on their way to whoever reads them. Their connections are back in the pool.
+//! Replies on their way to whoever reads them. Their connections are back in the pool.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::pool::QueryCounters;
 use crate::pool::connection::Reply;
-use crate::query::parked::{Answer, Parked};
+use crate::query::parked::{Parked, ParkedReply};
 
 pub use crate::query::parked::forget;
 
-/// The answers to a question, each of which is read once.
+/// The replies to a query, each of which is read once.
 ///
 /// PHP's memory may run out while one is read: the engine then jumps out of the call, and what the call holds is never
 /// dropped. So nothing is held here but places in what the thread keeps, which is given back at the end of the request.
-pub(crate) struct Answers {
+pub(crate) struct Replies {
     command: Command,
     parked: Parked,
     rows: usize,
 }
 
-impl Answers {
+impl Replies {
     /// None yet.
     pub(crate) fn to(command: Command) -> Self {
         Self { command, parked: Parked::default(), rows: 0 }
@@ -32,13 +32,13 @@ impl Answers {
     /// Takes over the reply of a connection.
     pub(crate) fn push(&mut self, gateway: &Arc<Gateway>, serial: u64, reply: Reply) {
         self.rows += reply::announced_len(reply.payload());
-        self.parked.push(Answer { gateway: Arc::clone(gateway), serial, reply });
+        self.parked.push(ParkedReply { gateway: Arc::clone(gateway), serial, reply });
     }
 
-    /// Lets go of them unread: another gateway has not answered.
+    /// Lets go of them unread: another gateway has not replied.
     pub(crate) fn discard(mut self) {
-        while let Some(answer) = self.parked.take() {
-            answer.settle(true);
+        while let Some(reply) = self.parked.take() {
+            reply.settle(true);
         }
     }
 
@@ -47,8 +47,8 @@ impl Answers {
         self.parked.len()
     }
 
-    /// Passes on each answer's payload, with its gateway's advertised ip and port, and with the number of rows that all answers
-    /// announce together. Whoever calls it holds nothing that has to be dropped, see [`Answers`].
+    /// Passes on each reply's payload, with its gateway's advertised ip and port, and with the number of rows that all replies
+    /// announce together. Whoever calls it holds nothing that has to be dropped, see [`Replies`].
     ///
     /// # Errors
     /// That of `read`, as [`Error::BadReply`].
@@ -58,8 +58,8 @@ impl Answers {
     ) -> Result<(), Error> {
         while let Some((address, payload)) = self.parked.first() {
             let result = read(address, payload, self.rows);
-            let Some(answer) = self.parked.take() else { break };
-            let gateway = answer.settle(result.is_ok());
+            let Some(reply) = self.parked.take() else { break };
+            let gateway = reply.settle(result.is_ok());
             if let Err(wrong) = result {
                 QueryCounters::count(&gateway.queries.counters.failed);
                 let error = Error::BadReply {
