@@ -5,8 +5,60 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of a crate's sources, as a module path, and its modules from top to bottom.
+/// A folder of a crate's sources, as a module path, and its modules from top to bottom. Its own
+/// `mod.rs` stands above them, or where the list says [`HEAD`].
 type Folder = (&'static str, &'static [&'static str]);
+
+/// The `mod.rs` of a folder, in its list.
+const HEAD: &str = "self";
+
+/// `crates/client/src/`: the core.
+const CLIENT: &[Folder] = &[
+    (
+        "",
+        &[
+            "process",
+            "status_file",
+            "status",
+            "cluster",
+            "query",
+            "gateway",
+            "link",
+            "pool",
+            "register",
+            "runtime",
+            "settings",
+            "address",
+            "secret",
+            "last_error",
+            "error",
+            "sys",
+        ],
+    ),
+    ("cluster", &["commands", "queries", "send", "round_trip", "self", "members", "gateway_list", "encode"]),
+    ("query", &["receive", "unavailable", "in_flight", "replies", "parked"]),
+    (
+        "link",
+        &[
+            "driver",
+            "backoff",
+            "drain",
+            "replies",
+            "shared",
+            "state",
+            "observer",
+            "send_queue",
+            "frame",
+            "counters",
+        ],
+    ),
+    ("link::send_queue", &["state", "chunk", "sync"]),
+    ("pool", &["connection", "latency"]),
+    ("register", &["driver", "grace", "shared", "status"]),
+    ("runtime", &["thread", "background", "events", "waker", "log"]),
+    ("address", &["map", "resolve"]),
+    ("sys", &["socket", "fork", "signals", "lock"]),
+];
 
 /// `src/`: the extension.
 const EXTENSION: &[Folder] = &[
@@ -99,9 +151,14 @@ const DEVGATEWAY: &[Folder] = &[
 
 /// `crates/wire/src`: the bytes.
 const WIRE: &[Folder] = &[
-    ("", &["register", "json", "php", "client_id", "frame", "command"]),
+    ("", &["reply", "register", "json", "php", "client_id", "frame", "command"]),
     ("php", &["value", "reader", "short", "writer"]),
 ];
+
+#[test]
+fn imports_of_the_core_run_downward() {
+    assert_layers("crates/client/src", CLIENT);
+}
 
 #[test]
 fn imports_of_gatewayd_run_downward() {
@@ -134,8 +191,22 @@ fn an_upward_import_is_found_in_every_form() {
     assert_eq!(found("low", "// use crate::top;\n#[cfg(test)]\nmod tests { use crate::top; }"), 0);
 }
 
+#[test]
+fn a_mod_rs_may_stand_below_modules_of_its_folder() {
+    let folders: &[Folder] = &[("", &["top", "low"]), ("low", &["a", HEAD, "b"])];
+    let found = |module: &str, source: &str| violations(module, source, folders, &modules_of(folders)).len();
+    assert_eq!(found("low::a", "use crate::low::Thing; use crate::low::b::Other;"), 0);
+    assert_eq!(found("low", "use crate::low::b::Other;"), 0);
+    assert_eq!(found("low", "use crate::low::a::Thing;"), 1);
+    assert_eq!(found("low::b", "use crate::low::Thing;"), 1);
+    assert_eq!(found("top", "use crate::low::a::Thing;"), 0);
+}
+
 fn modules_of(folders: &[Folder]) -> BTreeSet<String> {
-    folders.iter().flat_map(|(folder, children)| children.iter().map(|child| join(folder, child))).collect()
+    let modules = folders.iter().flat_map(|(folder, children)| {
+        children.iter().filter(|child| **child != HEAD).map(|child| join(folder, child))
+    });
+    modules.collect()
 }
 
 fn join(folder: &str, child: &str) -> String {
@@ -214,26 +285,31 @@ fn resolve(from: &[&str], path: &[String], modules: &BTreeSet<String>) -> Option
 
 fn is_downward(from: &[&str], target: &[String], folders: &[Folder]) -> bool {
     let common = from.iter().zip(target).take_while(|(a, b)| **a == b.as_str()).count();
-    if common == from.len() {
-        // From the module itself, or from the folder of which it is the head.
+    if common == from.len() && common == target.len() {
         return true;
     }
-    let Some(to) = target.get(common) else {
-        // From the head of a folder that it stands in.
-        return false;
-    };
     let folder = from[..common].join("::");
     let order = folders.iter().find(|(name, _)| *name == folder).map_or(&[][..], |(_, children)| children);
     let place = |name: &str| order.iter().position(|child| *child == name);
-    place(from[common]) < place(to)
+    let from = place(from.get(common).copied().unwrap_or(HEAD));
+    let to = place(target.get(common).map_or(HEAD, String::as_str));
+    // The head stands in front of the list unless it has a place in it.
+    match (from, to) {
+        (Some(from), Some(to)) => from < to,
+        (None, to) => to.is_some(),
+        (Some(_), None) => false,
+    }
 }
 
-/// Every path that starts with `crate` or `super`, with braces expanded. Comments and what follows
-/// `#[cfg(test)]` at the end of a file have no part in it.
+/// Every path that starts with `crate` or `super`, with braces expanded. Comments and the tests
+/// at the end of a file have no part in it.
 fn imports(source: &str) -> Vec<Vec<String>> {
-    let source = source.split("#[cfg(test)]\nmod").next().unwrap_or_default();
-    let code: String =
-        source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let lines: Vec<&str> = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let is_tests = |pair: &[&str]| {
+        pair[0].starts_with("#[cfg(") && pair[0].contains("test") && pair[1].starts_with("mod ")
+    };
+    let end = lines.windows(2).position(is_tests).unwrap_or(lines.len());
+    let code = lines[..end].join("\n");
     let mut found = Vec::new();
     let mut rest = code.as_str();
     while let Some(start) = ["crate::", "super::"].iter().filter_map(|word| rest.find(word)).min() {
