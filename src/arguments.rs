@@ -33,13 +33,13 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>> {
         }
         return Ok(current);
     }
-    if let Some(context) = Context::of(call)
-        && context.is_current(value)
+    let Some(context) = Context::of(call) else { return plain_client(call, index, value) };
+    if context.is_current(value)
         && let Some(current) = context.current()
     {
         return Ok(Some(current));
     }
-    listed_client(call, index, value)
+    if context.has_own_ids() { context.client(value) } else { plain_client(call, index, value) }
 }
 
 /// The client that an argument, or an element of one, names; the current client has no part in it.
@@ -48,6 +48,15 @@ pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>> {
 /// As [`client`].
 #[inline(always)]
 pub fn listed_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>> {
+    match Context::with_own_ids(call) {
+        Some(context) => context.client(value),
+        None => plain_client(call, index, value),
+    }
+}
+
+/// As [`listed_client`], where ids have the form of the original class.
+#[inline(always)]
+fn plain_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<ClientId>> {
     if let Some(id) = value.zend_str()
         && let Ok(id) = ClientId::parse(id.as_bytes())
     {
@@ -81,9 +90,14 @@ pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>> {
     let Some(list) = value.array() else {
         return Ok(listed_client(call, index, value)?.into_iter().collect());
     };
+    let own = Context::with_own_ids(call);
     let mut ids = Vec::with_capacity(list.len());
     for (_, element) in array::entries(list) {
-        ids.extend(listed_client(call, index, element.deref_php())?);
+        let element = element.deref_php();
+        ids.extend(match own {
+            Some(context) => context.client(element)?,
+            None => plain_client(call, index, element)?,
+        });
     }
     Ok(ids)
 }

@@ -12,14 +12,15 @@ use std::ptr;
 
 use ext_php_rs::ffi::{
     _IS_BOOL, IS_ARRAY, IS_DOUBLE, IS_FALSE, IS_TRUE, ZEND_ACC_PROTECTED, ZEND_ACC_PUBLIC, ZEND_ACC_STATIC,
-    zend_class_entry, zend_declare_property_ex, zend_empty_array, zend_function_entry,
-    zend_internal_arg_info, zend_internal_function, zend_register_internal_class_ex, zend_type,
+    zend_class_entry, zend_declare_property_ex, zend_function_entry, zend_internal_arg_info,
+    zend_internal_function, zend_register_internal_class_ex, zend_type,
 };
 use ext_php_rs::types::Zval;
 
 use super::frame::Handler;
 use super::object::Class;
 use super::string::PhpString;
+use super::values;
 
 /// A class.
 pub struct ClassSpec {
@@ -147,10 +148,7 @@ fn default(default: &StaticDefault) -> Zval {
         StaticDefault::Bool(flag) => value.set_bool(*flag),
         StaticDefault::Int(number) => value.set_long(*number),
         StaticDefault::Text(text) => return PhpString::permanent(text()).into_zval(),
-        StaticDefault::EmptyArray => {
-            value.value.arr = (&raw const zend_empty_array).cast_mut();
-            value.u1.type_info = IS_ARRAY;
-        }
+        StaticDefault::EmptyArray => return values::empty_array(),
     }
     value
 }

@@ -46,9 +46,14 @@ pub fn prepare_log_at_end() {
     unsafe { virtual_cwd_activate() };
 }
 
+/// `(array) $_SESSION`, a copy.
+pub fn session_as_array() -> Zval {
+    with_session(|session| session.map_or_else(values::empty_array, values::to_array))
+}
+
 /// Runs `with` on `$_SESSION`, through the indirections that the symbol table may have; on a copy,
 /// which stays as it is whatever PHP code runs meanwhile.
-pub fn with_session<T>(with: impl FnOnce(Option<&Zval>) -> T) -> T {
+fn with_session<T>(with: impl FnOnce(Option<&Zval>) -> T) -> T {
     // SAFETY: the table is only read, and no PHP code runs before the value is copied.
     let session = unsafe { (*symbol_table()).get("_SESSION") }
         .map(|value| value.indirect().unwrap_or(value).dereference().shallow_clone());

@@ -7,8 +7,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::ffi::{
-    ext_php_rs_executor_globals, object_init_ex, zend_ce_argument_count_error, zend_ce_exception,
-    zend_ce_type_error, zend_class_entry, zend_hash_find_known_hash, zend_interrupt_function,
+    ZEND_ACC_STATIC, ext_php_rs_executor_globals, object_init_ex, zend_call_known_function,
+    zend_ce_argument_count_error, zend_ce_exception, zend_ce_type_error, zend_class_entry,
+    zend_clear_exception, zend_function, zend_hash_find_known_hash, zend_interrupt_function,
     zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
     zend_update_property_ex, zend_update_static_property_ex,
 };
@@ -88,6 +89,18 @@ impl Class {
         }
     }
 
+    /// The static method of this lower-case name, be it native or of PHP code, inherited or not.
+    pub fn static_method(self, lower_name: &str) -> Option<StaticMethod> {
+        // SAFETY: the function table of a live class; its values are pointers to functions, whose head says what they are.
+        unsafe {
+            let function = self.0.as_ref().function_table.get(lower_name)?.ptr::<zend_function>()?;
+            if (*function).common.fn_flags & ZEND_ACC_STATIC == 0 {
+                return None;
+            }
+            NonNull::new(function).map(|function| StaticMethod { function, class: self })
+        }
+    }
+
     /// The method of this lower-case name, if it is one of PHP code.
     pub fn user_method(self, lower_name: &str) -> bool {
         // SAFETY: the function table of a live class; its values are pointers to functions.
@@ -104,6 +117,34 @@ impl Class {
     pub fn name(self) -> String {
         // SAFETY: a live class has a name.
         unsafe { self.0.as_ref().name() }.unwrap_or_default().to_owned()
+    }
+}
+
+/// A static method and the class to call it on.
+#[derive(Clone, Copy, Debug)]
+pub struct StaticMethod {
+    function: NonNull<zend_function>,
+    class: Class,
+}
+
+impl StaticMethod {
+    /// Calls the method, whatever its visibility. `None`: it has thrown.
+    pub fn call(self, arguments: &[Zval]) -> Option<Zval> {
+        let mut returned = Zval::new();
+        // SAFETY: a live static method, called on its class or a subclass, needs no object. The
+        // engine copies the arguments.
+        unsafe {
+            zend_call_known_function(
+                self.function.as_ptr(),
+                std::ptr::null_mut(),
+                self.class.as_ptr(),
+                &raw mut returned,
+                arguments.len() as u32,
+                arguments.as_ptr().cast_mut(),
+                std::ptr::null_mut(),
+            );
+        }
+        if exception_pending() { None } else { Some(returned) }
     }
 }
 
@@ -251,6 +292,12 @@ pub fn run_interrupts() {
             run((*globals).current_execute_data);
         }
     }
+}
+
+/// Drops the exception that is on its way.
+pub fn clear_exception() {
+    // SAFETY: does nothing where there is none.
+    unsafe { zend_clear_exception() };
 }
 
 /// Whether an exception is on its way.

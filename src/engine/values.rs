@@ -4,7 +4,10 @@
 
 use std::mem::ManuallyDrop;
 
-use ext_php_rs::ffi::{zend_zval_type_name, zval_get_double_func, zval_try_get_string_func};
+use ext_php_rs::ffi::{
+    IS_ARRAY, convert_to_array, zend_empty_array, zend_zval_type_name, zval_get_double_func,
+    zval_try_get_string_func,
+};
 use ext_php_rs::types::Zval;
 
 use super::string::PhpString;
@@ -43,6 +46,22 @@ pub fn replace(to: &mut Zval, value: Zval) -> Zval {
         place(to, value);
     }
     before
+}
+
+/// An empty array, the engine's own.
+pub fn empty_array() -> Zval {
+    let mut value = Zval::new();
+    value.value.arr = (&raw const zend_empty_array).cast_mut();
+    value.u1.type_info = IS_ARRAY;
+    value
+}
+
+/// `(array) $value`: null is empty, a scalar stands alone, an object gives its properties.
+pub fn to_array(value: &Zval) -> Zval {
+    let mut value = value.shallow_clone();
+    // SAFETY: the value is a copy of ours, which the engine puts the array into.
+    unsafe { convert_to_array(&raw mut value) };
+    value
 }
 
 /// How the binding reads a value.

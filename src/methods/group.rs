@@ -11,6 +11,7 @@ use crate::engine::key::Key as ArrayKey;
 use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
 use crate::methods::command::about_client;
+use crate::methods::ids::{self, Shape};
 use crate::methods::overrides::overridden;
 use crate::methods::select::{INVALID_UID, counts_of, select};
 use crate::target::Target;
@@ -96,7 +97,7 @@ fn group_uid_list(call: &Call<'_>) -> Result<Lists> {
 /// `getAllGroupClientIdList(): array`, group ⇒ (client_id ⇒ client_id)
 pub fn all_group_client_id_list(call: &mut Call<'_>) -> Result {
     *call.return_value = group_client_id_list(call)?.into_zval();
-    Ok(())
+    ids::replace(call, Shape::ListsOfKeysAndValues)
 }
 
 /// `getAllGroupClientIdCount(): array`, group ⇒ count

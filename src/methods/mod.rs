@@ -12,11 +12,12 @@
 //! | [`process`] | `setBusinessWorker`, `flush`, `status` |
 //!
 //! They share [`command`], commands about one client, and [`select`], queries with fields of
-//! clients.
+//! clients, and [`ids`], client ids of another form.
 
 pub mod close;
 pub mod command;
 pub mod group;
+pub mod ids;
 pub mod overrides;
 pub mod presence;
 pub mod process;

@@ -7,6 +7,7 @@ use crate::arguments::{self, is_valid_group};
 use crate::call::{Call, Failure, Result};
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString};
+use crate::methods::ids::{self, Shape};
 use crate::methods::overrides::overridden;
 use crate::methods::select::{empty_list, key_of, list_argument, select};
 use crate::target::Target;
@@ -109,5 +110,5 @@ fn client_id_list(call: &mut Call<'_>, by_group: bool) -> Result {
         reply::selected_connections(payload, |connection| list.set_same(&prefix.with(connection)))
     })?;
     *call.return_value = list.into_zval();
-    Ok(())
+    ids::replace(call, Shape::KeysAndValues)
 }

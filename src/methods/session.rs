@@ -2,8 +2,8 @@
 //! `getAllClientSessions` and the like.
 
 use ext_php_rs::types::Zval;
-use gatewayworker_client::reply;
 use gatewayworker_client::wire::{ClientId, Command};
+use gatewayworker_client::{ReplyError, reply};
 
 use crate::arguments::{self, is_valid_group};
 use crate::call::{Call, Failure, Result};
@@ -12,6 +12,7 @@ use crate::engine::serializer::Serialized;
 use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::command::{send_ext, send_text};
+use crate::methods::ids;
 use crate::methods::overrides::overridden;
 use crate::target::Target;
 
@@ -25,9 +26,14 @@ pub fn get(call: &mut Call<'_>) -> Result {
     if !target.reaches(id) {
         return Ok(());
     }
+    let context = Context::with_own_sessions(call);
     let mut session = Zval::new();
     target.cluster.session(id, target.patience, |payload| {
-        session = Unserializer::new().read(payload)?;
+        session = match (Unserializer::new().read(payload), context) {
+            // What the gateway itself says is serialized in any case: that there is none.
+            (Err(_), Some(context)) if !object::exception_pending() => decode(context, payload)?,
+            (session, _) => session?,
+        };
         Ok(())
     })?;
     *call.return_value = session;
@@ -50,7 +56,7 @@ pub fn set(call: &mut Call<'_>) -> Result {
         context.set_old_session(&session);
         no_exception()?;
     }
-    let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
+    let text = encode(call, &session)?;
     if call.is_on_own_class() {
         return send_serialized(call, Command::SetSession, text);
     }
@@ -65,15 +71,18 @@ pub fn set(call: &mut Call<'_>) -> Result {
 pub fn update(call: &mut Call<'_>) -> Result {
     let session = session(call)?;
     if let (Some(context), Some(changes)) = (current(call), session.array()) {
-        let merged = globals::with_session(|now| match now.and_then(Zval::array) {
+        let now = globals::session_as_array();
+        let merged = match now.array() {
             Some(now) => serializer::replace_recursive(now, changes),
             None => session.shallow_clone(),
-        });
+        };
+        // The session before has to go when it is replaced, and not later: its destructors may throw.
+        drop(now);
         globals::set_session(&merged);
         context.set_old_session(&merged);
         no_exception()?;
     }
-    let text = serializer::serialize(&session).ok_or(Failure::Thrown)?;
+    let text = encode(call, &session)?;
     send_serialized(call, Command::UpdateSession, text)
 }
 
@@ -133,17 +142,17 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
     let context = Context::of(call);
+    let own_sessions = Context::with_own_sessions(call);
     let mut all = HashBuilder::with_room(0);
     let mut unserializer = Unserializer::new();
     let mut broken = 0;
     let mut session_of = |id: &[u8; ClientId::LEN], session: &[u8]| {
         let value = if context.is_some_and(|context| context.is_current_bytes(id)) {
-            globals::with_session(|now| match now {
-                Some(now) if now.is_array() => now.shallow_clone(),
-                _ => ArrayBuilder::with_capacity(0).into_zval(),
-            })
+            globals::session_as_array()
         } else if session.is_empty() {
             ArrayBuilder::with_capacity(0).into_zval()
+        } else if let Some(context) = own_sessions {
+            decode(context, session)?
         } else {
             match unserializer.read(session) {
                 Ok(value) => value,
@@ -181,8 +190,27 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
             &format!("{broken} sessions are not serialized data and are given as false"),
         );
     }
-    *call.return_value = all.into_zval();
+    *call.return_value = match Context::with_own_ids(call) {
+        None => all.into_zval(),
+        Some(context) => ids::sessions(context, &all.into_zval(), globals::session_as_array)?,
+    };
     Ok(())
+}
+
+/// A session as it is stored at the gateway.
+#[inline]
+fn encode(call: &Call<'_>, session: &Zval) -> Result<Serialized> {
+    match Context::with_own_sessions(call) {
+        None => Ok(serializer::serialize(session).ok_or(Failure::Thrown)?),
+        Some(context) => Ok(Serialized::Engine(context.encode(session)?)),
+    }
+}
+
+/// A session that the `Context` has encoded in a way of its own.
+#[cold]
+fn decode(context: Context, session: &[u8]) -> Result<Zval, ReplyError> {
+    // The exception, where there is one, goes before this error.
+    context.decode(session).map_err(|_| ReplyError::Shape("Context::sessionDecode() fails"))
 }
 
 /// The session argument, which the engine does not check for internal functions.

@@ -10,6 +10,7 @@ use crate::engine::array::entries;
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
 use crate::methods::command::about_client;
+use crate::methods::ids::{self, Shape};
 use crate::methods::overrides::overridden;
 use crate::methods::select::{INVALID_UID, empty_list, key_of, list_argument, select};
 use crate::target::Target;
@@ -70,7 +71,7 @@ pub fn client_id_by_uid(call: &mut Call<'_>) -> Result {
         list.push(PhpString::new(&id).into_zval());
     })?;
     *call.return_value = list.unwrap_or_else(|| ArrayBuilder::with_capacity(0)).into_zval();
-    Ok(())
+    ids::replace(call, Shape::Values)
 }
 
 /// Passes on each client of the uid in the first argument, with how many there are at all gateways.
@@ -87,17 +88,19 @@ fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20], usize)) -> Res
 /// `batchGetClientIdByUid($uids): array`, uid ⇒ list
 pub fn batch_client_id_by_uid(call: &mut Call<'_>) -> Result {
     *call.return_value = batch(call)?.into_zval();
-    Ok(())
+    ids::replace(call, Shape::ListsOfValues)
 }
 
 /// `getClientIdByUids($uids): array`, the same as `batchGetClientIdByUid`
 pub fn client_id_by_uids(call: &mut Call<'_>) -> Result {
     let uids = call.arg_or_null(0).shallow_clone();
-    *call.return_value = match overridden(call, "batchGetClientIdByUid", &[&uids])? {
-        Some(returned) => returned,
-        None => batch(call)?.into_zval(),
-    };
-    Ok(())
+    match overridden(call, "batchGetClientIdByUid", &[&uids])? {
+        Some(returned) => {
+            *call.return_value = returned;
+            Ok(())
+        }
+        None => batch_client_id_by_uid(call),
+    }
 }
 
 fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {

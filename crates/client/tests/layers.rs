@@ -93,6 +93,7 @@ const EXTENSION: &[Folder] = &[
             "process",
             "command",
             "select",
+            "ids",
             "overrides",
         ],
     ),
