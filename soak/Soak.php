@@ -652,7 +652,7 @@ final class Soak
         foreach (Caller::settings() + ['gatewayworker.address_map' => $this->cluster->addressMap()] as $name => $value) {
             array_push($command, '-d', "$name=\"$value\"");
         }
-        array_push($command, '-d', 'display_errors=0', __DIR__ . '/caller.php', json_encode($config, JSON_THROW_ON_ERROR));
+        array_push($command, '-d', 'display_errors=0', __DIR__ . '/call.php', json_encode($config, JSON_THROW_ON_ERROR));
         $this->callers[$slot] = new Process($command, "{$this->directory}/caller$slot.log");
         $this->heard[$slot] = self::now();
         $this->beat[$slot] = 0;

@@ -1,11 +1,11 @@
 <?php
 
 /**
- * One of the processes that call. It finds what it has to know as JSON in its argument, and says in lines of JSON how it goes.
+ * One of the processes that call. Its configuration is the JSON in its argument. It reports in lines of JSON:
  *
- *   beat: it goes on            violation: something that must not be
- *   report: the books           done, recovered, burst: it waits to be told what is next
- *   recovering: not everything works yet, and what does not
+ *   beat: it is running         violation: something that must not happen
+ *   report: the books           done, recovered, burst: it waits for the next order
+ *   recovering: something does not work yet, and what
  */
 
 declare(strict_types=1);
@@ -14,7 +14,9 @@ namespace GatewayWorker\Soak;
 
 require __DIR__ . '/Cluster.php';
 require __DIR__ . '/BusinessWorker.php';
-require __DIR__ . '/Caller.php';
+foreach (['Subject', 'Population', 'Books', 'Examiner', 'Commands', 'Queries', 'Caller'] as $class) {
+    require __DIR__ . "/$class.php";
+}
 require dirname(__DIR__) . '/php-tests/Support/Context.php';
 
 /**
