@@ -94,12 +94,12 @@ fn rows(data: &[u8]) {
     let token = [format!("s:{}:\"", text.len()).as_bytes(), text, b"\";"].concat();
     let twice = [&token, &token, rest].concat();
     quick(&twice);
-    assert_eq!(Reader::new(&twice).text(), Some(text));
-    assert_eq!(Reader::new(&twice).twin(), Some(text));
+    assert_eq!(Reader::new(&twice).short_string(), Some(text));
+    assert_eq!(Reader::new(&twice).repeated_string(), Some(text));
     quick(&twice[..2 * token.len() - 1]);
     let row = [HEAD, &token, b"}", rest].concat();
     quick(&row);
-    assert!(Reader::new(&row).opens(HEAD));
+    assert!(Reader::new(&row).array_prefix(HEAD));
     quick(&row[..HEAD.len() - 1]);
 }
 
@@ -108,18 +108,18 @@ const HEAD: &[u8] = b"a:1:{s:3:\"uid\";";
 
 fn quick(data: &[u8]) {
     let (mut quick, mut long) = (Reader::new(data), Reader::new(data));
-    if let Some(text) = bounded(0, || quick.text()) {
+    if let Some(text) = bounded(0, || quick.short_string()) {
         assert_eq!(long.scalar(), Ok(Scalar::Str(text)));
     }
     assert_eq!(long.position(), quick.position());
     let (mut quick, mut long) = (Reader::new(data), Reader::new(data));
-    if let Some(text) = bounded(0, || quick.twin()) {
+    if let Some(text) = bounded(0, || quick.repeated_string()) {
         assert_eq!((long.key(), long.scalar()), (Ok(Key::Str(text)), Ok(Scalar::Str(text))));
     }
     assert_eq!(long.position(), quick.position());
     let (mut quick, mut long) = (Reader::new(data), Reader::new(data));
-    if bounded(0, || quick.opens(HEAD)) {
-        // The array may be cut off behind its head, which array() knows and opens() does not.
+    if bounded(0, || quick.array_prefix(HEAD)) {
+        // The array may be cut off behind its head, which array() knows and array_prefix() does not.
         assert!(matches!(long.token(), Ok(Token::Array(1)) | Err(ReadError::Claim { .. })));
         let head = HEAD.len();
         assert_eq!(quick.position(), head);

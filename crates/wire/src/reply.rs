@@ -147,10 +147,10 @@ pub fn selected<'a>(
     for _ in 0..reader.array()? {
         let connection = connection_key(&mut reader)?;
         let mut uid = Uid::NONE;
-        let fields = if reader.opens(b"a:2:{s:3:\"uid\";") {
+        let fields = if reader.array_prefix(b"a:2:{s:3:\"uid\";") {
             uid = Uid::read(&mut reader)?;
             1
-        } else if reader.opens(b"a:1:{s:3:\"uid\";") {
+        } else if reader.array_prefix(b"a:1:{s:3:\"uid\";") {
             uid = Uid::read(&mut reader)?;
             0
         } else {
@@ -162,7 +162,7 @@ pub fn selected<'a>(
         } else if fields == 1 && reader.literal(b"s:6:\"groups\";") {
             (group_count(&mut reader)?, None)
         } else {
-            let row = unusual(reader, fields, uid)?;
+            let row = row_any_order(reader, fields, uid)?;
             (uid, reader) = (row.uid, row.groups);
             (row.count, Some(row.end))
         };
@@ -180,7 +180,7 @@ pub fn selected<'a>(
 }
 
 /// A row whose fields are in another order, or others.
-struct Unusual<'a> {
+struct RowAnyOrder<'a> {
     uid: Uid<'a>,
     /// Where the groups start.
     groups: Reader<'a>,
@@ -192,7 +192,7 @@ struct Unusual<'a> {
 
 /// As [`selected`], one row of this kind, in which the uid may have been read.
 #[cold]
-fn unusual<'a>(mut reader: Reader<'a>, fields: usize, mut uid: Uid<'a>) -> Result<Unusual<'a>> {
+fn row_any_order<'a>(mut reader: Reader<'a>, fields: usize, mut uid: Uid<'a>) -> Result<RowAnyOrder<'a>> {
     let (mut groups, mut count) = (reader.clone(), None);
     for _ in 0..fields {
         match reader.key()? {
@@ -207,7 +207,7 @@ fn unusual<'a>(mut reader: Reader<'a>, fields: usize, mut uid: Uid<'a>) -> Resul
             _ => drop(reader.skip()?),
         }
     }
-    Ok(Unusual { uid, groups, count, end: reader })
+    Ok(RowAnyOrder { uid, groups, count, end: reader })
 }
 
 /// The number of groups that follow; `None` where there is no list of them.
@@ -249,7 +249,7 @@ impl<'a> Uid<'a> {
 
     #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self> {
-        if let Some(text) = reader.text() {
+        if let Some(text) = reader.short_string() {
             return Ok(Self { text: Some(text), other: Scalar::Null });
         }
         Ok(match reader.scalar()? {
@@ -289,7 +289,7 @@ impl<'a> Groups<'_, 'a> {
     pub fn each(self, mut each: impl FnMut(Scalar<'a>)) -> Result {
         while *self.left > 0 {
             // Two calls, for the usual one to be compiled for a text.
-            match self.reader.twin() {
+            match self.reader.repeated_string() {
                 Some(text) => each(Scalar::Str(text)),
                 None => {
                     self.reader.key()?;

@@ -254,15 +254,15 @@ impl<'a> Reader<'a> {
     /// Reads the start of an array and whatever of it is in `head`, if exactly that stands here; otherwise nothing. As after
     /// [`Reader::array`], its end is still to be read.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn opens(&mut self, head: &[u8]) -> bool {
-        let opens = self.depth < MAX_DEPTH && self.literal(head);
-        self.depth += usize::from(opens);
-        opens
+    pub fn array_prefix(&mut self, head: &[u8]) -> bool {
+        let is_there = self.depth < MAX_DEPTH && self.literal(head);
+        self.depth += usize::from(is_there);
+        is_there
     }
 
     /// Reads a string of less than 1,000 bytes. `None`: something else stands here, and nothing has been read.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn text(&mut self) -> Option<&'a [u8]> {
+    pub fn short_string(&mut self) -> Option<&'a [u8]> {
         let (text, rest) = short_string(self.rest)?;
         self.rest = rest;
         Some(text)
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
     /// Reads an element whose key and value are the same string, as the groups of a client are: the second is compared with the
     /// first. `None`: something else stands here, and nothing has been read.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn twin(&mut self) -> Option<&'a [u8]> {
+    pub fn repeated_string(&mut self) -> Option<&'a [u8]> {
         let (text, rest) = short_string(self.rest)?;
         let one = &self.rest[..self.rest.len() - rest.len()];
         let (other, rest) = rest.split_at_checked(one.len())?;

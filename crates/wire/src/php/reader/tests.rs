@@ -64,10 +64,10 @@ fn answers_malformed_input_with_an_error() {
 fn opens_an_array_by_its_head_or_reads_nothing() {
     let row = b"a:2:{s:1:\"k\";i:5;i:0;N;}";
     let mut reader = Reader::new(row);
-    assert!(!reader.opens(b"a:1:{"));
-    assert!(!reader.opens(b"a:2:{s:1:\"l\";"));
+    assert!(!reader.array_prefix(b"a:1:{"));
+    assert!(!reader.array_prefix(b"a:2:{s:1:\"l\";"));
     assert_eq!((reader.position(), reader.depth), (0, 0), "nothing has been read");
-    assert!(reader.opens(b"a:2:{s:1:\"k\";"));
+    assert!(reader.array_prefix(b"a:2:{s:1:\"k\";"));
     assert_eq!(reader.scalar(), Ok(Scalar::Int(5)));
     assert_eq!((reader.key(), reader.scalar()), (Ok(Key::Int(0)), Ok(Scalar::Null)));
     reader.end().expect("the end");
@@ -75,9 +75,9 @@ fn opens_an_array_by_its_head_or_reads_nothing() {
     let nested = "a:1:{i:0;".repeat(MAX_DEPTH + 1);
     let mut reader = Reader::new(nested.as_bytes());
     for _ in 0..MAX_DEPTH {
-        assert!(reader.opens(b"a:1:{i:0;"));
+        assert!(reader.array_prefix(b"a:1:{i:0;"));
     }
-    assert!(!reader.opens(b"a:1:{i:0;"), "it is too deep");
+    assert!(!reader.array_prefix(b"a:1:{i:0;"), "it is too deep");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn reads_a_string_that_stands_there_twice_and_nothing_else() {
         let token = format!("s:{}:\"{text}\";", text.len());
         let twice = format!("{token}{token}i:1;N;");
         let mut reader = Reader::new(twice.as_bytes());
-        assert_eq!(reader.twin(), Some(text.as_bytes()));
+        assert_eq!(reader.repeated_string(), Some(text.as_bytes()));
         assert_eq!(reader.rest(), b"i:1;N;");
         // Every byte of the second one counts, and each of them has to be there.
         for place in token.len()..2 * token.len() {
@@ -96,12 +96,12 @@ fn reads_a_string_that_stands_there_twice_and_nothing_else() {
             other[place] ^= 1;
             for other in [&other[..], &twice.as_bytes()[..place]] {
                 let mut reader = Reader::new(other);
-                assert_eq!(reader.twin(), None, "{:?}", String::from_utf8_lossy(other));
+                assert_eq!(reader.repeated_string(), None, "{:?}", String::from_utf8_lossy(other));
                 assert_eq!(reader.position(), 0, "nothing has been read");
             }
         }
     }
-    assert_eq!(Reader::new(b"i:1;i:1;i:1;i:1;").twin(), None);
+    assert_eq!(Reader::new(b"i:1;i:1;i:1;i:1;").repeated_string(), None);
 }
 
 /// Every prefix of each text, and each text with every byte replaced by some others: whatever is read in one look is read the
