@@ -1,14 +1,15 @@
-//! What has to hold for any bytes: one module per fuzz target, each with a `check` that panics where it does not.
+//! What must hold for any bytes: one module per fuzz target, each with a `check` that panics if it does
+//! not.
 //!
 //! The libFuzzer targets in `fuzz/` and the smoke test in `tests/` run the same functions. See `docs/fuzzing.md`.
 
-// A check that does not hold is to end the run.
+// A failed check has to end the run.
 #![allow(clippy::unwrap_used)]
 
 pub mod client_id;
 pub mod frame;
 mod memory;
 pub mod php_value;
-pub mod question;
+pub mod query;
 pub mod register_line;
 pub mod reply;

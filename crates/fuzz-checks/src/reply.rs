@@ -1,4 +1,5 @@
-//! The payloads of replies: each question's reader finds in any bytes what a general reader finds, or refuses them.
+//! The payloads of replies: each query's reader finds in any bytes what a general reader finds, or
+//! refuses them.
 
 use gatewayworker_client::reply;
 use gatewayworker_client::wire::php::reader::ReadError;
@@ -7,7 +8,7 @@ use gatewayworker_client::wire::php::{Key, Reader, Scalar, Token};
 use crate::memory::bounded;
 use crate::php_value::SKIPPING;
 
-/// Takes `data` for the reply to each of the questions.
+/// Takes `data` as the reply to each of the queries.
 pub fn check(data: &[u8]) {
     // A general reader, which builds everything before anything is looked at.
     let tree = Tree::read(data).ok();

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use fastrand::Rng;
-use gatewayworker_fuzz_checks::{client_id, frame, php_value, question, register_line, reply};
+use gatewayworker_fuzz_checks::{client_id, frame, php_value, query, register_line, reply};
 
 const SEED: u64 = 0x0067_6174_6577_6179;
 /// libFuzzer's own limit where no input of the corpus is longer.
@@ -39,8 +39,8 @@ fn replies() {
 }
 
 #[test]
-fn questions() {
-    smoke("question", 5000, question::check);
+fn queries() {
+    smoke("query", 5000, query::check);
 }
 
 fn smoke(target: &str, mutations: usize, check: fn(&[u8])) {

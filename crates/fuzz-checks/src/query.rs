@@ -1,5 +1,5 @@
-//! The whole way of an answer, from a gateway's socket to the result of each question: the result is what the bytes say,
-//! or an error that names the gateway; never something else, and never what an earlier answer said.
+//! The whole way of a reply, from a gateway's socket to the result of each query. The result is what
+//! the bytes say, or an error that names the gateway; never anything else, and never an earlier reply.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
@@ -21,23 +21,25 @@ use crate::reply::{Same, Tree, int};
 const PATIENCE: Patience =
     Patience { connect: Duration::from_secs(60), reply: Duration::from_secs(60), absent: Absent::Fail };
 const MAX_REPLY: usize = 1 << 20;
-/// What asking may take besides the reply, whatever length is announced: a buffer of two pieces of 64 KiB, while it grows.
-const ASKING: usize = 256 << 10;
+/// What a query may allocate besides the reply, whatever length is announced: a buffer of two pieces
+/// of 64 KiB, while it grows.
+const PER_QUERY: usize = 256 << 10;
 /// What a result may take for each byte of a reply.
 const PER_BYTE: usize = 64;
 
-/// Asks a gateway that answers with bytes of `data`. The first byte is the question, the second how the answer comes.
+/// Queries a gateway that replies with bytes of `data`. The first byte selects the query, the second
+/// how the reply arrives.
 pub fn check(data: &[u8]) {
-    let [question, way, rest @ ..] = data else { return };
+    let [query, way, rest @ ..] = data else { return };
     let gateway = Gateway::running();
-    let question = &QUESTIONS[usize::from(*question) % QUESTIONS.len()];
+    let query = &QUERIES[usize::from(*query) % QUERIES.len()];
     match way % 4 {
-        // As a gateway answers.
-        0 => gateway.answered(question, rest, rest.len()),
+        // As a gateway replies.
+        0 => gateway.replies(query, rest, rest.len()),
         // The same, in two pieces.
-        1 => gateway.answered(question, rest, usize::from(*way) / 4),
+        1 => gateway.replies(query, rest, usize::from(*way) / 4),
         // With any bytes for its length.
-        2 if *way < 4 => gateway.misled(question, rest),
+        2 if *way < 4 => gateway.misleads(query, rest),
         // With a length that is a little too long or too short, or about as long as it may be.
         2 => {
             let mut bytes = framed(rest);
@@ -46,13 +48,13 @@ pub fn check(data: &[u8]) {
                 longest => MAX_REPLY - 60 + longest,
             };
             bytes[..4].copy_from_slice(&u32::try_from(wrong).unwrap().to_be_bytes());
-            gateway.misled(question, &bytes);
+            gateway.misleads(query, &bytes);
         }
         // With too few bytes, and then the end.
         _ => {
             let mut bytes = framed(rest);
             bytes.truncate(bytes.len() - 1 - usize::from(*way) / 4 % bytes.len());
-            gateway.misled(question, &bytes);
+            gateway.misleads(query, &bytes);
         }
     }
 }
@@ -63,22 +65,23 @@ fn framed(payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A question: how it is asked, which gives a description of the result; and which one a payload has.
-struct Question {
+/// A query: how it is made, which returns a description of the result; and which one is due for a
+/// payload.
+struct Query {
     command: Command,
-    ask: fn(&Gateway) -> Result<String, Error>,
+    run: fn(&Gateway) -> Result<String, Error>,
     due: fn(&Tree<'_>, &[u8], ClientIdPrefix) -> Option<String>,
 }
 
-const QUESTIONS: [Question; 13] = [
-    Question {
+const QUERIES: [Query; 13] = [
+    Query {
         command: Command::IsOnline,
-        ask: |at| Ok(at.cluster.is_online(at.client, PATIENCE)?.to_string()),
+        run: |at| Ok(at.cluster.is_online(at.client, PATIENCE)?.to_string()),
         due: |tree, _, _| Some(int(tree)?.to_string()),
     },
-    Question {
+    Query {
         command: Command::GetSessionByClientId,
-        ask: |at| {
+        run: |at| {
             let mut session = String::new();
             at.cluster.session(at.client, PATIENCE, |payload| {
                 session = format!("{payload:?}");
@@ -88,32 +91,32 @@ const QUESTIONS: [Question; 13] = [
         },
         due: |_, payload, _| Some(format!("{payload:?}")),
     },
-    Question {
+    Query {
         command: Command::Select,
-        ask: |at| {
+        run: |at| {
             let mut uids = String::new();
             at.cluster.uid_of_client(at.client, PATIENCE, |uid| uids += &format!("{uid:?}"))?;
             Ok(uids)
         },
         due: |tree, _, _| Some(tree.selected()?.iter().map(|(_, Same(uid), _)| format!("{uid:?}")).collect()),
     },
-    Question {
+    Query {
         command: Command::GetClientCountByGroup,
-        ask: |at| Ok(at.cluster.client_count(b"", PATIENCE)?.to_string()),
+        run: |at| Ok(at.cluster.client_count(b"", PATIENCE)?.to_string()),
         due: |tree, _, _| Some(int(tree)?.to_string()),
     },
-    Question {
+    Query {
         command: Command::BatchGetClientCountByGroup,
-        ask: |at| {
+        run: |at| {
             let mut counts = String::new();
             at.cluster.client_counts(b"[]", PATIENCE, |group, count| counts += &pair(&group, count))?;
             Ok(counts)
         },
         due: |tree, _, _| Some(tree.counts()?.iter().map(|(group, count)| pair(group, *count)).collect()),
     },
-    Question {
+    Query {
         command: Command::GetClientIdByUid,
-        ask: |at| {
+        run: |at| {
             let mut clients = String::new();
             at.cluster.clients_of_uid(b"u", PATIENCE, |prefix, payload, _| {
                 reply::connections(payload, |connection| clients += &text(prefix.with(connection)))
@@ -124,9 +127,9 @@ const QUESTIONS: [Question; 13] = [
             Some(tree.connections()?.iter().map(|connection| text(prefix.with(*connection))).collect())
         },
     },
-    Question {
+    Query {
         command: Command::BatchGetClientIdByUid,
-        ask: |at| {
+        run: |at| {
             let mut clients = String::new();
             at.cluster.clients_of_uids(b"[]", PATIENCE, |uid, client| match client {
                 Some(client) => clients += &text(client),
@@ -142,9 +145,9 @@ const QUESTIONS: [Question; 13] = [
             Some(tree.connections_by_uid()?.iter().map(list).collect())
         },
     },
-    Question {
+    Query {
         command: Command::GetGroupIdList,
-        ask: |at| {
+        run: |at| {
             let mut groups = String::new();
             at.cluster.group_ids(PATIENCE, |group| {
                 groups += &format!("{group:?}");
@@ -154,19 +157,19 @@ const QUESTIONS: [Question; 13] = [
         },
         due: |tree, _, _| Some(tree.group_ids()?.iter().map(|Same(group)| format!("{group:?}")).collect()),
     },
-    Question { command: Command::GetAllClientSessions, ask: |at| sessions(at, None), due: sessions_due },
-    Question {
+    Query { command: Command::GetAllClientSessions, run: |at| sessions(at, None), due: sessions_due },
+    Query {
         command: Command::GetClientSessionsByGroup,
-        ask: |at| sessions(at, Some(b"g")),
+        run: |at| sessions(at, Some(b"g")),
         due: sessions_due,
     },
-    Question { command: Command::Select, ask: |at| select(at, Fields::Uid, None), due: select_due },
-    Question {
+    Query { command: Command::Select, run: |at| select(at, Fields::Uid, None), due: select_due },
+    Query {
         command: Command::Select,
-        ask: |at| select(at, Fields::Groups, Some(b"[\"g\"]")),
+        run: |at| select(at, Fields::Groups, Some(b"[\"g\"]")),
         due: select_due,
     },
-    Question { command: Command::Select, ask: |at| select(at, Fields::UidAndGroups, None), due: select_due },
+    Query { command: Command::Select, run: |at| select(at, Fields::UidAndGroups, None), due: select_due },
 ];
 
 fn sessions(at: &Gateway, group: Option<&[u8]>) -> Result<String, Error> {
@@ -215,14 +218,15 @@ fn pair(key: &Key<'_>, value: i64) -> String {
     )
 }
 
-/// What a gateway sends for each question: pieces, and then the end of the connection where it is not a whole answer.
+/// What a gateway sends for each query: pieces, and then the end of the connection if that is not a
+/// whole reply.
 #[derive(Clone, Debug, Default)]
 struct Script {
     pieces: Vec<Vec<u8>>,
     ends: bool,
 }
 
-/// A gateway on a loopback address, which answers as it is told, and the cluster that consists of it.
+/// A gateway on a loopback address that replies as scripted, and the cluster that consists of it.
 struct Gateway {
     cluster: &'static Cluster,
     /// A client at this gateway.
@@ -243,8 +247,9 @@ impl Gateway {
         let address = listener.local_addr().unwrap().to_string();
         let script = Arc::new(Mutex::new(Script::default()));
         let told = Arc::clone(&script);
-        // As many connections at once, of which there are one for commands, one for questions, and some that have ended.
-        // Not a thread for each: one that begins or ends while LeakSanitizer looks has memory that nobody seems to know of.
+        // As many connections at once: one for commands, one for queries, and some that have ended.
+        // Not a thread for each: one that begins or ends while LeakSanitizer looks has memory that
+        // nobody seems to own.
         let listener = Arc::new(listener);
         for _ in 0..16 {
             let (listener, told) = (Arc::clone(&listener), Arc::clone(&told));
@@ -266,34 +271,34 @@ impl Gateway {
         Self { cluster, client, address, script }
     }
 
-    /// The gateway answers with this payload, in two pieces where `cut` lies within.
-    fn answered(&self, question: &Question, payload: &[u8], cut: usize) {
+    /// The gateway replies with this payload, in two pieces if `cut` lies within it.
+    fn replies(&self, query: &Query, payload: &[u8], cut: usize) {
         let bytes = framed(payload);
         let (first, second) = bytes.split_at(cut.min(bytes.len()));
-        let result = self.ask(question, vec![first.to_vec(), second.to_vec()], false, payload.len());
+        let result = self.query(query, vec![first.to_vec(), second.to_vec()], false, payload.len());
         let prefix = ClientIdPrefix::new(self.client.ip, self.client.port);
         // A session is passed on unread.
         let tree = match Tree::read(payload) {
-            Err(_) if question.command == Command::GetSessionByClientId => Some(Tree::Engine),
+            Err(_) if query.command == Command::GetSessionByClientId => Some(Tree::Engine),
             tree => tree.ok(),
         };
-        match tree.and_then(|tree| (question.due)(&tree, payload, prefix)) {
+        match tree.and_then(|tree| (query.due)(&tree, payload, prefix)) {
             Some(due) => assert_eq!(result.unwrap(), due),
             None => {
                 let error = result.unwrap_err();
                 assert!(
                     matches!(&error, Error::BadReply { gateway, command, .. }
-                        if **gateway == *self.address && *command == question.command),
+                        if **gateway == *self.address && *command == query.command),
                     "{error}"
                 );
             }
         }
     }
 
-    /// The gateway answers with these bytes, which need not begin with their length, and closes.
-    fn misled(&self, question: &Question, bytes: &[u8]) {
+    /// The gateway replies with these bytes, which need not begin with their length, and closes.
+    fn misleads(&self, query: &Query, bytes: &[u8]) {
         let announced = bytes.first_chunk().map(|length| u32::from_be_bytes(*length) as usize);
-        let result = self.ask(question, vec![bytes.to_vec()], true, bytes.len());
+        let result = self.query(query, vec![bytes.to_vec()], true, bytes.len());
         let error = match announced {
             Some(announced) if announced == bytes.len() - 4 => return,
             _ => result.unwrap_err(),
@@ -315,15 +320,9 @@ impl Gateway {
         assert_eq!(**named, *self.address);
     }
 
-    fn ask(
-        &self,
-        question: &Question,
-        pieces: Vec<Vec<u8>>,
-        ends: bool,
-        len: usize,
-    ) -> Result<String, Error> {
+    fn query(&self, query: &Query, pieces: Vec<Vec<u8>>, ends: bool, len: usize) -> Result<String, Error> {
         *self.script.lock().unwrap() = Script { pieces, ends };
-        bounded(ASKING + PER_BYTE * len, || (question.ask)(self))
+        bounded(PER_QUERY + PER_BYTE * len, || (query.run)(self))
     }
 }
 
