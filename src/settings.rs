@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use gatewayworker_client::{Absent, AddressMap, Patience, Settings};
+use gatewayworker_client::{AddressMap, CallOptions, OnUnavailable, Settings};
 
 use crate::engine::{globals, ini};
 
@@ -51,13 +51,13 @@ thread_local! {
 /// The settings that every call reads. Kept apart, so that a call has nothing to borrow.
 #[derive(Clone, Copy)]
 struct PerCall {
-    reply: Duration,
-    absent: Absent,
+    query_timeout: Duration,
+    on_unavailable: OnUnavailable,
 }
 
 thread_local! {
     static PER_CALL: Cell<PerCall> =
-        const { Cell::new(PerCall { reply: Duration::from_secs(5), absent: Absent::Fail }) };
+        const { Cell::new(PerCall { query_timeout: Duration::from_secs(5), on_unavailable: OnUnavailable::Fail }) };
     static LAST_FLUSH_TIMEOUT: Cell<Option<f64>> = const { Cell::new(None) };
 }
 
@@ -117,8 +117,8 @@ static SETTINGS: [Setting; 11] = [
         default: c"5",
         changes: Changes::ByScript,
         set: |_, text| {
-            let reply = Duration::from_secs_f64(seconds(text, 0.001)?);
-            PER_CALL.set(PerCall { reply, ..PER_CALL.get() });
+            let query_timeout = Duration::from_secs_f64(seconds(text, 0.001)?);
+            PER_CALL.set(PerCall { query_timeout, ..PER_CALL.get() });
             Ok(())
         },
     },
@@ -127,8 +127,8 @@ static SETTINGS: [Setting; 11] = [
         default: c"0",
         changes: Changes::ByScript,
         set: |_, text| {
-            let absent = if flag(text)? { Absent::LeaveOut } else { Absent::Fail };
-            PER_CALL.set(PerCall { absent, ..PER_CALL.get() });
+            let on_unavailable = if flag(text)? { OnUnavailable::Skip } else { OnUnavailable::Fail };
+            PER_CALL.set(PerCall { on_unavailable, ..PER_CALL.get() });
             Ok(())
         },
     },
@@ -304,9 +304,9 @@ pub fn keep_flush_timeout() {
 /// How long a call may wait: `gatewayworker.query_timeout` for replies, `connect` for connections.
 /// And whether a query to all gateways skips unavailable ones (`gatewayworker.partial_results`).
 #[inline]
-pub fn patience(connect: Duration) -> Patience {
-    let PerCall { reply, absent } = PER_CALL.get();
-    Patience { connect, reply, absent }
+pub fn call_options(connect_timeout: Duration) -> CallOptions {
+    let PerCall { query_timeout, on_unavailable } = PER_CALL.get();
+    CallOptions { connect_timeout, query_timeout, on_unavailable }
 }
 
 /// The defaults that the static properties are declared with: the settings as they were when the

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::wire::ClientId;
-use gatewayworker_client::{Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, fork};
+use gatewayworker_client::{CallOptions, Cluster, ClusterId, Discovery, Error, Process, Secret, fork};
 
 use crate::call::{Call, Failure, Result};
 use crate::classes::GatewayClass;
@@ -22,7 +22,7 @@ pub struct Target {
     /// The cluster.
     pub cluster: &'static Cluster,
     /// How long this call may wait.
-    pub patience: Patience,
+    pub options: CallOptions,
     /// The BusinessWorker, in worker mode.
     pub worker: Option<Worker>,
     /// Whether to query the register again.
@@ -99,11 +99,11 @@ impl Target {
     pub fn of(call: &Call<'_>) -> Result<Self> {
         let statics = Statics::of(call);
         let worker = Worker::of(&statics);
-        let connect = statics.connect_timeout.map_or(Patience::default().connect, connect_timeout);
+        let connect = statics.connect_timeout.map_or(CallOptions::default().connect_timeout, connect_timeout);
         let fresh = statics.addresses_cache_disable.is_some_and(StaticSlot::truthy);
-        let patience = settings::patience(connect);
+        let options = settings::call_options(connect);
         let cluster = cluster(call.class(), worker.as_ref(), &statics)?;
-        Ok(Self { cluster, patience, worker, fresh })
+        Ok(Self { cluster, options, worker, fresh })
     }
 
     /// Before a send to every gateway: makes sure that they are known.
@@ -114,7 +114,7 @@ impl Target {
     pub fn ensure_known_for_send(&self) -> Result<()> {
         match &self.worker {
             Some(worker) => self.cluster.follow(&worker.connected()),
-            None => self.cluster.discover(self.fresh, self.patience)?,
+            None => self.cluster.discover(self.fresh, self.options)?,
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Target {
     pub fn ensure_known_for_query(&self) -> Result<()> {
         match &self.worker {
             Some(worker) => self.cluster.follow_for_questions(&worker.known()?),
-            None => self.cluster.discover(self.fresh, self.patience)?,
+            None => self.cluster.discover(self.fresh, self.options)?,
         }
         Ok(())
     }
@@ -159,13 +159,13 @@ impl Target {
     pub fn send_to(
         call: &Call<'_>,
         id: ClientId,
-        send: impl FnOnce(&Cluster, Patience) -> Result<(), Error>,
+        send: impl FnOnce(&Cluster, CallOptions) -> Result<(), Error>,
     ) -> Result<bool> {
         let target = Self::of(call)?;
         if !target.reaches(id) {
             return Ok(false);
         }
-        target.accepted(send(target.cluster, target.patience))
+        target.accepted(send(target.cluster, target.options))
     }
 
     /// In worker mode, only gateways that the BusinessWorker is connected to are sent to.

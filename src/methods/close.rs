@@ -71,7 +71,7 @@ fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Resul
     let mut sent = false;
     if let Some(id) = client {
         let body = Body::of(call, message, None)?;
-        sent = Target::send_to(call, id, |cluster, patience| cluster.kick(id, body.message(), patience))?;
+        sent = Target::send_to(call, id, |cluster, options| cluster.kick(id, body.message(), options))?;
     }
     call.return_value.set_bool(sent);
     Ok(())
@@ -80,7 +80,7 @@ fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Resul
 fn destroy(call: &mut Call<'_>, client: Option<ClientId>) -> Result {
     let mut sent = false;
     if let Some(id) = client {
-        sent = Target::send_to(call, id, |cluster, patience| cluster.destroy(id, patience))?;
+        sent = Target::send_to(call, id, |cluster, options| cluster.destroy(id, options))?;
     }
     call.return_value.set_bool(sent);
     Ok(())

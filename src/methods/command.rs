@@ -23,5 +23,5 @@ pub fn send_ext(call: &Call<'_>, command: Command, client: Option<ClientId>) -> 
 
 /// Sends a command about a client with a text; whether it was taken.
 pub fn send_text(call: &Call<'_>, command: Command, id: ClientId, text: &[u8]) -> Result<bool> {
-    Target::send_to(call, id, |cluster, patience| cluster.about_client(command, id, text, patience))
+    Target::send_to(call, id, |cluster, options| cluster.about_client(command, id, text, options))
 }

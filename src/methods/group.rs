@@ -35,7 +35,7 @@ pub fn ungroup(call: &mut Call<'_>) -> Result {
     let group = arguments::string(0, call.arg_or_null(0))?;
     let target = Target::of(call)?;
     target.ensure_known_for_send()?;
-    let result = target.cluster.ungroup(group.as_bytes(), target.patience);
+    let result = target.cluster.ungroup(group.as_bytes(), target.options);
     target.accepted(result)?;
     Ok(())
 }
@@ -45,7 +45,7 @@ pub fn all_group_id_list(call: &mut Call<'_>) -> Result {
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
     let mut list = ArrayBuilder::with_capacity(64);
-    target.cluster.group_ids(target.patience, |id| {
+    target.cluster.group_ids(target.options, |id| {
         let key = match id {
             Scalar::Int(id) => ArrayKey::Int(id),
             Scalar::Str(id) => ArrayKey::from(id),

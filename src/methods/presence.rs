@@ -18,7 +18,7 @@ pub fn is_online(call: &mut Call<'_>) -> Result {
     if let Some(id) = arguments::listed_client(call, 0, call.arg_or_null(0))? {
         let target = Target::of(call)?;
         if target.reaches(id) {
-            online = target.cluster.is_online(id, target.patience)?;
+            online = target.cluster.is_online(id, target.options)?;
         }
     }
     call.return_value.set_long(online);
@@ -34,7 +34,7 @@ pub fn batch_client_id_count_by_group(call: &mut Call<'_>) -> Result {
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
     let mut counts = ArrayBuilder::with_capacity(groups.count);
-    target.cluster.client_counts(&groups.json, target.patience, |group, count| {
+    target.cluster.client_counts(&groups.json, target.options, |group, count| {
         let key = key_of(group);
         let before = counts.get_mut(key).and_then(|value| value.long()).unwrap_or(0);
         let sum = scalar(Scalar::Int(before.saturating_add(count)));
@@ -88,7 +88,7 @@ pub fn client_count_by_group(call: &mut Call<'_>) -> Result {
 fn client_count(call: &mut Call<'_>, group: &[u8]) -> Result {
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
-    let count = target.cluster.client_count(group, target.patience)?;
+    let count = target.cluster.client_count(group, target.options)?;
     call.return_value.set_long(count);
     Ok(())
 }

@@ -35,7 +35,7 @@ pub fn select(
     };
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
-    target.cluster.select(fields, groups.as_deref(), target.patience, each)?;
+    target.cluster.select(fields, groups.as_deref(), target.options, each)?;
     Ok(())
 }
 

@@ -32,8 +32,8 @@ fn to(call: &mut Call<'_>, client: Option<ClientId>, message: usize, raw: Option
     let mut sent = false;
     if let Some(id) = client {
         let body = Body::of(call, message, raw)?;
-        sent = Target::send_to(call, id, |cluster, patience| {
-            cluster.send_to_client(id, body.message(), patience)
+        sent = Target::send_to(call, id, |cluster, options| {
+            cluster.send_to_client(id, body.message(), options)
         })?;
     }
     call.return_value.set_bool(sent);
@@ -55,18 +55,18 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
     let body = Body::of(call, 0, Some(3))?;
     let excluded = if any_excluded { arguments::clients(call, 2)? } else { Vec::new() };
     let target = Target::of(call)?;
-    let (message, patience) = (body.message(), target.patience);
+    let (message, options) = (body.message(), target.options);
     let result = if some {
         let mut ids = arguments::clients(call, 1)?;
         let excluded: HashSet<ClientId> = excluded.iter().copied().collect();
         ids.retain(|id| !excluded.contains(id) && target.reaches(*id));
-        target.cluster.send_to_clients(&ids, message, patience)
+        target.cluster.send_to_clients(&ids, message, options)
     } else {
         target.ensure_known_for_send()?;
         if any_excluded {
-            target.cluster.send_to_all_except(&excluded, message, patience)
+            target.cluster.send_to_all_except(&excluded, message, options)
         } else {
-            target.cluster.send_to_all(message, patience)
+            target.cluster.send_to_all(message, options)
         }
     };
     target.accepted(result)?;
@@ -81,7 +81,7 @@ pub fn to_uid(call: &mut Call<'_>) -> Result {
     let target = Target::of(call)?;
     target.ensure_known_for_send()?;
     let uids = uids.unwrap_or_default();
-    let result = target.cluster.send_to_uids(&uids, body.message(), target.patience);
+    let result = target.cluster.send_to_uids(&uids, body.message(), target.options);
     target.accepted(result)?;
     Ok(())
 }
@@ -99,7 +99,7 @@ pub fn to_group(call: &mut Call<'_>) -> Result {
     let target = Target::of(call)?;
     target.ensure_known_for_send()?;
     let message = body.message();
-    let result = target.cluster.send_to_groups(groups.as_deref(), &excluded, message, target.patience);
+    let result = target.cluster.send_to_groups(groups.as_deref(), &excluded, message, target.options);
     target.accepted(result)?;
     Ok(())
 }

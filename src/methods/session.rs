@@ -28,7 +28,7 @@ pub fn get(call: &mut Call<'_>) -> Result {
     }
     let context = Context::with_own_sessions(call);
     let mut session = Zval::new();
-    target.cluster.session(id, target.patience, |payload| {
+    target.cluster.session(id, target.options, |payload| {
         session = match (Unserializer::new().read(payload), context) {
             // What the gateway itself says is serialized in any case: that there is none.
             (Err(_), Some(context)) if !object::exception_pending() => decode(context, payload)?,
@@ -171,7 +171,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     };
     target.cluster.session_lists(
         group.map(PhpString::as_bytes),
-        target.patience,
+        target.options,
         |prefix, payload, rows| {
             all.reserve(rows);
             reply::sessions(payload, |connection, session| {

@@ -79,7 +79,7 @@ fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20], usize)) -> Res
     let uid = arguments::string(0, call.arg_or_null(0))?;
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
-    target.cluster.clients_of_uid(uid.as_bytes(), target.patience, |prefix, payload, rows| {
+    target.cluster.clients_of_uid(uid.as_bytes(), target.options, |prefix, payload, rows| {
         reply::connections(payload, |connection| each(prefix.with(connection), rows))
     })?;
     Ok(())
@@ -108,7 +108,7 @@ fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
     let target = Target::of(call)?;
     target.ensure_known_for_query()?;
     let mut lists = ArrayBuilder::with_capacity(uids.count);
-    target.cluster.clients_of_uids(&uids.json, target.patience, |uid, client| {
+    target.cluster.clients_of_uids(&uids.json, target.options, |uid, client| {
         let list = lists.list_at(key_of(uid));
         if let (Some(id), Some(list)) = (client, list) {
             ArrayBuilder::push_to(list, PhpString::new(&id).into_zval());
@@ -184,7 +184,7 @@ pub fn uid_by_client_id(call: &mut Call<'_>) -> Result {
     };
     let target = Target::of(call)?;
     let mut found = None;
-    target.cluster.uid_of_client(id, target.patience, |uid| {
+    target.cluster.uid_of_client(id, target.options, |uid| {
         found.get_or_insert_with(|| scalar(uid));
     })?;
     if let Some(uid) = found {

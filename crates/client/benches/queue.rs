@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gatewayworker_client::wire::ClientId;
-use gatewayworker_client::{Cluster, ClusterId, Discovery, Message, Patience, Process, Secret, Settings};
+use gatewayworker_client::{CallOptions, Cluster, ClusterId, Discovery, Message, Process, Secret, Settings};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
@@ -53,12 +53,12 @@ impl Gateways {
 
     fn fan_out(&self) {
         let message = Message::text(&BODY);
-        self.cluster.send_to_uids(b"[\"user-1\"]", message, Patience::default()).expect("there is room");
+        self.cluster.send_to_uids(b"[\"user-1\"]", message, CallOptions::default()).expect("there is room");
     }
 
     fn send_to_client(&self) {
         self.cluster
-            .send_to_client(self.first, Message::text(&BODY), Patience::default())
+            .send_to_client(self.first, Message::text(&BODY), CallOptions::default())
             .expect("there is room");
     }
 

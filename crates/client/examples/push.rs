@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use gatewayworker_client::{ClusterId, Discovery, Message, Patience, Process, Secret, Settings};
+use gatewayworker_client::{CallOptions, ClusterId, Discovery, Message, Process, Secret, Settings};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -85,14 +85,14 @@ fn push(
         discovery: Discovery::Registers(vec![register.to_owned()]),
         secret: Secret::new(secret.as_bytes()),
     });
-    let patience = Patience::default();
-    cluster.discover(false, patience)?;
+    let options = CallOptions::default();
+    cluster.discover(false, options)?;
     let message = Message::text(message.as_bytes());
     match uid {
         // A list of uids goes out as JSON.
-        Some(uid) => cluster.send_to_uids(&serde_json::to_vec(&[uid])?, message, patience)?,
-        None => cluster.send_to_all(message, patience)?,
+        Some(uid) => cluster.send_to_uids(&serde_json::to_vec(&[uid])?, message, options)?,
+        None => cluster.send_to_all(message, options)?,
     }
-    writeln!(out, "{} clients are connected", cluster.client_count(b"", patience)?)?;
+    writeln!(out, "{} clients are connected", cluster.client_count(b"", options)?)?;
     Ok(())
 }

@@ -29,7 +29,7 @@ pub use process::Process;
 pub use query::replies;
 pub use runtime::log;
 pub use secret::Secret;
-pub use settings::{Absent, Patience, Settings};
+pub use settings::{CallOptions, OnUnavailable, Settings};
 pub use sys::fork;
 
 /// The README of the crate below: its examples are tested here, so that they stay true.

@@ -32,31 +32,38 @@ impl Default for Settings {
     }
 }
 
-/// How long one call may wait, and for whom.
+/// How long one call may wait, and what it does without some of the gateways.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For a register or a gateway to be connected (`Gateway::$connectTimeout`).
-    pub connect: Duration,
-    /// For a question, all in all (the original has 5 seconds for the reply alone): for gateways to have done what they were
-    /// told before, to be connected (no longer than `connect`), and to reply.
-    pub reply: Duration,
-    /// What a question to all gateways does about those that are absent.
-    pub absent: Absent,
+pub struct CallOptions {
+    /// The limit for connecting to a register or a gateway (`Gateway::$connectTimeout`).
+    pub connect_timeout: Duration,
+    /// The limit for a query as a whole: until the gateways have processed earlier commands, are
+    /// connected (no longer than `connect_timeout`), and have replied. The original has 5 seconds
+    /// for the reply alone.
+    pub query_timeout: Duration,
+    /// What a query to all gateways does when some of them are unavailable.
+    pub on_unavailable: OnUnavailable,
 }
 
-/// What becomes of a question to all gateways when some of them are absent: cannot be reached, reject the secret key, close
-/// the connection or do not answer in time. Where all are absent, or one answers nonsense, it always fails.
+/// What a query to all gateways does when some of them are unavailable: they cannot be reached,
+/// reject the secret key, close the connection or do not reply in time. It always fails where all
+/// are unavailable, or where one sends an invalid reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Absent {
-    /// The question fails: what its answer would lack is not known.
+pub enum OnUnavailable {
+    /// Fail: nobody knows what the result would lack.
     #[default]
     Fail,
-    /// The answer is that of the others. The log tells who is absent from then on, and who is back.
-    LeaveOut,
+    /// Return the result of the others. The log says once which gateway is missing, and once when
+    /// it is back.
+    Skip,
 }
 
-impl Default for Patience {
+impl Default for CallOptions {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(3), reply: Duration::from_secs(5), absent: Absent::Fail }
+        Self {
+            connect_timeout: Duration::from_secs(3),
+            query_timeout: Duration::from_secs(5),
+            on_unavailable: OnUnavailable::Fail,
+        }
     }
 }

@@ -8,7 +8,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Error, Message};
 use gatewayworker_devgateway::{Config, Devgateway, Started};
 use serde_json::json;
 use support::program::{Gatewayd, numbered};
@@ -136,7 +136,7 @@ fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
     let register = register_of(&[&dead, &alive.address()]);
     let cluster = client("bounded", "", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
-    let impatient = Patience { connect: Duration::ZERO, ..PATIENT };
+    let impatient = CallOptions { connect_timeout: Duration::ZERO, ..PATIENT };
     cluster.send_to_all(Message::text(&numbered(1, 0)), PATIENT).unwrap();
     let mut accepted = vec![1];
     let mut refused = 0;
@@ -347,13 +347,16 @@ fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_
     cluster.follow(&addresses);
     gateways.stop(cluster);
     // It is never waited for.
-    let patience =
-        Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600), ..PATIENT };
+    let options = CallOptions {
+        connect_timeout: Duration::from_secs(3600),
+        query_timeout: Duration::from_secs(3600),
+        ..PATIENT
+    };
     let (mut number, mut refused, mut accepted) = (1, 0, Vec::new());
     while refused < 100 {
         number += 1;
         assert!(number < 2000, "there is an end to it");
-        match cluster.send_to_all(Message::text(&numbered(number, 50_000)), patience) {
+        match cluster.send_to_all(Message::text(&numbered(number, 50_000)), options) {
             Ok(()) => accepted.push(number),
             Err(Error::QueueFull { gateway, .. }) => {
                 assert_eq!(*gateway, *addresses[0]);
@@ -387,13 +390,13 @@ fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_th
     let cluster = client("stopped", "", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
     gateways.stop(cluster);
-    let patience = Patience { connect: Duration::from_millis(200), ..PATIENT };
+    let options = CallOptions { connect_timeout: Duration::from_millis(200), ..PATIENT };
     let (mut number, mut accepted) = (1, Vec::new());
     loop {
         number += 1;
         assert!(number < 2000, "there is an end to it");
         let start = Instant::now();
-        let sent = cluster.send_to_all(Message::text(&numbered(number, 50_000)), patience);
+        let sent = cluster.send_to_all(Message::text(&numbered(number, 50_000)), options);
         for other in &mut gateways.others {
             assert_eq!(numbers_until(other, number), [number], "whether it throws or not");
         }
@@ -401,7 +404,7 @@ fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_th
             Ok(()) => accepted.push(number),
             Err(Error::QueueFull { gateway, .. }) => {
                 assert_eq!(*gateway, *addresses[0]);
-                assert!(start.elapsed() >= patience.connect, "it has waited for room");
+                assert!(start.elapsed() >= options.connect_timeout, "it has waited for room");
                 break;
             }
             Err(error) => panic!("{error}"),
@@ -410,7 +413,7 @@ fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_th
     assert_eq!(counter(cluster, &addresses[0], "refused"), 1);
     let lines = log_lines(&addresses[0]);
     assert!(lines.len() == 1 && lines[0].contains("refuses frames"), "{lines:?}");
-    // A caller with more patience gets its room.
+    // A caller with more options gets its room.
     number += 1;
     accepted.push(number);
     std::thread::scope(|scope| {

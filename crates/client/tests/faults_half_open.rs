@@ -10,7 +10,7 @@ mod support;
 use std::process::{Command as Program, Stdio};
 use std::time::{Duration, Instant};
 
-use gatewayworker_client::{Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Error, Message};
 use socket2::{Domain, SockRef, Socket};
 use support::program::{Gatewayd, numbered};
 use support::*;
@@ -161,12 +161,12 @@ fn a_gateway_whose_address_vanishes_is_noticed_by_the_link_within_30_s_and_by_qu
         ip("route add blackhole 10.99.0.0/24");
         let start = Instant::now();
         if sending {
-            let patience = Patience { reply: Duration::from_millis(500), ..PATIENT };
+            let options = CallOptions { query_timeout: Duration::from_millis(500), ..PATIENT };
             let asked = Instant::now();
-            let error = cluster.client_count(b"", patience).unwrap_err();
+            let error = cluster.client_count(b"", options).unwrap_err();
             println!("the question: {:?}, {error}", asked.elapsed());
             assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *address), "{error}");
-            assert!(asked.elapsed() >= patience.reply, "not before its time: {:?}", asked.elapsed());
+            assert!(asked.elapsed() >= options.query_timeout, "not before its time: {:?}", asked.elapsed());
             cluster.send_to_all(Message::text(&numbered(2, 0)), PATIENT).unwrap();
         }
         let deadline = start + LIMIT + LIMIT;

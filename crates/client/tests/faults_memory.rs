@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Error, Message};
 use peak_alloc::PeakAlloc;
 use support::*;
 
@@ -80,10 +80,10 @@ fn an_announced_length_allocates_nothing_and_one_over_the_limit_is_refused() {
     ] {
         let peer = Peer::listen();
         let cluster = worker(user, &[&peer]);
-        let patience = Patience { reply: Duration::from_millis(100), ..PATIENT };
+        let options = CallOptions { query_timeout: Duration::from_millis(100), ..PATIENT };
         let (error, peak) = peak(|| {
             std::thread::scope(|scope| {
-                let asking = scope.spawn(|| cluster.session(peer.id(1), patience, |_| Ok(())).unwrap_err());
+                let asking = scope.spawn(|| cluster.session(peer.id(1), options, |_| Ok(())).unwrap_err());
                 let mut conn = peer.accept();
                 conn.expect(Command::GetSessionByClientId);
                 conn.send(&[&length.to_be_bytes()[..], &vec![b'x'; sent]].concat());

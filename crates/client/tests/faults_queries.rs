@@ -8,13 +8,13 @@ mod support;
 use std::time::{Duration, Instant};
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Cluster, Error, Fields, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Error, Fields, Message};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::json;
 use support::proxy::{Flow, Proxy, Way};
 use support::*;
 
-const IMPATIENT: Patience = Patience { reply: Duration::from_millis(150), ..PATIENT };
+const IMPATIENT: CallOptions = CallOptions { query_timeout: Duration::from_millis(150), ..PATIENT };
 
 /// A reply as it is on the wire.
 fn reply(payload: &str) -> Vec<u8> {
@@ -22,9 +22,9 @@ fn reply(payload: &str) -> Vec<u8> {
 }
 
 /// The session of a client, as text.
-fn session(cluster: &Cluster, peer: &Peer, number: u32, patience: Patience) -> Result<String, Error> {
+fn session(cluster: &Cluster, peer: &Peer, number: u32, options: CallOptions) -> Result<String, Error> {
     let mut session = String::new();
-    cluster.session(peer.id(number), patience, |payload| {
+    cluster.session(peer.id(number), options, |payload| {
         session.push_str(std::str::from_utf8(payload).unwrap());
         Ok(())
     })?;
@@ -106,12 +106,12 @@ fn an_answer_is_never_that_of_another_question_whatever_its_connection_went_thro
     let cluster = worker("whatever", &[]);
     cluster.follow(&[&proxy.address]);
     // Uids that no client has: each answer holds the uid it is about.
-    let ask = |number: u32, patience: Patience| {
+    let ask = |number: u32, options: CallOptions| {
         let uid = format!("uid-{number}");
         let mut answered = Vec::new();
         let uids = format!("[\"{uid}\"]");
         let asked =
-            cluster.clients_of_uids(uids.as_bytes(), patience, |key, _| answered.push(format!("{key:?}")));
+            cluster.clients_of_uids(uids.as_bytes(), options, |key, _| answered.push(format!("{key:?}")));
         asked.map(|()| {
             assert!(answered.len() == 1 && answered[0].contains(&text_of(&uid)), "{uid}: {answered:?}")
         })
@@ -121,7 +121,7 @@ fn an_answer_is_never_that_of_another_question_whatever_its_connection_went_thro
     for number in 1..=60 {
         match number % 6 {
             // Later than the caller waits.
-            0 => proxy.set(Way::Back, Flow::Pieces { len: 5, pause: IMPATIENT.reply }),
+            0 => proxy.set(Way::Back, Flow::Pieces { len: 5, pause: IMPATIENT.query_timeout }),
             // Not at all, for now: it all comes when the next question is asked.
             1 => proxy.set(Way::Back, Flow::Hold),
             // A part of it.
@@ -191,11 +191,11 @@ fn an_answer_that_comes_byte_by_byte_has_no_more_time_than_another() {
     proxy.set(Way::Back, Flow::Pieces { len: 1, pause: Duration::from_millis(2) });
     assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0, "slow, but in time");
     // Each byte comes in time, the last one does not.
-    proxy.set(Way::Back, Flow::Pieces { len: 1, pause: IMPATIENT.reply / 2 });
+    proxy.set(Way::Back, Flow::Pieces { len: 1, pause: IMPATIENT.query_timeout / 2 });
     let start = Instant::now();
     let error = cluster.client_count(b"", IMPATIENT).unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
-    assert!(start.elapsed() >= IMPATIENT.reply, "not before its time");
+    assert!(start.elapsed() >= IMPATIENT.query_timeout, "not before its time");
     assert_names(&error, &proxy.address, Command::GetClientCountByGroup);
     proxy.heal();
     assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
@@ -345,7 +345,7 @@ fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
         let start = Instant::now();
         let error = cluster.client_count(b"", IMPATIENT).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
-        assert!(start.elapsed() >= IMPATIENT.reply, "not before its time");
+        assert!(start.elapsed() >= IMPATIENT.query_timeout, "not before its time");
         assert_names(&error, &proxy.address, Command::GetClientCountByGroup);
     }
     let status = status(cluster, &proxy.address);
@@ -367,11 +367,11 @@ fn a_silent_gateway_is_an_exception_within_50_ms_of_the_time_out() {
     cluster.follow(&[&silent.address, &gateway_address(&answering, 0)]);
     let mut latest = Duration::ZERO;
     for millis in [100, 1000, 5000] {
-        let patience = Patience { reply: Duration::from_millis(millis), ..PATIENT };
+        let options = CallOptions { query_timeout: Duration::from_millis(millis), ..PATIENT };
         for _ in 0..3 {
             let start = Instant::now();
-            cluster.client_count(b"", patience).unwrap_err();
-            let late = start.elapsed().checked_sub(patience.reply).expect("not before its time");
+            cluster.client_count(b"", options).unwrap_err();
+            let late = start.elapsed().checked_sub(options.query_timeout).expect("not before its time");
             println!("{millis} ms: {late:?} late");
             latest = latest.max(late);
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Error, Message};
 use gatewayworker_devgateway::{Config, Devgateway, Started};
 use serde_json::{Value as Json, json};
 use support::program::{Gatewayd, numbered};
@@ -383,7 +383,7 @@ fn a_register_that_vanished_costs_a_fresh_list_no_more_than_the_time_to_connect(
     let proxy = Proxy::to(&register_address(&register));
     proxy.vanish();
     let cluster = client("vanished for good", "", &[&proxy.address]);
-    let patience = Patience { connect: Duration::from_millis(250), ..PATIENT };
-    let error = cluster.discover(false, patience).unwrap_err();
+    let options = CallOptions { connect_timeout: Duration::from_millis(250), ..PATIENT };
+    let error = cluster.discover(false, options).unwrap_err();
     assert!(matches!(error, Error::RegisterSilent { .. }), "{error}");
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gatewayworker_client::wire::{Command, Frame};
-use gatewayworker_client::{Message, Patience, Process, fork::generation};
+use gatewayworker_client::{CallOptions, Message, Process, fork::generation};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::json;
 use support::*;
@@ -160,7 +160,7 @@ fn a_connection_ends_when_the_parent_ends_it_though_a_child_lives_on() {
     let list = b"{\"event\":\"broadcast_addresses\",\"addresses\":[\"127.0.0.1:2900\"]}\n";
     let subscribed = client("subscribed", "", &[&register.address]);
     let (hold, mut release) = std::io::pipe().unwrap();
-    let impatient = Patience { reply: Duration::from_millis(50), ..PATIENT };
+    let impatient = CallOptions { query_timeout: Duration::from_millis(50), ..PATIENT };
     std::thread::scope(|scope| {
         let discovering = scope.spawn(|| subscribed.discover(false, PATIENT));
         let mut subscription = register.accept();

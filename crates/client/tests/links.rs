@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Error, Message};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::json;
 use support::*;
@@ -149,11 +149,14 @@ fn in_worker_mode_a_full_queue_is_an_error_at_once_and_loses_nothing_that_was_ac
     let cluster = worker("full", &[&peer]);
     let body = vec![b'x'; 60_000];
     // It is never waited for.
-    let patience =
-        Patience { connect: Duration::from_secs(3600), reply: Duration::from_secs(3600), ..PATIENT };
+    let options = CallOptions {
+        connect_timeout: Duration::from_secs(3600),
+        query_timeout: Duration::from_secs(3600),
+        ..PATIENT
+    };
     let mut accepted = 0;
     let error = loop {
-        match cluster.send_to_client(peer.id(accepted + 1), Message::text(&body), patience) {
+        match cluster.send_to_client(peer.id(accepted + 1), Message::text(&body), options) {
             Ok(()) => accepted += 1,
             Err(error) => break error,
         }
@@ -199,7 +202,7 @@ fn in_client_mode_a_queue_that_stays_full_is_an_error_after_the_time_out() {
     let (cluster, _register) = client_of("no room", &[&peer]);
     let body = vec![b'x'; 60_000];
     cluster.send_to_all(Message::text(&body), PATIENT).unwrap();
-    let impatient = Patience { connect: Duration::from_millis(50), ..PATIENT };
+    let impatient = CallOptions { connect_timeout: Duration::from_millis(50), ..PATIENT };
     let error = loop {
         if let Err(error) = cluster.send_to_all(Message::text(&body), impatient) {
             break error;
@@ -243,7 +246,7 @@ fn a_fan_out_that_waited_in_vain_names_the_gateway_that_did_not_answer() {
     let register = register_of(&[&dead, &hanging.address]);
     let cluster = client("in vain", "", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
-    let impatient = Patience { connect: Duration::from_millis(50), ..PATIENT };
+    let impatient = CallOptions { connect_timeout: Duration::from_millis(50), ..PATIENT };
     let to_some = [id(&dead, 1), id(&hanging.address, 1)];
     for error in [
         cluster.send_to_all(Message::text(b"one"), impatient).unwrap_err(),
@@ -261,7 +264,7 @@ fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_sh
     let register = register_of(&[&hanging.address]);
     let cluster = client("in a hurry", "", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
-    let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
+    let impatient = CallOptions { connect_timeout: Duration::from_millis(20), ..PATIENT };
     let error = cluster.send_to_all(Message::text(b"hi"), impatient).unwrap_err();
     assert!(error.to_string().contains("Connection timed out"), "{error}");
     let peer = hanging.let_in();
@@ -282,12 +285,12 @@ fn however_many_queues_are_full_a_call_waits_once() {
     let mut link = alive.accept();
     link.frame();
     // For each of them it would be longer than anything may take.
-    let patience = Patience { connect: SAFETY_NET / 40, ..PATIENT };
+    let options = CallOptions { connect_timeout: SAFETY_NET / 40, ..PATIENT };
     let to: Vec<_> = listed.iter().map(|address| id(address, 1)).collect();
     std::thread::scope(|scope| {
-        let some = scope.spawn(|| cluster.send_to_clients(&to, Message::text(b"some"), patience));
+        let some = scope.spawn(|| cluster.send_to_clients(&to, Message::text(b"some"), options));
         assert_eq!(link.frame().body, b"some");
-        let except = scope.spawn(|| cluster.send_to_all_except(&to, Message::text(b"except"), patience));
+        let except = scope.spawn(|| cluster.send_to_all_except(&to, Message::text(b"except"), options));
         assert_eq!(link.frame().body, b"except");
         for call in [some, except] {
             let error = call.join().unwrap().unwrap_err();

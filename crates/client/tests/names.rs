@@ -5,12 +5,12 @@
 mod support;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Absent, Cluster, Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Error, Message, OnUnavailable};
 use gatewayworker_devgateway::{Config, Devgateway, Started};
 use serde_json::json;
 use support::*;
 
-const LEAVING_OUT: Patience = Patience { absent: Absent::LeaveOut, ..PATIENT };
+const LEAVING_OUT: CallOptions = CallOptions { on_unavailable: OnUnavailable::Skip, ..PATIENT };
 
 fn gateway() -> Started {
     Devgateway::start(Config { register: None, ..Config::default() }).unwrap()
@@ -24,8 +24,8 @@ fn counted(gateway: &Started) -> u64 {
 }
 
 /// The name that a question says is not found.
-fn missed(cluster: &Cluster, patience: Patience) -> String {
-    let error = cluster.client_count(b"", patience).unwrap_err();
+fn missed(cluster: &Cluster, options: CallOptions) -> String {
+    let error = cluster.client_count(b"", options).unwrap_err();
     assert!(error.to_string().contains("Name or service not known"), "{error}");
     let Error::Unreachable { gateway, .. } = error else { panic!("{error}") };
     gateway.to_string()

@@ -8,7 +8,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Absent, Cluster, Error, Fields, Message, Patience, ReplyError};
+use gatewayworker_client::{CallOptions, Cluster, Error, Fields, Message, OnUnavailable, ReplyError};
 use gatewayworker_devgateway::{Config, Devgateway};
 use support::*;
 
@@ -16,19 +16,19 @@ use support::*;
 fn count<'s>(
     scope: &'s std::thread::Scope<'s, '_>,
     cluster: &'s Cluster,
-    patience: Patience,
+    options: CallOptions,
 ) -> ScopedJoinHandle<'s, Result<i64, Error>> {
-    scope.spawn(move || cluster.client_count(b"", patience))
+    scope.spawn(move || cluster.client_count(b"", options))
 }
 
-const IMPATIENT: Patience = Patience { reply: Duration::from_millis(500), ..PATIENT };
+const IMPATIENT: CallOptions = CallOptions { query_timeout: Duration::from_millis(500), ..PATIENT };
 
 /// Runs a scripted answer to the one question; the error.
-fn error_of(user: &'static str, patience: Patience, answer: impl FnOnce(Conn)) -> (Error, Peer) {
+fn error_of(user: &'static str, options: CallOptions, answer: impl FnOnce(Conn)) -> (Error, Peer) {
     let peer = Peer::listen();
     let cluster = worker(user, &[&peer]);
     let error = std::thread::scope(|scope| {
-        let asking = count(scope, cluster, patience);
+        let asking = count(scope, cluster, options);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
         answer(conn);
@@ -216,7 +216,7 @@ fn a_silent_gateway_is_an_error_that_names_it_and_the_question() {
     let Error::TimedOut { gateway, command, after } = &error else { panic!("{error}") };
     assert_eq!(
         (&**gateway, *command, *after),
-        (&*peer.address, Command::GetClientCountByGroup, IMPATIENT.reply)
+        (&*peer.address, Command::GetClientCountByGroup, IMPATIENT.query_timeout)
     );
     assert!(error.to_string().contains(&peer.address) && error.to_string().contains("GetClientCountByGroup"));
 }
@@ -394,7 +394,7 @@ fn a_fan_out_connects_to_all_at_the_same_time() {
     let cluster = worker("connects", &[]);
     cluster.follow(&[&hanging.address, &peer.address]);
     std::thread::scope(|scope| {
-        let asking = count(scope, cluster, Patience { connect: SAFETY_NET * 6, ..PATIENT });
+        let asking = count(scope, cluster, CallOptions { connect_timeout: SAFETY_NET * 6, ..PATIENT });
         // The first gateway lets nobody in yet, but the second one is connected.
         let _conn = peer.accept();
         assert!(!asking.is_finished());
@@ -411,8 +411,8 @@ fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
     let hanging = Hanging::new();
     let cluster = worker("hangs", &[]);
     cluster.follow(&[&hanging.address]);
-    let patience = Patience { connect: Duration::from_millis(100), ..PATIENT };
-    let error = cluster.client_count(b"", patience).unwrap_err();
+    let options = CallOptions { connect_timeout: Duration::from_millis(100), ..PATIENT };
+    let error = cluster.client_count(b"", options).unwrap_err();
     assert_eq!(error.to_string(), unreachable_text(&hanging.address, "Connection timed out"));
 }
 
@@ -422,7 +422,7 @@ fn connecting_takes_no_more_time_than_the_question_has() {
     let cluster = worker("hangs longer", &[]);
     cluster.follow(&[&hanging.address]);
     std::thread::scope(|scope| {
-        let asking = count(scope, cluster, Patience { connect: SAFETY_NET * 6, ..IMPATIENT });
+        let asking = count(scope, cluster, CallOptions { connect_timeout: SAFETY_NET * 6, ..IMPATIENT });
         wait_until("the question to end", || asking.is_finished());
         assert_eq!(
             asking.join().unwrap().unwrap_err().to_string(),
@@ -436,9 +436,10 @@ fn those_who_are_connected_are_asked_while_another_one_lets_nobody_in() {
     let (hanging, peer) = (Hanging::new(), Peer::listen());
     let cluster = worker("asked meanwhile", &[]);
     cluster.follow(&[&hanging.address, &peer.address]);
-    let patience = Patience { connect: SAFETY_NET * 6, absent: Absent::LeaveOut, ..LONGER };
+    let options =
+        CallOptions { connect_timeout: SAFETY_NET * 6, on_unavailable: OnUnavailable::Skip, ..LONGER };
     std::thread::scope(|scope| {
-        let asking = count(scope, cluster, patience);
+        let asking = count(scope, cluster, options);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
         conn.reply("i:7;");
@@ -469,7 +470,7 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
     let addresses = [&*alive.address, &silent.address, &closing.address, &dead];
     let missing = &addresses[1..];
     cluster.follow(&addresses);
-    let leave_out = Patience { absent: Absent::LeaveOut, ..IMPATIENT };
+    let leave_out = CallOptions { on_unavailable: OnUnavailable::Skip, ..IMPATIENT };
     std::thread::scope(|scope| {
         let mut conn = None;
         for round in 1..=3 {
@@ -487,7 +488,7 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
             }
         }
         // One of them is back, and nobody is silent.
-        let asking = count(scope, cluster, Patience { reply: PATIENT.reply, ..leave_out });
+        let asking = count(scope, cluster, CallOptions { query_timeout: PATIENT.query_timeout, ..leave_out });
         let alive = conn.as_mut().unwrap();
         alive.expect(Command::GetClientCountByGroup);
         alive.reply("i:1;");
@@ -503,13 +504,13 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
 }
 
 /// Long enough for peers to answer on a busy machine, short enough to be waited for.
-const LONGER: Patience = Patience { reply: Duration::from_secs(2), ..PATIENT };
+const LONGER: CallOptions = CallOptions { query_timeout: Duration::from_secs(2), ..PATIENT };
 
 #[test]
 fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
     let [silent, short, long] = [(); 3].map(|()| Peer::listen());
     let cluster = worker("hides nobody", &[&silent, &short, &long]);
-    let patience = Patience { absent: Absent::LeaveOut, ..LONGER };
+    let options = CallOptions { on_unavailable: OnUnavailable::Skip, ..LONGER };
     // Far more than the kernel keeps for one who does not read.
     let text = "x".repeat(MAX_REPLY - 64);
     let answers = ["a:1:{i:1;s:1:\"x\";}".to_owned(), format!("a:1:{{i:1;s:{}:\"{text}\";}}", text.len())];
@@ -523,7 +524,7 @@ fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
                     lens.push(session.len());
                     Ok(())
                 };
-                cluster.sessions(None, patience, each).map(|()| lens)
+                cluster.sessions(None, options, each).map(|()| lens)
             });
             let mut unanswered = silent.accept();
             unanswered.expect(Command::GetAllClientSessions);
@@ -566,7 +567,7 @@ fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_tim
     let cluster = worker("leaves time", &[&silent, &alive]);
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     std::thread::scope(|scope| {
-        let asking = count(scope, cluster, Patience { absent: Absent::LeaveOut, ..LONGER });
+        let asking = count(scope, cluster, CallOptions { on_unavailable: OnUnavailable::Skip, ..LONGER });
         let mut stuck = silent.accept();
         stuck.expect(Command::SendToAll);
         let mut link = alive.accept();
@@ -588,7 +589,7 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
     cluster.follow(&[&alive.address, &dead]);
     cluster.send_to_all(Message::text(b"waits"), PATIENT).unwrap();
     std::thread::scope(|scope| {
-        let asking = count(scope, cluster, Patience { absent: Absent::LeaveOut, ..PATIENT });
+        let asking = count(scope, cluster, CallOptions { on_unavailable: OnUnavailable::Skip, ..PATIENT });
         let mut link = alive.accept();
         link.expect(Command::SendToAll);
         link.pass_barrier();
@@ -604,7 +605,7 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
 
 #[test]
 fn with_absent_gateways_left_out_nobodys_answer_and_nonsense_are_errors_still() {
-    let leave_out = Patience { absent: Absent::LeaveOut, ..PATIENT };
+    let leave_out = CallOptions { on_unavailable: OnUnavailable::Skip, ..PATIENT };
     let dead = [dead_address(), dead_address()];
     let cluster = worker("nobody", &[]);
     cluster.follow(&dead);

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Cluster, Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Error, Message};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::json;
 use support::*;
@@ -120,7 +120,7 @@ fn a_barrier_that_is_not_answered_in_time_is_an_error() {
     bind(cluster, &peer, 1);
     let mut link = peer.accept();
     link.expect(Command::BindUid);
-    let impatient = Patience { reply: Duration::from_millis(50), ..PATIENT };
+    let impatient = CallOptions { query_timeout: Duration::from_millis(50), ..PATIENT };
     let error = cluster.client_count(b"", impatient).unwrap_err();
     assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *peer.address), "{error}");
     // It was asked once; its late answer serves the next question.

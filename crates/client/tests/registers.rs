@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Error, Message, Patience};
+use gatewayworker_client::{CallOptions, Error, Message};
 use gatewayworker_devgateway::{Config, Devgateway};
 use serde_json::{Value as Json, json};
 use support::proxy::{Flow, Proxy, Way};
@@ -21,13 +21,13 @@ fn list(addresses: &[&str]) -> Vec<u8> {
 /// Discovers from a register that answers as told.
 fn discover(
     user: &'static str,
-    patience: Patience,
+    options: CallOptions,
     answer: impl FnOnce(Conn),
 ) -> (Result<(), Error>, Vec<String>, String) {
     let register = Peer::listen();
     let cluster = client(user, "key", &[&register.address]);
     let result = std::thread::scope(|scope| {
-        let discovering = scope.spawn(|| cluster.discover(false, patience));
+        let discovering = scope.spawn(|| cluster.discover(false, options));
         answer(register.accept());
         discovering.join().unwrap()
     });
@@ -119,7 +119,7 @@ fn what_is_no_register_is_named() {
 #[test]
 fn a_silent_register_is_an_error_after_the_time_out() {
     let mut kept = None;
-    let impatient = Patience { connect: Duration::from_millis(250), ..PATIENT };
+    let impatient = CallOptions { connect_timeout: Duration::from_millis(250), ..PATIENT };
     let (result, _, address) = discover("silent", impatient, |register| kept = Some(register));
     let error = result.unwrap_err();
     assert!(matches!(&error, Error::RegisterSilent { registers, .. } if *registers == address), "{error}");
@@ -132,7 +132,7 @@ fn a_call_that_is_in_a_hurry_does_not_keep_a_slow_register_away_from_all_others(
     let cluster = client("slow", "", &[&proxy.address]);
     // Longer than its answer is waited for where somebody waits.
     proxy.set(Way::Back, Flow::Pieces { len: 1 << 16, pause: Duration::from_secs(1) });
-    let impatient = Patience { connect: Duration::from_millis(20), ..PATIENT };
+    let impatient = CallOptions { connect_timeout: Duration::from_millis(20), ..PATIENT };
     cluster.discover(false, impatient).unwrap_err();
     wait_until("the list", || listed(cluster) == ["127.0.0.1:2900"]);
 }
@@ -172,8 +172,8 @@ fn several_registers_are_tried_in_turn() {
     let cluster = client("turn", "", &addresses);
     std::thread::scope(|scope| {
         // The silent one is left after its share of this.
-        let patience = Patience { connect: Duration::from_secs(12), ..PATIENT };
-        let discovering = scope.spawn(move || (cluster.discover(false, patience), cluster));
+        let options = CallOptions { connect_timeout: Duration::from_secs(12), ..PATIENT };
+        let discovering = scope.spawn(move || (cluster.discover(false, options), cluster));
         drop(rejecting.accept());
         let _silent = silent.accept();
         let mut conn = alive.accept();

@@ -124,8 +124,8 @@ fn a_question_without_a_background_thread_to_wait_for_is_still_answered() {
     let cluster = worker("no background", &[&peer]);
     Process::shutdown(SAFETY_NET);
     std::thread::scope(|scope| {
-        let patience = PATIENT;
-        let asking = scope.spawn(move || cluster.client_count(b"", patience));
+        let options = PATIENT;
+        let asking = scope.spawn(move || cluster.client_count(b"", options));
         let mut question = peer.accept();
         question.expect(Command::GetClientCountByGroup);
         question.reply("i:1;");

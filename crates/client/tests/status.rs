@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gatewayworker_client::status::{ProcessStatus, RegisterState};
 use gatewayworker_client::wire::Command;
-use gatewayworker_client::{Cluster, Message, Patience};
+use gatewayworker_client::{CallOptions, Cluster, Message};
 use serde_json::{Value as Json, json};
 use support::*;
 
@@ -108,7 +108,7 @@ fn the_last_error_of_a_question_stays_with_its_age() {
     let mut conn = first_question(cluster, &peer);
     let before = status(cluster, &peer.address);
     assert_eq!(before["query_error"], Json::Null);
-    let impatient = Patience { reply: Duration::from_millis(20), ..PATIENT };
+    let impatient = CallOptions { query_timeout: Duration::from_millis(20), ..PATIENT };
     let error = cluster.client_count(b"", impatient).unwrap_err().to_string();
     conn.expect(Command::GetClientCountByGroup);
     let after = status(cluster, &peer.address);

@@ -11,15 +11,19 @@ use gatewayworker_client::wire::client_id::ClientIdPrefix;
 use gatewayworker_client::wire::php::{Key, Scalar};
 use gatewayworker_client::wire::{ClientId, Command, Frame};
 use gatewayworker_client::{
-    Absent, Cluster, ClusterId, Discovery, Error, Fields, Patience, Process, Secret, Settings, reply,
+    CallOptions, Cluster, ClusterId, Discovery, Error, Fields, OnUnavailable, Process, Secret, Settings,
+    reply,
 };
 
 use crate::memory::bounded;
 use crate::reply::{Same, Tree, int};
 
 /// Nothing here takes that long; it only ends a check that would hang.
-const PATIENCE: Patience =
-    Patience { connect: Duration::from_secs(60), reply: Duration::from_secs(60), absent: Absent::Fail };
+const PATIENCE: CallOptions = CallOptions {
+    connect_timeout: Duration::from_secs(60),
+    query_timeout: Duration::from_secs(60),
+    on_unavailable: OnUnavailable::Fail,
+};
 const MAX_REPLY: usize = 1 << 20;
 /// What a query may allocate besides the reply, whatever length is announced: a buffer of two pieces
 /// of 64 KiB, while it grows.

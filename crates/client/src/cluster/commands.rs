@@ -8,7 +8,7 @@ use gatewayworker_wire::{ClientId, Command, Head, json};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::settings::Patience;
+use crate::settings::CallOptions;
 
 /// A message for clients.
 #[derive(Clone, Copy, Debug)]
@@ -40,19 +40,19 @@ type Result = std::result::Result<(), Error>;
 impl Cluster {
     /// Sends to one client (`sendToClient`, command 5).
     #[inline]
-    pub fn send_to_client(&self, id: ClientId, message: Message<'_>, patience: Patience) -> Result {
-        self.send_to(id, message.head(Command::SendToOne, id.connection), b"", message.body, patience)
+    pub fn send_to_client(&self, id: ClientId, message: Message<'_>, options: CallOptions) -> Result {
+        self.send_to(id, message.head(Command::SendToOne, id.connection), b"", message.body, options)
     }
 
     /// Sends to all clients (`sendToAll`, command 6).
-    pub fn send_to_all(&self, message: Message<'_>, patience: Patience) -> Result {
-        self.send_to_every(message.head(Command::SendToAll, 0), b"", message.body, patience)
+    pub fn send_to_all(&self, message: Message<'_>, options: CallOptions) -> Result {
+        self.send_to_every(message.head(Command::SendToAll, 0), b"", message.body, options)
     }
 
     /// Sends to these clients (`sendToAll` with a list, command 6): one frame per gateway concerned.
-    pub fn send_to_clients(&self, ids: &[ClientId], message: Message<'_>, patience: Patience) -> Result {
+    pub fn send_to_clients(&self, ids: &[ClientId], message: Message<'_>, options: CallOptions) -> Result {
         let frames = by_gateway(ids, |connections| connections_json(b"{\"connections\":", connections));
-        self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, patience)
+        self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, options)
     }
 
     /// Sends to all clients but these (`sendToAll` with exclusions, command 6).
@@ -60,16 +60,16 @@ impl Cluster {
         &self,
         excluded: &[ClientId],
         message: Message<'_>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result {
         let special = by_gateway(excluded, |connections| connections_json(b"{\"exclude\":", connections));
-        self.send_to_each(message.head(Command::SendToAll, 0), b"", &special, message.body, patience)
+        self.send_to_each(message.head(Command::SendToAll, 0), b"", &special, message.body, options)
     }
 
     /// Sends to the clients of uids (`sendToUid`, command 14). `uids` is what PHP's `json_encode` makes of the list.
     #[inline]
-    pub fn send_to_uids(&self, uids: &[u8], message: Message<'_>, patience: Patience) -> Result {
-        self.send_to_every(message.head(Command::SendToUid, 0), uids, message.body, patience)
+    pub fn send_to_uids(&self, uids: &[u8], message: Message<'_>, options: CallOptions) -> Result {
+        self.send_to_every(message.head(Command::SendToUid, 0), uids, message.body, options)
     }
 
     /// Sends to the clients of groups but these (`sendToGroup`, command 22). `groups` is what PHP's `json_encode`
@@ -79,7 +79,7 @@ impl Cluster {
         groups: Option<&[u8]>,
         excluded: &[ClientId],
         message: Message<'_>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result {
         let head = message.head(Command::SendToGroup, 0);
         let ext = |connections: Option<&[u32]>| {
@@ -97,32 +97,32 @@ impl Cluster {
             ext
         };
         if excluded.is_empty() {
-            return self.send_to_every(head, &ext(None), message.body, patience);
+            return self.send_to_every(head, &ext(None), message.body, options);
         }
         let special = by_gateway(excluded, |connections| ext(Some(connections)));
-        self.send_to_each(head, &ext(None), &special, message.body, patience)
+        self.send_to_each(head, &ext(None), &special, message.body, options)
     }
 
     /// Sends to a client, then closes its connection (`closeClient`, command 7).
-    pub fn kick(&self, id: ClientId, message: Message<'_>, patience: Patience) -> Result {
-        self.send_to(id, message.head(Command::Kick, id.connection), b"", message.body, patience)
+    pub fn kick(&self, id: ClientId, message: Message<'_>, options: CallOptions) -> Result {
+        self.send_to(id, message.head(Command::Kick, id.connection), b"", message.body, options)
     }
 
     /// Closes a client's connection at once (`destoryClient`, command 8).
-    pub fn destroy(&self, id: ClientId, patience: Patience) -> Result {
-        self.about_client(Command::Destroy, id, b"", patience)
+    pub fn destroy(&self, id: ClientId, options: CallOptions) -> Result {
+        self.about_client(Command::Destroy, id, b"", options)
     }
 
     /// Commands 9, 12, 13, 20, 21 and 204: about one client, with a session, a uid or a group
     /// (`updateSession`, `bindUid`, `unbindUid`, `joinGroup`, `leaveGroup`, `setSocketSession`).
     #[inline]
-    pub fn about_client(&self, command: Command, id: ClientId, ext: &[u8], patience: Patience) -> Result {
-        self.send_to(id, Head::new(command, id.connection), ext, b"", patience)
+    pub fn about_client(&self, command: Command, id: ClientId, ext: &[u8], options: CallOptions) -> Result {
+        self.send_to(id, Head::new(command, id.connection), ext, b"", options)
     }
 
     /// Dissolves a group (`ungroup`, command 27).
-    pub fn ungroup(&self, group: &[u8], patience: Patience) -> Result {
-        self.send_to_every(Head::new(Command::Ungroup, 0), group, b"", patience)
+    pub fn ungroup(&self, group: &[u8], options: CallOptions) -> Result {
+        self.send_to_every(Head::new(Command::Ungroup, 0), group, b"", options)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::link::CommandLink;
 use crate::register::Register;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
-use crate::settings::Patience;
+use crate::settings::CallOptions;
 
 /// What makes two clusters different: each has its own connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,11 +85,11 @@ impl Cluster {
     /// # Errors
     /// Where no register answers, or where it knows of no gateway.
     #[inline]
-    pub fn discover(&self, fresh: bool, patience: Patience) -> Result<(), Error> {
+    pub fn discover(&self, fresh: bool, options: CallOptions) -> Result<(), Error> {
         let Some(register) = &self.register else {
             return Ok(());
         };
-        register.wait_listed(fresh, patience.connect)?;
+        register.wait_listed(fresh, options.connect_timeout)?;
         if self.members.with(<[_]>::is_empty) {
             if let Some((name, reason)) = self.members.not_found() {
                 return Err(Error::Unreachable { gateway: name.into(), reason });

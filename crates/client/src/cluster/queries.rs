@@ -16,7 +16,7 @@ use gatewayworker_wire::{ClientId, Command};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::settings::Patience;
+use crate::settings::CallOptions;
 
 /// Which fields a [`Cluster::select`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +42,9 @@ impl Fields {
 impl Cluster {
     /// Whether a client is connected (`isOnline`, command 11): 0 or 1.
     #[inline]
-    pub fn is_online(&self, id: ClientId, patience: Patience) -> Result<i64, Error> {
+    pub fn is_online(&self, id: ClientId, options: CallOptions) -> Result<i64, Error> {
         let mut online = 0;
-        self.query_one(id, Command::IsOnline, patience, |payload| {
+        self.query_one(id, Command::IsOnline, options, |payload| {
             online = reply::int(payload)?;
             Ok(())
         })?;
@@ -57,24 +57,24 @@ impl Cluster {
     pub fn session(
         &self,
         id: ClientId,
-        patience: Patience,
+        options: CallOptions,
         read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.query_one(id, Command::GetSessionByClientId, patience, read)
+        self.query_one(id, Command::GetSessionByClientId, options, read)
     }
 
     /// The uid of a client (`getUidByClientId`, command 25): null where it has none, nothing where it is not connected.
     pub fn uid_of_client(
         &self,
         id: ClientId,
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(Scalar<'_>),
     ) -> Result<(), Error> {
         let mut ext = Fields::Uid.json().to_vec();
         ext.extend_from_slice(b"{\"connection_id\":");
         gatewayworker_wire::json::write_connection_map(&mut ext, &[id.connection]);
         ext.extend_from_slice(b"}}");
-        self.query_one_with(id, Command::Select, ext, patience, |payload| {
+        self.query_one_with(id, Command::Select, ext, options, |payload| {
             reply::selected(payload, |_, uid, _| {
                 each(uid.scalar());
                 Ok(())
@@ -83,9 +83,9 @@ impl Cluster {
     }
 
     /// How many clients a group has, or all of them for the empty group (`getClientIdCountByGroup`, command 24).
-    pub fn client_count(&self, group: &[u8], patience: Patience) -> Result<i64, Error> {
+    pub fn client_count(&self, group: &[u8], options: CallOptions) -> Result<i64, Error> {
         let mut count = 0i64;
-        self.query_all(Command::GetClientCountByGroup, group, patience, |_, payload, _| {
+        self.query_all(Command::GetClientCountByGroup, group, options, |_, payload, _| {
             count = count.saturating_add(reply::int(payload)?);
             Ok(())
         })?;
@@ -96,10 +96,10 @@ impl Cluster {
     pub fn client_counts(
         &self,
         groups: &[u8],
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(Key<'_>, i64),
     ) -> Result<(), Error> {
-        self.query_all(Command::BatchGetClientCountByGroup, groups, patience, |_, payload, _| {
+        self.query_all(Command::BatchGetClientCountByGroup, groups, options, |_, payload, _| {
             reply::counts(payload, &mut each)
         })
     }
@@ -109,10 +109,10 @@ impl Cluster {
     pub fn clients_of_uid(
         &self,
         uid: &[u8],
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.query_all(Command::GetClientIdByUid, uid, patience, &mut each)
+        self.query_all(Command::GetClientIdByUid, uid, options, &mut each)
     }
 
     /// The clients of many uids (`batchGetClientIdByUid`, command 16). `uids` is a JSON list. `each` gets every uid once
@@ -120,10 +120,10 @@ impl Cluster {
     pub fn clients_of_uids(
         &self,
         uids: &[u8],
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(Key<'_>, Option<[u8; ClientId::LEN]>),
     ) -> Result<(), Error> {
-        self.query_all(Command::BatchGetClientIdByUid, uids, patience, |prefix, payload, _| {
+        self.query_all(Command::BatchGetClientIdByUid, uids, options, |prefix, payload, _| {
             reply::connections_by_uid(payload, |uid, connections| {
                 each(uid, None);
                 connections(&mut |connection| each(uid, Some(prefix.with(connection))))
@@ -134,10 +134,10 @@ impl Cluster {
     /// The ids of all groups (`getAllGroupIdList`, command 26). A group that several gateways have comes several times.
     pub fn group_ids(
         &self,
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(Scalar<'_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.query_all(Command::GetGroupIdList, b"", patience, |_, payload, _| {
+        self.query_all(Command::GetGroupIdList, b"", options, |_, payload, _| {
             reply::group_ids(payload, &mut each)
         })
     }
@@ -147,24 +147,24 @@ impl Cluster {
     pub fn session_lists(
         &self,
         group: Option<&[u8]>,
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let command = match group {
             Some(_) => Command::GetClientSessionsByGroup,
             None => Command::GetAllClientSessions,
         };
-        self.query_all(command, group.unwrap_or_default(), patience, &mut each)
+        self.query_all(command, group.unwrap_or_default(), options, &mut each)
     }
 
     /// As [`Cluster::session_lists`], row by row: the client's id and its session, serialized (empty: none).
     pub fn sessions(
         &self,
         group: Option<&[u8]>,
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut([u8; ClientId::LEN], &[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.session_lists(group, patience, |prefix, payload, _| {
+        self.session_lists(group, options, |prefix, payload, _| {
             reply::sessions(payload, |connection, session| each(prefix.with(connection), session))
         })
     }
@@ -175,7 +175,7 @@ impl Cluster {
         &self,
         fields: Fields,
         groups: Option<&[u8]>,
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let mut ext = fields.json().to_vec();
@@ -187,7 +187,7 @@ impl Cluster {
             }
             None => ext.extend_from_slice(b"[]}"),
         }
-        self.query_all(Command::Select, ext, patience, &mut each)
+        self.query_all(Command::Select, ext, options, &mut each)
     }
 
     /// As [`Cluster::select`], row by row: the client's id, its uid and its groups.
@@ -195,10 +195,10 @@ impl Cluster {
         &self,
         fields: Fields,
         groups: Option<&[u8]>,
-        patience: Patience,
+        options: CallOptions,
         mut each: impl FnMut([u8; ClientId::LEN], &Uid<'_>, Groups<'_, '_>) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        self.select(fields, groups, patience, |prefix, payload, _| {
+        self.select(fields, groups, options, |prefix, payload, _| {
             reply::selected(payload, |connection, uid, groups| each(prefix.with(connection), uid, groups))
         })
     }

@@ -8,7 +8,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::query::replies::Replies;
 use crate::query::{self, Query};
-use crate::settings::{Absent, Patience};
+use crate::settings::{CallOptions, OnUnavailable};
 
 impl Cluster {
     /// Asks the gateway of a client.
@@ -17,13 +17,13 @@ impl Cluster {
         &self,
         id: ClientId,
         command: Command,
-        patience: Patience,
+        options: CallOptions,
         mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let replies = {
             let gateway = self.members.of_client(id);
             let frame = Head::new(command, id.connection).encode(0, 0)?;
-            query::run(command, &[Query { gateway: &gateway, frame: &frame }], patience)?
+            query::run(command, &[Query { gateway: &gateway, frame: &frame }], options)?
         };
         replies.read(|_, payload, _| read(payload))
     }
@@ -34,13 +34,13 @@ impl Cluster {
         id: ClientId,
         command: Command,
         ext: Vec<u8>,
-        patience: Patience,
+        options: CallOptions,
         mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let replies = {
             let gateway = self.members.of_client(id);
             let frame = Head::new(command, 0).frame(&ext, b"")?;
-            query::run(command, &[Query { gateway: &gateway, frame: &frame }], patience)?
+            query::run(command, &[Query { gateway: &gateway, frame: &frame }], options)?
         };
         drop(ext);
         replies.read(|_, payload, _| read(payload))
@@ -52,26 +52,26 @@ impl Cluster {
         &self,
         command: Command,
         ext: impl AsRef<[u8]>,
-        patience: Patience,
+        options: CallOptions,
         mut read: impl FnMut(ClientIdPrefix, &[u8], usize) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
-        let replies = self.replies_of_all(command, ext.as_ref(), patience)?;
+        let replies = self.replies_of_all(command, ext.as_ref(), options)?;
         drop(ext);
         replies.read(|(ip, port), payload, rows| read(ClientIdPrefix::new(ip, port), payload, rows))
     }
 
-    fn replies_of_all(&self, command: Command, ext: &[u8], patience: Patience) -> Result<Replies, Error> {
+    fn replies_of_all(&self, command: Command, ext: &[u8], options: CallOptions) -> Result<Replies, Error> {
         let gateways = self.members.asked();
         // The look-up has told the log already.
         if let Some((name, reason)) = self.members.not_found()
-            && (patience.absent == Absent::Fail || gateways.is_empty())
+            && (options.on_unavailable == OnUnavailable::Fail || gateways.is_empty())
         {
             return Err(Error::Unreachable { gateway: name.into(), reason });
         }
         let frame = Head::new(command, 0).frame(ext, b"")?;
         let queries: Vec<Query<'_>> =
             gateways.iter().map(|gateway| Query { gateway, frame: &frame }).collect();
-        let replies = query::run(command, &queries, patience);
+        let replies = query::run(command, &queries, options);
         if replies.as_ref().map_or(0, Replies::len) < queries.len() {
             self.members.doubt_names();
         }

@@ -13,29 +13,29 @@ use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::link::frame::FrameBytes;
 use crate::link::{Attempt, CommandLink, Refusal};
-use crate::settings::Patience;
+use crate::settings::CallOptions;
 
 /// When a call stops to wait: `$connectTimeout` after it first had to, for whatever and however many it waits for.
 struct Deadline {
-    patience: Duration,
+    timeout: Duration,
     /// Calls that wait for nothing look at no clock.
     at: Option<Instant>,
 }
 
 impl Deadline {
-    fn of(patience: Patience) -> Self {
-        Self { patience: patience.connect, at: None }
+    fn of(options: CallOptions) -> Self {
+        Self { timeout: options.connect_timeout, at: None }
     }
 
     fn get(&mut self) -> Instant {
-        *self.at.get_or_insert_with(|| Instant::now() + self.patience)
+        *self.at.get_or_insert_with(|| Instant::now() + self.timeout)
     }
 }
 
 /// How many of several gateways are waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Enough {
-    One,
+enum WaitFor {
+    AnyOne,
     All,
 }
 
@@ -48,7 +48,7 @@ impl Cluster {
         head: Head,
         ext: &[u8],
         body: &[u8],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<(), Error> {
         let frame = EncodedFrame::new(head, ext, body)?;
         let frame = frame.encoded();
@@ -63,7 +63,7 @@ impl Cluster {
                 return Ok(());
             }
         }
-        self.send_patiently(&gateway, frame, patience)
+        self.send_patiently(&gateway, frame, options)
     }
 
     /// As [`Cluster::send_to`], where that was not possible at once.
@@ -72,13 +72,13 @@ impl Cluster {
         &self,
         gateway: &Arc<Gateway>,
         frame: FrameBytes<'_>,
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<(), Error> {
         let link = &gateway.link;
-        let mut deadline = Deadline::of(patience);
+        let mut deadline = Deadline::of(options);
         if self.waits() && !link.is_online() {
             let one = [Arc::clone(gateway)];
-            self.wait_connected(&one, Enough::One, &mut deadline)
+            self.wait_connected(&one, WaitFor::AnyOne, &mut deadline)
                 .inspect_err(|_| self.members.forget_strays(&one))?;
         }
         let mut wake = false;
@@ -104,9 +104,9 @@ impl Cluster {
         head: Head,
         ext: &[u8],
         body: &[u8],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<(), Error> {
-        let mut deadline = Deadline::of(patience);
+        let mut deadline = Deadline::of(options);
         self.wait_for_fan_out(&mut deadline)?;
         let sent = encode(head, ext, body, |frame| self.fan_out(|_| frame, &mut deadline))?;
         sent.map_err(|error| *error)
@@ -119,9 +119,9 @@ impl Cluster {
         ext: &[u8],
         special: &[(ClientId, Vec<u8>)],
         body: &[u8],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<(), Error> {
-        let mut deadline = Deadline::of(patience);
+        let mut deadline = Deadline::of(options);
         self.wait_for_fan_out(&mut deadline)?;
         let special = special
             .iter()
@@ -163,12 +163,12 @@ impl Cluster {
         head: Head,
         frames: &[(ClientId, Vec<u8>)],
         body: &[u8],
-        patience: Patience,
+        options: CallOptions,
     ) -> Result<(), Error> {
         let gateways: Vec<_> = frames.iter().map(|(id, _)| self.members.of_client(*id)).collect();
-        let mut deadline = Deadline::of(patience);
+        let mut deadline = Deadline::of(options);
         if self.waits() && gateways.iter().any(|gateway| !gateway.link.is_online()) {
-            let outcome = self.wait_connected(&gateways, Enough::All, &mut deadline);
+            let outcome = self.wait_connected(&gateways, WaitFor::All, &mut deadline);
             let gone: Vec<_> = gateways.iter().filter(|gateway| !gateway.link.is_online()).cloned().collect();
             self.members.forget_strays(&gone);
             outcome?;
@@ -193,7 +193,7 @@ impl Cluster {
             return Ok(());
         }
         let any = self.members.with(|gateways| gateways.iter().any(|gateway| gateway.link.is_online()));
-        if any { Ok(()) } else { self.wait_connected(&self.members.all(), Enough::One, deadline) }
+        if any { Ok(()) } else { self.wait_connected(&self.members.all(), WaitFor::AnyOne, deadline) }
     }
 
     /// Waits until one of these gateways is connected, or until each of them is or cannot be.
@@ -204,17 +204,17 @@ impl Cluster {
     fn wait_connected(
         &self,
         gateways: &[Arc<Gateway>],
-        enough: Enough,
+        wait_for: WaitFor,
         deadline: &mut Deadline,
     ) -> Result<(), Error> {
-        self.background.set_connect_timeout(deadline.patience);
+        self.background.set_connect_timeout(deadline.timeout);
         let attempts: Vec<(&CommandLink, Attempt)> =
             gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
         let outcomes = || attempts.iter().map(|(link, attempt)| (link, link.outcome(*attempt)));
         let is_connected = |outcome: &Option<Result<(), Error>>| matches!(outcome, Some(Ok(())));
         // Those that are late are found below.
         let _ = self.background.events.wait(deadline.get(), || {
-            let one = enough == Enough::One && outcomes().any(|(_, outcome)| is_connected(&outcome));
+            let one = wait_for == WaitFor::AnyOne && outcomes().any(|(_, outcome)| is_connected(&outcome));
             (one || outcomes().all(|(_, outcome)| outcome.is_some())).then_some(())
         });
         let outcomes: Vec<_> = outcomes().collect();

@@ -103,8 +103,8 @@ impl Shared {
 
     /// Connects and authenticates; with `verify`, also asks whether the gateway answers us.
     async fn open(&self, verify: bool) -> Result<Stream, Disconnect> {
-        let patience = self.background.connect_timeout();
-        let stream: Stream = timeout(patience, Socket::connect_async(self.address.reach))
+        let limit = self.background.connect_timeout();
+        let stream: Stream = timeout(limit, Socket::connect_async(self.address.reach))
             .await
             .map_err(|_| Disconnect::from(io::Error::from(io::ErrorKind::TimedOut)))??
             .into();

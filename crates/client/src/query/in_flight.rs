@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::gateway::Gateway;
 use crate::pool::QueryCounters;
 use crate::pool::connection::{QueryConnection, QueryError};
-use crate::settings::Patience;
+use crate::settings::CallOptions;
 
 /// A query to one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -43,26 +43,26 @@ pub(super) enum Progress {
 
 impl<'a> InFlight<'a> {
     /// Sends a query on an idle connection, or starts to make one.
-    pub(super) fn start(query: &Query<'a>, now: Instant, deadline: Instant, patience: Patience) -> Self {
+    pub(super) fn start(query: &Query<'a>, now: Instant, deadline: Instant, options: CallOptions) -> Self {
         let Query { gateway, frame } = *query;
         QueryCounters::count(&gateway.queries.counters.sent);
         match gateway.queries.take(now) {
             Some(connection) => {
                 let state = Progress::Waiting(connection);
                 let mut query = Self { gateway, frame, state, reused: true, sent: 0, since: now };
-                query.send(deadline, patience);
+                query.send(deadline, options);
                 query
             }
             None => {
-                let state = Self::open(gateway, now, deadline, patience);
+                let state = Self::open(gateway, now, deadline, options);
                 Self { gateway, frame, state, reused: false, sent: 0, since: now }
             }
         }
     }
 
-    pub(super) fn open(gateway: &Gateway, now: Instant, deadline: Instant, patience: Patience) -> Progress {
+    pub(super) fn open(gateway: &Gateway, now: Instant, deadline: Instant, options: CallOptions) -> Progress {
         match gateway.queries.open() {
-            Ok(connection) => Progress::Connecting(connection, deadline.min(now + patience.connect)),
+            Ok(connection) => Progress::Connecting(connection, deadline.min(now + options.connect_timeout)),
             Err(error) => Progress::Failed(error),
         }
     }
@@ -82,11 +82,11 @@ impl<'a> InFlight<'a> {
     }
 
     /// Sends what is left of the query, as far as it goes.
-    pub(super) fn send(&mut self, deadline: Instant, patience: Patience) {
+    pub(super) fn send(&mut self, deadline: Instant, options: CallOptions) {
         let Progress::Waiting(connection) = &self.state else { return };
         match connection.send(self.auth(), self.frame, self.sent) {
             Ok(sent) => self.sent = sent,
-            Err(error) => self.fail(error, deadline, patience),
+            Err(error) => self.fail(error, deadline, options),
         }
     }
 
@@ -101,7 +101,7 @@ impl<'a> InFlight<'a> {
     }
 
     /// What was waited for is there. `seen` where it was waited for all the time.
-    pub(super) fn go_on(&mut self, now: Instant, deadline: Instant, patience: Patience, seen: bool) {
+    pub(super) fn go_on(&mut self, now: Instant, deadline: Instant, options: CallOptions, seen: bool) {
         let is_unsent = self.is_unsent();
         match &mut self.state {
             Progress::Connecting(connection, _) => match connection.made() {
@@ -109,16 +109,16 @@ impl<'a> InFlight<'a> {
                     let Progress::Connecting(connection, _) = self.take() else { return };
                     self.state = Progress::Waiting(connection);
                     self.since = now;
-                    self.send(deadline, patience);
+                    self.send(deadline, options);
                 }
                 Err(error) => self.state = Progress::Failed(error),
             },
-            Progress::Waiting(_) if is_unsent => self.send(deadline, patience),
+            Progress::Waiting(_) if is_unsent => self.send(deadline, options),
             Progress::Waiting(connection) => {
                 match connection.receive_all(deadline, self.gateway.queries.max_reply) {
                     Ok(true) => self.replied(now - self.since, seen),
                     Ok(false) => {}
-                    Err(error) => self.fail(error, deadline, patience),
+                    Err(error) => self.fail(error, deadline, options),
                 }
             }
             Progress::Replied(_) | Progress::Failed(_) => {}
@@ -137,12 +137,12 @@ impl<'a> InFlight<'a> {
 
     /// There will be no reply on this connection. Where it had been idle and died unnoticed, the query was never read: once
     /// more, on a new one.
-    pub(super) fn fail(&mut self, error: QueryError, deadline: Instant, patience: Patience) {
+    pub(super) fn fail(&mut self, error: QueryError, deadline: Instant, options: CallOptions) {
         self.state = if self.reused && matches!(error, QueryError::Closed { clean: true, .. }) {
             QueryCounters::count(&self.gateway.queries.counters.retried);
             self.reused = false;
             self.sent = 0;
-            Self::open(self.gateway, Instant::now(), deadline, patience)
+            Self::open(self.gateway, Instant::now(), deadline, options)
         } else {
             Progress::Failed(error)
         };

@@ -2,7 +2,7 @@
 //!
 //! All queries are sent before the first reply is read, and connections that have to be made are made concurrently. The
 //! calling thread does all of it, and a query has one deadline: waiting for earlier commands, connecting and the reply
-//! take `patience.reply` together.
+//! take `options.query_timeout` together.
 //!
 //! Replies are waited for in order, in one blocking receive each, as long as they come promptly. Once that has waited in
 //! vain, and while connections are made, what comes is taken as it comes, from whichever gateway: a silent one hides none
@@ -28,36 +28,36 @@ use crate::query::in_flight::{InFlight, Progress};
 use crate::query::receive::{Until, receive_as_it_comes, receive_in_order};
 use crate::query::replies::Replies;
 use crate::query::unavailable::UnavailableGateways;
-use crate::settings::{Absent, Patience};
+use crate::settings::{CallOptions, OnUnavailable};
 
 pub(crate) use crate::query::in_flight::Query;
 
 /// Runs queries, and returns all replies, in the order of the queries. Where one has no reply the whole fails, and the
-/// error says which; unless `patience` is to leave absent gateways out.
+/// error says which; unless `options` is to leave absent gateways out.
 ///
 /// # Errors
 /// The first error, in the order of the queries.
-pub(crate) fn run(command: Command, queries: &[Query<'_>], patience: Patience) -> Result<Replies, Error> {
-    let mut unavailable = UnavailableGateways::new(patience.absent);
+pub(crate) fn run(command: Command, queries: &[Query<'_>], options: CallOptions) -> Result<Replies, Error> {
+    let mut unavailable = UnavailableGateways::new(options.on_unavailable);
     let mut start = Instant::now();
-    let deadline = start + patience.reply;
+    let deadline = start + options.query_timeout;
     if queries.iter().any(|query| query.gateway.link.outstanding()) {
-        await_barriers(queries, command, patience, start, &mut unavailable)?;
+        await_barriers(queries, command, options, start, &mut unavailable)?;
         start = Instant::now();
     }
     let mut in_flight: Vec<InFlight<'_>> = Vec::with_capacity(queries.len());
     let mut all_sent = true;
     for query in queries.iter().filter(|query| !unavailable.has(query.gateway)) {
-        let query = InFlight::start(query, start, deadline, patience);
+        let query = InFlight::start(query, start, deadline, options);
         all_sent &= !query.is_unsent();
         in_flight.push(query);
     }
     if !all_sent {
-        receive_as_it_comes(&mut in_flight, deadline, patience, Until::AllSent);
+        receive_as_it_comes(&mut in_flight, deadline, options, Until::AllSent);
         start = Instant::now();
     }
-    if !receive_in_order(&mut in_flight, start, deadline, patience) {
-        receive_as_it_comes(&mut in_flight, deadline, patience, Until::Over);
+    if !receive_in_order(&mut in_flight, start, deadline, options) {
+        receive_as_it_comes(&mut in_flight, deadline, options, Until::Over);
     }
     let mut replies = Replies::to(command);
     let mut failure = None;
@@ -69,7 +69,7 @@ pub(crate) fn run(command: Command, queries: &[Query<'_>], patience: Patience) -
                 replies.push(gateway, serial, reply);
             }
             Progress::Failed(fault) => {
-                if let Err(error) = unavailable.add(gateway, error(gateway, command, fault, patience)) {
+                if let Err(error) = unavailable.add(gateway, error(gateway, command, fault, options)) {
                     failure.get_or_insert(error);
                 }
             }
@@ -91,7 +91,7 @@ pub(crate) fn run(command: Command, queries: &[Query<'_>], patience: Patience) -
 fn await_barriers(
     queries: &[Query<'_>],
     command: Command,
-    patience: Patience,
+    options: CallOptions,
     start: Instant,
     unavailable: &mut UnavailableGateways,
 ) -> Result<(), Error> {
@@ -104,8 +104,8 @@ fn await_barriers(
         gateway.link.wake_urgently();
     }
     // Where the others' replies are enough, they need time to come.
-    let others_wait = patience.absent == Absent::LeaveOut && queries.len() > 1;
-    let limit = if others_wait { patience.reply / 2 } else { patience.reply };
+    let others_wait = options.on_unavailable == OnUnavailable::Skip && queries.len() > 1;
+    let limit = if others_wait { options.query_timeout / 2 } else { options.query_timeout };
     for (gateway, issued) in barriers {
         let error = match gateway.link.wait_barrier(issued, start + limit) {
             Ok(true) => continue,
@@ -124,14 +124,14 @@ fn await_barriers(
     Ok(())
 }
 
-fn error(gateway: &Gateway, command: Command, fault: QueryError, patience: Patience) -> Error {
+fn error(gateway: &Gateway, command: Command, fault: QueryError, options: CallOptions) -> Error {
     QueryCounters::count(&gateway.queries.counters.failed);
-    let error = error_of(gateway, command, fault, patience);
+    let error = error_of(gateway, command, fault, options);
     gateway.queries.last_error.set(error.to_string());
     error
 }
 
-fn error_of(gateway: &Gateway, command: Command, fault: QueryError, patience: Patience) -> Error {
+fn error_of(gateway: &Gateway, command: Command, fault: QueryError, options: CallOptions) -> Error {
     let counters = &gateway.queries.counters;
     let max = gateway.queries.max_reply;
     let gateway = Arc::clone(&gateway.address.text);
@@ -142,7 +142,7 @@ fn error_of(gateway: &Gateway, command: Command, fault: QueryError, patience: Pa
         QueryError::Unreachable(error) => Error::Unreachable { gateway, reason: reason(&error) },
         QueryError::TimedOut => {
             QueryCounters::count(&counters.timed_out);
-            Error::TimedOut { gateway, command, after: patience.reply }
+            Error::TimedOut { gateway, command, after: options.query_timeout }
         }
         QueryError::Closed { clean: true, error } if matches!(error.kind(), io::ErrorKind::UnexpectedEof) => {
             Error::Closed { gateway, command, reason: "without a word".into() }

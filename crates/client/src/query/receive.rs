@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::pool::connection::MAX_BLOCKING_RECV;
 use crate::query::in_flight::{InFlight, Progress};
-use crate::settings::{Absent, Patience};
+use crate::settings::{CallOptions, OnUnavailable};
 use crate::sys::socket;
 
 /// While replies are read in order, one that was read later than this and had not been waited for has taken nobody knows how
@@ -18,9 +18,9 @@ pub(super) fn receive_in_order(
     queries: &mut [InFlight<'_>],
     start: Instant,
     deadline: Instant,
-    patience: Patience,
+    options: CallOptions,
 ) -> bool {
-    let timeout = MAX_BLOCKING_RECV.min(patience.reply / 2);
+    let timeout = MAX_BLOCKING_RECV.min(options.query_timeout / 2);
     let mut last = start;
     let mut connecting = false;
     for query in queries.iter_mut() {
@@ -41,7 +41,7 @@ pub(super) fn receive_in_order(
             }
             Ok(false) => return false,
             Err(error) => {
-                query.fail(error, deadline, patience);
+                query.fail(error, deadline, options);
                 if !matches!(query.state, Progress::Connecting(..)) {
                     // That may have been all, see is_over().
                     return false;
@@ -68,7 +68,7 @@ pub(super) enum Until {
 pub(super) fn receive_as_it_comes(
     queries: &mut [InFlight<'_>],
     deadline: Instant,
-    patience: Patience,
+    options: CallOptions,
     end: Until,
 ) {
     // Settled ones stay in the list, as a descriptor that poll() passes over.
@@ -77,7 +77,7 @@ pub(super) fn receive_as_it_comes(
     // Behind replies that were waited for in order the first look does not wait: nobody has seen when that came which is
     // there already.
     let mut seen = end == Until::AllSent;
-    while !is_over(queries, patience.absent)
+    while !is_over(queries, options.on_unavailable)
         && (end == Until::Over || queries.iter().any(InFlight::is_unsent))
     {
         let before = Instant::now();
@@ -96,7 +96,7 @@ pub(super) fn receive_as_it_comes(
         let now = Instant::now();
         for (poll, query) in polls.iter().zip(queries.iter_mut()) {
             if poll.revents != 0 {
-                query.go_on(now, deadline, patience, seen);
+                query.go_on(now, deadline, options, seen);
             }
             let is_late = match query.state {
                 Progress::Connecting(_, limit) => before >= limit.min(deadline),
@@ -111,11 +111,11 @@ pub(super) fn receive_as_it_comes(
 }
 
 /// Whether nothing more has to be waited for: all are settled; or the query fails, with the first error in its order.
-fn is_over(queries: &[InFlight<'_>], absent: Absent) -> bool {
+fn is_over(queries: &[InFlight<'_>], on_unavailable: OnUnavailable) -> bool {
     for query in queries {
         match &query.state {
             Progress::Replied(_) => {}
-            Progress::Failed(error) if absent == Absent::LeaveOut && error.is_absence() => {}
+            Progress::Failed(error) if on_unavailable == OnUnavailable::Skip && error.is_absence() => {}
             Progress::Failed(_) => return true,
             Progress::Connecting(..) | Progress::Waiting(_) => return false,
         }

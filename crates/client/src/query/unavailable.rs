@@ -5,17 +5,17 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::query::in_flight::Query;
-use crate::settings::Absent;
+use crate::settings::OnUnavailable;
 
 /// The gateways without an answer, where the query can do without them.
 pub(super) struct UnavailableGateways {
-    absent: Absent,
+    on_unavailable: OnUnavailable,
     errors: Vec<(Arc<Gateway>, Error)>,
 }
 
 impl UnavailableGateways {
-    pub(super) fn new(absent: Absent) -> Self {
-        Self { absent, errors: Vec::new() }
+    pub(super) fn new(on_unavailable: OnUnavailable) -> Self {
+        Self { on_unavailable, errors: Vec::new() }
     }
 
     /// Leaves a gateway out.
@@ -23,11 +23,11 @@ impl UnavailableGateways {
     /// # Errors
     /// Its error, where the query cannot do without it.
     pub(super) fn add(&mut self, gateway: &Arc<Gateway>, error: Error) -> Result<(), Error> {
-        match (self.absent, error) {
+        match (self.on_unavailable, error) {
             // These are there, and wrong.
             (_, error @ (Error::BadReply { .. } | Error::ReplyTooLong { .. })) => Err(error),
-            (Absent::Fail, error) => Err(error),
-            (Absent::LeaveOut, error) => {
+            (OnUnavailable::Fail, error) => Err(error),
+            (OnUnavailable::Skip, error) => {
                 self.errors.push((Arc::clone(gateway), error));
                 Ok(())
             }
@@ -43,7 +43,7 @@ impl UnavailableGateways {
     /// # Errors
     /// The first error where nobody has replied.
     pub(super) fn settle(self, queries: &[Query<'_>]) -> Result<(), Error> {
-        if self.absent == Absent::Fail {
+        if self.on_unavailable == OnUnavailable::Fail {
             return Ok(());
         }
         if let Some((_, error)) = self.errors.first()

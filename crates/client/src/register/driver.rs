@@ -90,19 +90,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
 impl Shared {
     /// One connection to one register, until it ends; why it did.
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
-        let (patience, mut unlisted) = {
+        let (limit, mut unlisted) = {
             let mut state = lock(&self.state);
             let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
-            let patience = match state.waiting {
+            let limit = match state.waiting {
                 // Nobody waits: a call that was in a hurry must not keep a slow register away from all others.
-                0 => state.patience.max(SHORTEST_ATTEMPT),
+                0 => state.timeout.max(SHORTEST_ATTEMPT),
                 // They are to hear of the other registers, too.
-                _ => (state.patience / share).max(SHORTEST_TURN),
+                _ => (state.timeout / share).max(SHORTEST_TURN),
             };
             // Who asks afresh wants the list as it is.
             let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
-            (patience, Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() }))
+            (limit, Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() }))
         };
         let connect = async {
             let socket = Socket::connect_async(target).await?;
@@ -110,7 +110,7 @@ impl Shared {
             let sent = socket.get_ref().send_now(&hello)?;
             if sent < hello.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(socket) }
         };
-        let socket = match timeout(patience, connect).await {
+        let socket = match timeout(limit, connect).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return self.unreachable(index, reason(&error)),
             Err(_) => return self.unreachable(index, "Connection timed out".into()),
@@ -119,7 +119,7 @@ impl Shared {
         let mut lines = Lines::default();
         let mut ping = interval_at(tokio::time::Instant::now() + PING, PING);
         let mut listed = false;
-        let late = sleep(patience);
+        let late = sleep(limit);
         tokio::pin!(late);
         loop {
             tokio::select! {
@@ -141,7 +141,7 @@ impl Shared {
                     Err(error) => return self.unreachable(index, reason(&error)),
                 },
                 () = &mut late, if !listed => {
-                    return Error::RegisterSilent { registers: self.name(index), after: patience };
+                    return Error::RegisterSilent { registers: self.name(index), after: limit };
                 }
                 () = unlisted.grace_over() => self.follow(unlisted.give_up()),
                 _ = ping.tick() => {

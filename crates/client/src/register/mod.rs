@@ -47,8 +47,8 @@ impl Register {
     /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
     ///
     /// # Errors
-    /// Where no register gives one within `patience`.
-    pub(crate) fn wait_listed(&self, fresh: bool, patience: Duration) -> Result<(), Error> {
+    /// Where no register gives one within `timeout`.
+    pub(crate) fn wait_listed(&self, fresh: bool, timeout: Duration) -> Result<(), Error> {
         {
             let state = lock(&self.0.state);
             if state.lists > 0 && !fresh {
@@ -59,7 +59,7 @@ impl Register {
                 return Ok(());
             }
         }
-        self.wait_for_list(fresh, patience)
+        self.wait_for_list(fresh, timeout)
     }
 
     /// Once all registers have failed, those that are named may have moved, as containers do. The background must not ask the
@@ -102,8 +102,8 @@ impl Register {
     }
 
     #[cold]
-    fn wait_for_list(&self, fresh: bool, patience: Duration) -> Result<(), Error> {
-        let deadline = Instant::now() + patience;
+    fn wait_for_list(&self, fresh: bool, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
         let trouble = self.look_up();
         let mut state = lock(&self.0.state);
         if state.targets.iter().all(Option::is_none) {
@@ -125,7 +125,7 @@ impl Register {
         let rounds = state.failed_rounds;
         let lists = state.lists;
         state.waiting += 1;
-        state.patience = patience;
+        state.timeout = timeout;
         self.0.nudge.notify_one();
         let result = loop {
             let listed = if fresh { state.lists > lists && state.serving >= wanted } else { state.lists > 0 };
@@ -141,7 +141,7 @@ impl Register {
             if left.is_zero() {
                 break Err(match state.error.clone() {
                     Some(error) if state.connected.is_none() => error,
-                    _ => Error::RegisterSilent { registers: self.0.names(), after: patience },
+                    _ => Error::RegisterSilent { registers: self.0.names(), after: timeout },
                 });
             }
             (state, _) = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);

@@ -39,7 +39,7 @@ pub(super) struct State {
     pub(super) look_ups: LookUpPause,
     /// How many calls wait for a list, and how long the last of them is ready to.
     pub(super) waiting: usize,
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
     /// Counts the lists that came.
     pub(super) lists: u64,
     pub(super) list_at: Option<Instant>,

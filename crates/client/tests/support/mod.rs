@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use gatewayworker_client::wire::{ClientId, Command, Frame};
 use gatewayworker_client::{
-    Absent, AddressMap, Cluster, ClusterId, Discovery, Error, Patience, Process, Secret, Settings,
+    AddressMap, CallOptions, Cluster, ClusterId, Discovery, Error, OnUnavailable, Process, Secret, Settings,
 };
 use gatewayworker_devgateway::{Config, Devgateway, Started};
 use serde_json::{Value as Json, json};
@@ -25,7 +25,11 @@ use serde_json::{Value as Json, json};
 /// Far more than anything takes.
 pub const SAFETY_NET: Duration = Duration::from_secs(20);
 /// Calls that are to succeed wait this long.
-pub const PATIENT: Patience = Patience { connect: SAFETY_NET, reply: SAFETY_NET, absent: Absent::Fail };
+pub const PATIENT: CallOptions = CallOptions {
+    connect_timeout: SAFETY_NET,
+    query_timeout: SAFETY_NET,
+    on_unavailable: OnUnavailable::Fail,
+};
 
 pub const SEND_BUFFER: usize = 1 << 20;
 pub const MAX_REPLY: usize = 1 << 20;
