@@ -166,7 +166,9 @@ final class ReaderPropertyTest extends GatewayTestCase
             $seen[self::kind($outcome)]++;
             if ($outcome->thrown === null) {
                 $this->assertSameAs($bytes, $outcome->returned);
-                self::assertCount(count($this->engine($bytes)->warnings), $outcome->warnings, $this->about($bytes));
+                // Since PHP 8.3 the engine warns of bytes behind the value, which the extension does not pass to it.
+                $warnings = preg_grep('/Extra data/', $this->engine($bytes)->warnings, PREG_GREP_INVERT);
+                self::assertCount(count($warnings), $outcome->warnings, $this->about($bytes));
             } elseif (self::kind($outcome) === self::REFUSED) {
                 $this->assertRefused($bytes, $outcome);
             } else {
@@ -191,7 +193,8 @@ final class ReaderPropertyTest extends GatewayTestCase
                 // What an object's own code throws ends the call; the other test looks at that.
                 if ($kind !== self::THREW) {
                     $list[] = $bytes;
-                    $broken[] = $kind === self::REFUSED;
+                    // In a list the original takes a session that is false to PHP for none.
+                    $broken[] = $kind === self::REFUSED && $bytes !== '0';
                 }
             }
             $outcome = $this->getAllSessions($list);
@@ -200,6 +203,8 @@ final class ReaderPropertyTest extends GatewayTestCase
             foreach (array_values($outcome->returned) as $index => $session) {
                 if ($broken[$index]) {
                     self::assertFalse($session, $this->about($list[$index]));
+                } elseif ($list[$index] === '0') {
+                    self::assertSame([], $session);
                 } else {
                     $this->assertSameAs($list[$index], $session);
                 }
@@ -306,14 +311,14 @@ final class ReaderPropertyTest extends GatewayTestCase
     {
         $expected = $this->engine($bytes);
         self::assertNull($expected->thrown, "{$expected->thrown}: {$this->about($bytes)}");
-        self::assertTrue($expected->returned !== false || $bytes === 'b:0;', $this->about($bytes));
+        self::assertTrue($expected->returned !== false || strncmp($bytes, 'b:0;', 4) === 0, $this->about($bytes));
         self::assertSame(serialize($expected->returned), serialize($actual), $this->about($bytes));
     }
 
     /**
-     * Requires the right exception, and that the engine refuses the bytes too. Three things it lets pass: more bytes after
-     * a value; a number that is out of range, for which it takes another one and warns; and strings of the type S, with
-     * escapes in them, which no PHP writes, and which PHP 8.4 deprecates.
+     * Requires the right exception, and that the engine refuses the bytes too. Two things it lets pass: a number that is
+     * out of range, for which it takes another one and warns; and strings of the type S, with escapes in them, which no PHP
+     * writes, and which PHP 8.4 deprecates.
      */
     private function assertRefused(string $bytes, Outcome $outcome): void
     {
@@ -325,10 +330,7 @@ final class ReaderPropertyTest extends GatewayTestCase
         if ($engine->thrown !== null || $engine->returned === false && strncmp($bytes, 'b:0;', 4) !== 0) {
             return;
         }
-        if (preg_match('/the value ends at byte (\d+), more bytes follow/', $message, $match)) {
-            $bytes = substr($bytes, 0, (int) $match[1]);
-            self::assertNotSame(self::REFUSED, self::kind($this->getSession($bytes)), $this->about($bytes));
-        } elseif (preg_match('/the number at byte \d+ is out of range/', $message)) {
+        if (preg_match('/the number at byte \d+ is out of range/', $message)) {
             self::assertStringContainsString('out of range', implode("\n", $engine->warnings), $this->about($bytes));
         } else {
             self::assertMatchesRegularExpression('/byte \d+ is not serialized/', $message, $this->about($bytes));

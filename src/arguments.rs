@@ -1,6 +1,8 @@
 //! What arguments mean: client ids, messages, uids and groups, with PHP's conversions.
 
-use ext_php_rs::types::Zval;
+use std::collections::HashSet;
+
+use ext_php_rs::types::{ZendHashTable, Zval};
 use gatewayworker_client::Message;
 use gatewayworker_client::wire::{ClientId, json};
 
@@ -11,6 +13,8 @@ use crate::engine::array;
 use crate::engine::key::Key;
 use crate::engine::serializer::Serialized;
 use crate::engine::{PhpString, Zv, serializer};
+use crate::statics::Statics;
+use crate::worker::Worker;
 
 /// No more than this of a bad value is shown in the log.
 const SHOWN: usize = 64;
@@ -18,20 +22,39 @@ const SHOWN: usize = 64;
 /// What a method does with an argument that it cannot use.
 pub const REFUSED: &str = "refused";
 
+/// The client that the running callback is about. `None`: there is none, which is complained about.
+///
+/// # Errors
+/// Outside of a BusinessWorker, where there is none: the original cannot connect to its address then.
+#[inline(always)]
+pub fn current_client(call: &Call<'_>) -> Result<Option<ClientId>> {
+    match Context::of(call).and_then(|context| context.current()) {
+        Some(current) => Ok(Some(current)),
+        None => no_current_client(call),
+    }
+}
+
+#[cold]
+fn no_current_client(call: &Call<'_>) -> Result<Option<ClientId>> {
+    let reason = "there is no current client outside of a callback, pass a client id";
+    if Worker::of(&Statics::of(call)).is_some_and(|worker| worker.sends()) {
+        call.complain(REFUSED, reason);
+        return Ok(None);
+    }
+    Err(Failure::Exception(format!("{}(): {reason}", call.name())).into())
+}
+
 /// The client that an argument names: null and the current client's id mean the one in `Context`.
 /// `None`: it is no client id, and that has been complained about.
 ///
 /// # Errors
-/// Where the type cannot be one of an id; in `GatewayClient\Gateway`, where it is no id.
+/// Where the type cannot be one of an id; in `GatewayClient\Gateway`, where it is no id; and as
+/// [`current_client`].
 #[inline(always)]
 pub fn client(call: &Call<'_>, index: usize) -> Result<Option<ClientId>> {
     let value = call.arg_or_null(index);
     if value.is_null() {
-        let current = Context::of(call).and_then(|context| context.current());
-        if current.is_none() {
-            call.complain(REFUSED, "there is no current client outside of a callback, pass a client id");
-        }
-        return Ok(current);
+        return current_client(call);
     }
     let Some(context) = Context::of(call) else { return plain_client(call, index, value) };
     if context.is_current(value)
@@ -87,13 +110,45 @@ fn bad_client(call: &Call<'_>, index: usize, value: &Zval) -> Result<Option<Clie
 /// As [`client`].
 pub fn clients(call: &Call<'_>, index: usize) -> Result<Vec<ClientId>> {
     let value = call.arg_or_null(index);
-    let Some(list) = value.array() else {
-        return Ok(listed_client(call, index, value)?.into_iter().collect());
+    match value.array() {
+        Some(list) => clients_of(call, index, list, |_| true),
+        None => Ok(listed_client(call, index, value)?.into_iter().collect()),
+    }
+}
+
+/// As [`clients`], without those that the second value names, an id or an array of ids. They are
+/// compared as they are written, as the original compares them: what is no id excludes nobody.
+///
+/// # Errors
+/// As [`client`].
+#[cold]
+pub fn clients_except(call: &Call<'_>, index: usize, excluded: &Zval) -> Result<Vec<ClientId>> {
+    let text = |value: &Zval| -> Option<Box<[u8]>> {
+        let text = value.zend_str().map(|text| text.as_bytes().into());
+        text.or_else(|| value.long().map(|number| number.to_string().into_bytes().into()))
     };
+    let excluded: HashSet<Box<[u8]>> = match excluded.array() {
+        Some(list) => array::entries(list).filter_map(|(_, value)| text(value.deref_php())).collect(),
+        None => text(excluded).into_iter().collect(),
+    };
+    let Some(list) = call.arg_or_null(index).array() else { return Ok(Vec::new()) };
+    clients_of(call, index, list, |value| text(value).is_none_or(|text| !excluded.contains(&text)))
+}
+
+#[inline(always)]
+fn clients_of(
+    call: &Call<'_>,
+    index: usize,
+    list: &ZendHashTable,
+    is_wanted: impl Fn(&Zval) -> bool,
+) -> Result<Vec<ClientId>> {
     let own = Context::with_own_ids(call);
     let mut ids = Vec::with_capacity(list.len());
     for (_, element) in array::entries(list) {
         let element = element.deref_php();
+        if !is_wanted(element) {
+            continue;
+        }
         ids.extend(match own {
             Some(context) => context.client(element)?,
             None => plain_client(call, index, element)?,

@@ -1,6 +1,8 @@
 //! One call of a method: its arguments, the class it was called on, its return value; and how a
 //! failure becomes an exception.
 
+use std::borrow::Cow;
+
 use ext_php_rs::ffi::zend_internal_function;
 use ext_php_rs::types::Zval;
 use gatewayworker_client::Error;
@@ -45,11 +47,13 @@ pub enum Failure {
     Cluster(Error),
     /// No gateway is known to the caller, in the words of the original; an exception that says so
     /// by its class.
-    Unreachable(&'static str),
+    Unreachable(Cow<'static, str>),
     /// An argument of a type that has no meaning there: index and what is due.
     Type(usize, &'static str),
     /// An exception of the class `Exception` itself, as the original throws it.
     Exception(String),
+    /// An `Error` of the engine, where the original would make it throw one.
+    Error(String),
     /// PHP code that we called, or a conversion, has thrown already.
     Thrown,
 }
@@ -68,12 +72,13 @@ impl Failure {
         match self {
             Self::Thrown => {}
             Self::Cluster(error) => exceptions::throw(&error),
-            Self::Unreachable(message) => exceptions::throw_unreachable(message),
+            Self::Unreachable(message) => exceptions::throw_unreachable(&message),
             Self::Exception(message) => {
                 if let Some(class) = Class::exception() {
                     object::throw(class, &message, 0);
                 }
             }
+            Self::Error(message) => object::throw_engine(EngineError::Error, &message),
             Self::Type(index, due) => {
                 let given = call.arg(index).map_or_else(|| "none".into(), Zv::type_name);
                 let (method, parameter) = (call.name(), call.parameter_name(index));

@@ -94,6 +94,11 @@ impl Context {
         id.zend_str().is_some_and(|id| self.is_current_bytes(id.as_bytes()))
     }
 
+    /// Whether no client is the current one: outside of a callback.
+    pub fn is_cleared(&self) -> bool {
+        self.slot(&names().client_id).is_none_or(StaticSlot::is_null)
+    }
+
     /// Whether these are the bytes of the current client's id.
     #[inline]
     pub fn is_current_bytes(&self, id: &[u8]) -> bool {
@@ -104,11 +109,12 @@ impl Context {
     /// callback.
     #[inline]
     pub fn current(&self) -> Option<ClientId> {
-        let number = |name| self.slot(name).and_then(StaticSlot::long);
+        let number = |name| self.slot(name).and_then(StaticSlot::whole_number);
         Some(ClientId {
-            ip: u32::try_from(number(&names().local_ip)?).ok()?,
+            // Of both numbers the original takes the lower 32 bits.
+            ip: number(&names().local_ip)? as u32,
             port: u16::try_from(number(&names().local_port)?).ok()?,
-            connection: u32::try_from(number(&names().connection_id)?).ok()?,
+            connection: number(&names().connection_id)? as u32,
         })
     }
 

@@ -38,6 +38,7 @@ extern "C" fn startup(_kind: i32, module: i32) -> i32 {
         engine::names::start();
         settings::register(module);
         if settings::enabled() {
+            engine::autoload::start();
             exceptions::register();
             classes::register(GatewayClass::Worker, &surface::GATEWAY);
             if settings::gateway_client() {
@@ -60,6 +61,7 @@ extern "C" fn shutdown(_kind: i32, module: i32) -> i32 {
         for left in end.undelivered {
             log::undelivered(&left, flush);
         }
+        engine::autoload::stop();
         settings::unregister(module);
     })
 }

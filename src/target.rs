@@ -6,13 +6,13 @@ use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use ext_php_rs::types::Zval;
-use gatewayworker_client::wire::ClientId;
+use gatewayworker_client::wire::{ClientId, register};
 use gatewayworker_client::{CallOptions, Cluster, ClusterId, Discovery, Error, Process, Secret, fork};
 
 use crate::call::{Call, Failure, Result};
 use crate::classes::GatewayClass;
 use crate::engine::object::StaticSlot;
-use crate::engine::{Zv, array};
+use crate::engine::{Zv, array, values};
 use crate::settings;
 use crate::statics::Statics;
 use crate::worker::Worker;
@@ -31,7 +31,7 @@ pub struct Target {
 
 /// The last decision, valid as long as the statics hold the very same values.
 struct Last {
-    family: GatewayClass,
+    gateway_class: GatewayClass,
     generation: u64,
     source: Source,
     secret: Zval,
@@ -102,7 +102,7 @@ impl Target {
         let connect = statics.connect_timeout.map_or(CallOptions::default().connect_timeout, connect_timeout);
         let fresh = statics.addresses_cache_disable.is_some_and(StaticSlot::truthy);
         let options = settings::call_options(connect);
-        let cluster = cluster(call.class(), worker.as_ref(), &statics)?;
+        let cluster = cluster(call.class(), worker.as_ref().filter(|worker| worker.sends()), &statics)?;
         Ok(Self { cluster, options, worker, fresh })
     }
 
@@ -112,7 +112,7 @@ impl Target {
     /// Where the register cannot tell.
     #[inline]
     pub fn ensure_known_for_send(&self) -> Result<()> {
-        match &self.worker {
+        match self.sending_worker() {
             Some(worker) => self.cluster.follow(&worker.connected()),
             None => self.cluster.discover(self.fresh, self.options)?,
         }
@@ -142,7 +142,7 @@ impl Target {
         match result {
             Ok(()) => Ok(true),
             Err(Error::QueueFull { .. } | Error::Unreachable { .. } | Error::Left { .. })
-                if self.worker.is_some() =>
+                if self.sending_worker().is_some() =>
             {
                 // The link tells the log when its queue fills, once; not for every frame.
                 Ok(false)
@@ -168,9 +168,21 @@ impl Target {
         target.accepted(send(target.cluster, target.options))
     }
 
+    /// The BusinessWorker, where sends go by its connections.
+    #[inline]
+    fn sending_worker(&self) -> Option<&Worker> {
+        self.worker.as_ref().filter(|worker| worker.sends())
+    }
+
     /// In worker mode, only gateways that the BusinessWorker is connected to are sent to.
     #[inline]
     pub fn reaches(&self, id: ClientId) -> bool {
+        self.sending_worker().is_none_or(|worker| worker.is_connected_to(&id.gateway().to_string()))
+    }
+
+    /// As [`Target::reaches`], for a query.
+    #[inline]
+    pub fn reaches_for_query(&self, id: ClientId) -> bool {
         match &self.worker {
             Some(worker) => worker.is_connected_to(&id.gateway().to_string()),
             None => true,
@@ -180,10 +192,14 @@ impl Target {
 
 /// The cluster of these statics: usually the same as for the last call.
 #[inline]
-fn cluster(family: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
+fn cluster(
+    gateway_class: GatewayClass,
+    worker: Option<&Worker>,
+    statics: &Statics,
+) -> Result<&'static Cluster> {
     let known = LAST.with_borrow(|last| match &**last {
         Some(last)
-            if last.family == family
+            if last.gateway_class == gateway_class
                 && last.generation == fork::generation()
                 && is_still(statics.secret_key, &last.secret)
                 && last.source.is_same(worker, statics.register_address) =>
@@ -194,18 +210,18 @@ fn cluster(family: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> 
     });
     match known {
         Some(cluster) => Ok(cluster),
-        None => find(family, worker, statics),
+        None => find(gateway_class, worker, statics),
     }
 }
 
 #[cold]
-fn find(family: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
+fn find(gateway_class: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> Result<&'static Cluster> {
     // Both before a __toString() runs below, which may set the statics.
     let value = |slot: Option<StaticSlot>| slot.map(StaticSlot::value).unwrap_or_default();
     let (register, secret) = (value(statics.register_address), value(statics.secret_key));
     let key = secret.to_php_string().ok_or(Failure::Thrown)?;
     let id = ClusterId {
-        user: match family {
+        user: match gateway_class {
             GatewayClass::Worker => "GatewayWorker\\Lib\\Gateway",
             GatewayClass::Client => "GatewayClient\\Gateway",
         },
@@ -221,7 +237,7 @@ fn find(family: GatewayClass, worker: Option<&Worker>, statics: &Statics) -> Res
     }
     // Copies of the very values: as long as we hold them, no other value can be at their place.
     let last = Last {
-        family,
+        gateway_class,
         generation: fork::generation(),
         source: match worker {
             Some(worker) => Source::Worker(worker.number()),
@@ -240,23 +256,36 @@ fn is_settled(register: &Zval) -> bool {
     register.array().is_none_or(|list| array::entries(list).all(|(_, value)| value.is_php_scalar()))
 }
 
-/// One address or several (`(array) static::$registerAddress`).
+/// The addresses in `(array) static::$registerAddress`. What is no address is passed on too, where
+/// another one is: it cannot be connected to, which the log and the status tell.
 fn registers(value: &Zval) -> Result<Vec<String>> {
-    let address = |value: &Zval| {
+    let value = values::to_array(value);
+    let mut registers = Vec::new();
+    let mut invalid = None;
+    for (_, value) in value.array().into_iter().flat_map(array::entries) {
         let text = value.deref_php().to_php_string().ok_or(Failure::Thrown)?;
-        Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
-    };
-    let registers: Vec<String> = match value.array() {
-        Some(list) => array::entries(list).map(|(_, value)| address(value)).collect::<Result<_>>()?,
-        None => vec![address(value)?],
-    };
-    if registers.iter().all(String::is_empty) {
-        return Err(Failure::Unreachable(
-            "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)",
-        )
-        .into());
+        let text = String::from_utf8_lossy(text.as_bytes());
+        match register::written_addresses(&text) {
+            Ok(addresses) => registers.extend(addresses),
+            Err(error) => {
+                registers.push(text.into_owned());
+                invalid.get_or_insert(error);
+            }
+        }
     }
-    Ok(registers)
+    // Only now: of several a single one has to be right.
+    match invalid {
+        Some(error) if registers.len() == 1 => Err(Failure::Unreachable(
+            format!("Can not connect to tcp://{}: Gateway::$registerAddress {error}", error.0).into(),
+        )
+        .into()),
+        _ if registers.is_empty() => Err(Failure::Unreachable(
+            "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)"
+                .into(),
+        )
+        .into()),
+        _ => Ok(registers),
+    }
 }
 
 /// `$connectTimeout`, nearly always a small int.

@@ -29,6 +29,13 @@ impl Worker {
         self.0.object()
     }
 
+    /// Whether sends go by its connections. One that is false, an empty string or the like counts as
+    /// none for them; queries go to it all the same, as in the original.
+    #[inline]
+    pub fn sends(&self) -> bool {
+        self.0.is_object() || self.0.truthy()
+    }
+
     /// A number that no other live object has.
     #[inline]
     pub fn number(&self) -> u32 {
@@ -55,22 +62,36 @@ impl Worker {
     /// # Errors
     /// Where it knows of none, as in the original; and where it throws.
     pub fn known(&self) -> Result<Vec<String>> {
-        let object = self.object();
-        let returned = object.map(|object| object.try_call_method("getAllGatewayAddresses", Vec::new()));
+        let Some(object) = self.object() else {
+            let what = self.0.type_name();
+            return Err(Failure::Error(format!(
+                "Call to a member function getAllGatewayAddresses() on {what}"
+            ))
+            .into());
+        };
+        let returned = object.try_call_method("getAllGatewayAddresses", Vec::new());
         if object::exception_pending() {
             return Err(Failure::Thrown.into());
         }
         let addresses: Vec<String> = match &returned {
-            Some(Ok(returned)) => returned.dereference().array().map_or_else(Vec::new, |addresses| {
+            Ok(returned) => returned.dereference().array().map_or_else(Vec::new, |addresses| {
                 array::entries(addresses)
                     .filter_map(|(_, address)| address.dereference().to_php_string())
                     .map(|address| String::from_utf8_lossy(address.as_bytes()).into_owned())
                     .collect()
             }),
-            _ => Vec::new(),
+            Err(_) => {
+                let class = object.get_class_name().unwrap_or_default();
+                return Err(Failure::Error(format!(
+                    "Call to undefined method {class}::getAllGatewayAddresses()"
+                ))
+                .into());
+            }
         };
         if addresses.is_empty() {
-            return Err(Failure::Unreachable("businessWorker::getAllGatewayAddresses return empty").into());
+            return Err(
+                Failure::Unreachable("businessWorker::getAllGatewayAddresses return empty".into()).into()
+            );
         }
         Ok(addresses)
     }

@@ -96,7 +96,7 @@ final class PhpinfoTest extends LifeCycleTestCase
         foreach ($this->cluster->internalAddresses() as $address) {
             self::assertMatchesRegularExpression('~\b1 accepted\b.*\b0 dropped\b~', $rows["gateway $address"][0]);
         }
-        self::assertSame(['not connected'], $rows['register <b title="x">&amp;\' % %s']);
+        self::assertSame(['not connected'], $rows['register <b title="x">&amp;\' % %s, 127.0.0.1:1']);
         self::assertCount(4, preg_grep('~^register ~', array_keys($rows)), 'a line for each register');
         self::assertMatchesRegularExpression(
             '~^online, 1 lists, the last one \d+\.\d s ago$~',
@@ -112,7 +112,7 @@ final class PhpinfoTest extends LifeCycleTestCase
         self::assertMatchesRegularExpression('~^pid \d+, threads of this extension: 1$~', $rows['process'][0]);
         self::assertMatchesRegularExpression(
             '~^Can not connect to tcp://.* \(\d+\.\d s ago\)$~',
-            $rows['list of register <b title="x">&amp;\' % %s, last error'][0]
+            $rows['list of register <b title="x">&amp;\' % %s, 127.0.0.1:1, last error'][0]
         );
         self::assertCount(11, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
     }

@@ -11,6 +11,7 @@
 //! | [`lists`] | lists by key in one array |
 //! | [`names`] | names of properties and classes, allocated once |
 //! | [`class`] | descriptions of classes, and the tables by which they are registered |
+//! | [`autoload`] | a class that is loaded on demand as the alias of another |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |
 //! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |
 //! | [`unserializer`] | serialized values of a gateway, without the engine where they are plain |
@@ -19,6 +20,7 @@
 //! | [`ini`] | settings of php.ini |
 
 pub mod array;
+pub mod autoload;
 pub mod class;
 pub mod frame;
 pub mod globals;

@@ -181,6 +181,16 @@ impl StaticSlot {
         self.read(Zval::long)
     }
 
+    /// The value as the engine's own functions take a number: of a numeric string its number, of a
+    /// float its whole part.
+    #[inline]
+    pub fn whole_number(self) -> Option<i64> {
+        match self.long() {
+            Some(number) => Some(number),
+            None => numeric(&self.value()),
+        }
+    }
+
     /// PHP's truth of it.
     #[inline]
     pub fn truthy(self) -> bool {
@@ -201,6 +211,21 @@ impl StaticSlot {
     pub fn is_string(self, bytes: &[u8]) -> bool {
         self.read(|value| value.zend_str().is_some_and(|text| text.as_bytes() == bytes))
     }
+}
+
+#[cold]
+fn numeric(value: &Zval) -> Option<i64> {
+    let number = match value.zend_str() {
+        Some(text) => {
+            let text = text.as_str().ok()?.trim();
+            match text.parse() {
+                Ok(number) => return Some(number),
+                Err(_) => text.parse().ok()?,
+            }
+        }
+        None => value.double()?,
+    };
+    number.is_finite().then_some(number as i64)
 }
 
 /// `$object->name`, where the property is public and not virtual; otherwise null.
@@ -245,6 +270,8 @@ pub fn throw(class: Class, message: &str, code: i64) {
 /// A class of errors that the engine itself throws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineError {
+    /// `Error`
+    Error,
     /// `TypeError`
     Type,
     /// `ArgumentCountError`
@@ -259,6 +286,8 @@ pub fn throw_engine(error: EngineError, message: &str) {
     // SAFETY: the engine has set both before modules start, and never changes them.
     let class = unsafe {
         match error {
+            // Where no class is given, it is this one.
+            EngineError::Error => std::ptr::null_mut(),
             EngineError::Type => zend_ce_type_error,
             EngineError::ArgumentCount => zend_ce_argument_count_error,
         }

@@ -100,25 +100,25 @@ impl Unserializer {
         Self { keys: [const { None }; KEYS], levels: Default::default() }
     }
 
-    /// The value of serialized bytes.
+    /// The value of serialized bytes. What follows it is ignored, as PHP's unserializer ignores it.
     ///
     /// # Errors
     /// Where they are not serialized PHP data, or data that PHP's unserializer refuses; and where
     /// an object's own code threw, see [`object::exception_pending`].
-    pub fn read(&mut self, bytes: &[u8]) -> Result<Zval, ReplyError> {
+    pub fn read(&mut self, mut bytes: &[u8]) -> Result<Zval, ReplyError> {
         let mut reader = Reader::new(bytes);
         let mut value = Zval::new();
         match self.plain(&mut reader, 0, &mut value) {
             Ok(true) => {
-                reader.finish()?;
                 return Ok(value);
             }
             Ok(false) => {
                 // Malformed data is found here, so that the engine has nothing to warn about.
-                let mut reader = Reader::new(bytes);
-                match reader.skip().and_then(|_| reader.finish()) {
+                match Reader::new(bytes).skip() {
+                    // Later versions of the engine warn of bytes behind the value.
+                    Ok(value) => bytes = value,
                     // The engine goes deeper than our reader.
-                    Ok(()) | Err(ReadError::Depth { .. }) => {}
+                    Err(ReadError::Depth { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -12,7 +12,8 @@ use crate::target::Target;
 
 /// `closeClient($client_id, $message = null): bool`
 pub fn close_client(call: &mut Call<'_>) -> Result {
-    if is_current(call) {
+    // That of GatewayClient\Gateway does not know of a current client; its destoryClient() does.
+    if call.class() == GatewayClass::Worker && is_current(call) {
         if let Some(returned) =
             overridden(call, "closeCurrentClient", &[&call.arg_or_null(1).shallow_clone()])?
         {
@@ -91,11 +92,13 @@ fn named(call: &Call<'_>) -> Result<Option<ClientId>> {
     arguments::listed_client(call, 0, call.arg_or_null(0))
 }
 
-/// Whether the first argument is the current client's id. `GatewayClient\Gateway` does not know of
-/// a current client.
+/// Whether the first argument is the current client's id. Outside of a callback null is.
 fn is_current(call: &Call<'_>) -> bool {
     let id = call.arg_or_null(0);
-    call.class() == GatewayClass::Worker && Context::of(call).is_some_and(|context| context.is_current(id))
+    match Context::of(call) {
+        Some(context) => context.is_current(id) || (id.is_null() && context.is_cleared()),
+        None => id.is_null(),
+    }
 }
 
 fn current(call: &Call<'_>, method: &str) -> Result<ClientId> {

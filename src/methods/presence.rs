@@ -17,7 +17,7 @@ pub fn is_online(call: &mut Call<'_>) -> Result {
     let mut online = 0;
     if let Some(id) = arguments::listed_client(call, 0, call.arg_or_null(0))? {
         let target = Target::of(call)?;
-        if target.reaches(id) {
+        if target.reaches_for_query(id) {
             online = target.cluster.is_online(id, target.options)?;
         }
     }

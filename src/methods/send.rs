@@ -1,13 +1,10 @@
 //! `sendToAll`, `sendToClient`, `sendToCurrentClient`, `sendToUid`, `sendToGroup`.
 
-use std::collections::HashSet;
-
 use gatewayworker_client::wire::ClientId;
 
 use crate::arguments::{self, Body, REFUSED, is_valid_group};
 use crate::call::{Call, Result};
 use crate::classes::GatewayClass;
-use crate::context::Context;
 use crate::engine::Zv;
 use crate::target::Target;
 
@@ -20,10 +17,7 @@ pub fn to_client(call: &mut Call<'_>) -> Result {
 
 /// `sendToCurrentClient($message, $raw = false): bool`
 pub fn to_current_client(call: &mut Call<'_>) -> Result {
-    let client = Context::of(call).and_then(|context| context.current());
-    if client.is_none() {
-        call.complain(REFUSED, "there is no current client outside of a callback");
-    }
+    let client = arguments::current_client(call)?;
     to(call, client, 0, Some(1))
 }
 
@@ -51,25 +45,34 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
     if only.is_array() && !only.truthy() {
         return Ok(());
     }
-    let some = only.is_array();
     let body = Body::of(call, 0, Some(3))?;
+    if only.is_array() {
+        return to_some(call, &body);
+    }
     let excluded = if any_excluded { arguments::clients(call, 2)? } else { Vec::new() };
     let target = Target::of(call)?;
     let (message, options) = (body.message(), target.options);
-    let result = if some {
-        let mut ids = arguments::clients(call, 1)?;
-        let excluded: HashSet<ClientId> = excluded.iter().copied().collect();
-        ids.retain(|id| !excluded.contains(id) && target.reaches(*id));
-        target.cluster.send_to_clients(&ids, message, options)
+    target.ensure_known_for_send()?;
+    let result = if any_excluded {
+        target.cluster.send_to_all_except(&excluded, message, options)
     } else {
-        target.ensure_known_for_send()?;
-        if any_excluded {
-            target.cluster.send_to_all_except(&excluded, message, options)
-        } else {
-            target.cluster.send_to_all(message, options)
-        }
+        target.cluster.send_to_all(message, options)
     };
     target.accepted(result)?;
+    Ok(())
+}
+
+/// `sendToAll` with a list of clients.
+fn to_some(call: &Call<'_>, body: &Body) -> Result {
+    let excluded = call.arg_or_null(2);
+    let mut ids = if excluded.truthy() {
+        arguments::clients_except(call, 1, excluded)?
+    } else {
+        arguments::clients(call, 1)?
+    };
+    let target = Target::of(call)?;
+    ids.retain(|id| target.reaches(*id));
+    target.accepted(target.cluster.send_to_clients(&ids, body.message(), target.options))?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub fn get(call: &mut Call<'_>) -> Result {
         return Ok(());
     };
     let target = Target::of(call)?;
-    if !target.reaches(id) {
+    if !target.reaches_for_query(id) {
         return Ok(());
     }
     let context = Context::with_own_sessions(call);
@@ -149,7 +149,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
     let mut session_of = |id: &[u8; ClientId::LEN], session: &[u8]| {
         let value = if context.is_some_and(|context| context.is_current_bytes(id)) {
             globals::session_as_array()
-        } else if session.is_empty() {
+        } else if matches!(session, b"" | b"0") {
             ArrayBuilder::with_capacity(0).into_zval()
         } else if let Some(context) = own_sessions {
             decode(context, session)?
@@ -224,8 +224,8 @@ fn no_exception() -> Result {
     if object::exception_pending() { Err(Failure::Thrown.into()) } else { Ok(()) }
 }
 
-/// The context, where the call is about the current client. (For null the original has no current
-/// session to set.)
+/// The context, where the call is about the current client: outside of a callback null is that.
 fn current(call: &Call<'_>) -> Option<Context> {
-    Context::of(call).filter(|context| context.is_current(call.arg_or_null(0)))
+    let id = call.arg_or_null(0);
+    Context::of(call).filter(|context| context.is_current(id) || (id.is_null() && context.is_cleared()))
 }

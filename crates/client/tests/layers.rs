@@ -101,6 +101,7 @@ const EXTENSION: &[Folder] = &[
         "engine",
         &[
             "class",
+            "autoload",
             "frame",
             "ini",
             "unserializer",

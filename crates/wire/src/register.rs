@@ -171,6 +171,52 @@ impl Default for Lines {
     }
 }
 
+/// The addresses (`host:port`) in one value of `$registerAddress`, as users write them: several with
+/// blanks, commas or semicolons between them, with `text://` or `tcp://` in front, with a slash or a
+/// line end behind.
+///
+/// # Errors
+/// The first part that is no address.
+pub fn written_addresses(text: &str) -> Result<Vec<String>, InvalidAddress> {
+    // Blanks around a colon belong to the address.
+    let mut joined = String::with_capacity(text.len());
+    for char in text.trim().chars() {
+        if char == ':' {
+            joined.truncate(joined.trim_end().len());
+        }
+        if !(char.is_whitespace() && joined.ends_with(':')) {
+            joined.push(char);
+        }
+    }
+    let is_between = |char: char| char.is_whitespace() || matches!(char, ',' | ';');
+    let parts = joined.split(is_between).filter(|part| !part.is_empty());
+    parts.map(|part| address(part).ok_or_else(|| InvalidAddress(part.to_owned()))).collect()
+}
+
+fn address(text: &str) -> Option<String> {
+    let text = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.chars().all(|char| char.is_ascii_alphabetic()) => rest,
+        _ => text,
+    };
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let (host, port) = text[..end].rsplit_once(':')?;
+    let is_in_name = |char: char| char.is_alphanumeric() || matches!(char, '.' | '-' | '_');
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(literal) => literal.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(is_in_name),
+    };
+    // As atoi() reads it: leading digits count.
+    let digits = port.strip_prefix('+').unwrap_or(port);
+    let digits = &digits[..digits.find(|char: char| !char.is_ascii_digit()).unwrap_or(digits.len())];
+    let port: u16 = digits.parse().ok().filter(|port| *port > 0)?;
+    is_host.then(|| format!("{host}:{port}"))
+}
+
+/// A part of `$registerAddress` that is no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not of the form host:port, such as 127.0.0.1:1236")]
+pub struct InvalidAddress(pub String);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,5 +302,49 @@ mod tests {
         let mut lines = Lines::new(5);
         lines.tail().extend_from_slice(b"sixsix\n");
         assert_eq!(lines.take(), Err(LineTooLong));
+    }
+
+    #[test]
+    fn addresses_are_taken_as_users_write_them() {
+        let one = ["127.0.0.1:1236".to_owned()];
+        for text in [
+            "127.0.0.1:1236",
+            "127.0.0.1:1236\n",
+            "\u{a0} 127.0.0.1:1236\r\n",
+            "127.0.0.1:1236/",
+            "127.0.0.1:1236/path?query#fragment",
+            "127.0.0.1 : 1236",
+            "127.0.0.1:01236",
+            "127.0.0.1:+1236",
+            "127.0.0.1:1236abc",
+            "text://127.0.0.1:1236",
+            "TCP://127.0.0.1:1236/",
+        ] {
+            assert_eq!(written_addresses(text), Ok(one.to_vec()), "{text:?}");
+        }
+        let several = ["register-1:1236", "register_2.example:1238", "[::1]:1236"];
+        let text = "register-1:1236, text://register_2.example:1238;\t[::1]:1236";
+        assert_eq!(written_addresses(text), Ok(several.map(str::to_owned).to_vec()));
+        assert_eq!(written_addresses(" \n"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_no_address_is_named() {
+        for text in [
+            "127.0.0.1",
+            ":1236",
+            "1236",
+            "host:",
+            "host:x",
+            "host:0",
+            "host:65536",
+            "user:key@host:1236",
+            "::1:1236",
+            "host\0:1236",
+            "127.0.0.1\u{ff1a}1236",
+        ] {
+            let invalid = Err(InvalidAddress(text.to_owned()));
+            assert_eq!(written_addresses(&format!("good:1, {text}")), invalid);
+        }
     }
 }
