@@ -118,7 +118,7 @@ final class ExamplesTest extends ClusterTestCase
         $reasons = [
             [$this->cluster->register(), ['client', 'nobody', 'x'], "'nobody' is no client"],
             [$this->cluster->register(), ['group', '0', 'x'], "'0' is no group"],
-            [$register, ['all', 'x'], "Can not connect to tcp://$register"],
+            [$register, ['all', 'x'], "cannot connect to tcp://$register"],
         ];
         foreach ($reasons as [$register, $arguments, $reason]) {
             array_unshift($arguments, "--register=$register");
@@ -218,7 +218,7 @@ final class ExamplesTest extends ClusterTestCase
         $expected = [503, ['error' => 'the push service is not available']];
         self::assertSame($expected, $this->request('POST', '/users/ann/messages', ['text' => 'x']));
         self::assertSame($expected, $this->request('GET', '/users/ann/presence'));
-        self::assertStringContainsString("Can not connect to tcp://$register", $this->fpm->log());
+        self::assertStringContainsString("cannot connect to tcp://$register", $this->fpm->log());
     }
 
     public function testTwoClustersInOneProcessDoNotMix(): void
@@ -248,7 +248,7 @@ final class ExamplesTest extends ClusterTestCase
         [$code, $output, $errors] = $this->example('multi-cluster.php', [$register, $there->register()]);
         self::assertSame(1, $code);
         self::assertStringStartsWith("Support: 1 clients\n", $output);
-        self::assertStringContainsString("Shop: Can not connect to tcp://$register", $errors);
+        self::assertStringContainsString("Shop: cannot connect to tcp://$register", $errors);
         $this->assertReceived(['hello from Support', "hello by way of {$there->register()}"], $client);
     }
 

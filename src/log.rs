@@ -22,7 +22,8 @@ pub fn write_background_lines() {
 pub fn undelivered(left: &Undelivered, waited: Duration) {
     let Undelivered { gateway, frames, reason } = left;
     let reason = if reason.is_empty() { "it takes frames too slowly" } else { reason };
-    let reason =
-        format!("{frames} frames were still queued after {waited:?} (gatewayworker.flush_timeout): {reason}");
+    let frames = if *frames == 1 { "1 frame".to_owned() } else { format!("{frames} frames") };
+    let waited = waited.as_secs_f64();
+    let reason = format!("{frames} still queued after {waited} s (gatewayworker.flush_timeout): {reason}");
     globals::log(&format!("tcp://{gateway}"), "undelivered", &reason);
 }

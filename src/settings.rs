@@ -38,7 +38,7 @@ thread_local! {
         RefCell::new(Values {
             enable: true,
             gateway_client: false,
-            flush_timeout: 5.0,
+            flush_timeout: 1.5,
             send_buffer: 10_240_000,
             max_reply: 256 << 20,
             defaults: Defaults { register_address: String::new(), secret_key: String::new() },
@@ -105,7 +105,8 @@ static SETTINGS: [Setting; 11] = [
     },
     Setting {
         name: c"gatewayworker.flush_timeout",
-        default: c"5",
+        // Below Worker::$stopTimeout (2 s), when Workerman kills the process.
+        default: c"1.5",
         changes: Changes::ByScript,
         set: |values, text| {
             values.flush_timeout = seconds(text, 0.0)?;

@@ -276,11 +276,11 @@ fn registers(value: &Zval) -> Result<Vec<String>> {
     // Only now: of several a single one has to be right.
     match invalid {
         Some(error) if registers.len() == 1 => Err(Failure::Unreachable(
-            format!("Can not connect to tcp://{}: Gateway::$registerAddress {error}", error.0).into(),
+            format!("cannot connect to tcp://{}: Gateway::$registerAddress {error}", error.0).into(),
         )
         .into()),
         _ if registers.is_empty() => Err(Failure::Unreachable(
-            "Can not connect to tcp:// Gateway::$registerAddress is empty (set it to the address of the Register)"
+            "cannot connect to a register: Gateway::$registerAddress is empty (set it to the address of the Register)"
                 .into(),
         )
         .into()),

@@ -111,7 +111,7 @@ final class PhpinfoTest extends LifeCycleTestCase
         }
         self::assertMatchesRegularExpression('~^pid \d+, threads of this extension: 1$~', $rows['process'][0]);
         self::assertMatchesRegularExpression(
-            '~^Can not connect to tcp://.* \(\d+\.\d s ago\)$~',
+            '~^cannot connect to tcp://.* \(\d+\.\d s ago\)$~',
             $rows['list of register <b title="x">&amp;\' % %s, 127.0.0.1:1, last error'][0]
         );
         self::assertCount(11, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');

@@ -102,7 +102,7 @@ final class ShutdownTest extends LifeCycleTestCase
         $script = $this->sendWhatIsNotRead($clients, ['gatewayworker.flush_timeout' => '1']);
         self::assertSame('ends', $script->readJson());
         self::assertSame(0, $script->wait(), 'it ends although the gateway does not read');
-        $left = $this->assertNamesWhatIsLeft($script, '1s');
+        $left = $this->assertNamesWhatIsLeft($script, '1 s');
         self::assertStringNotContainsString($this->cluster->internal(0), $script->errors());
         $this->cluster->gateway('pause_gateway', 1, ['paused' => false]);
         $this->awaitNoConnections();
@@ -122,7 +122,7 @@ final class ShutdownTest extends LifeCycleTestCase
         );
         self::assertSame('ends', $script->readJson());
         self::assertSame(0, $script->wait());
-        $this->assertNamesWhatIsLeft($script, '0ns');
+        $this->assertNamesWhatIsLeft($script, '0 s');
         $this->cluster->gateway('pause_gateway', 1, ['paused' => false]);
         $this->awaitNoConnections();
     }
@@ -132,7 +132,7 @@ final class ShutdownTest extends LifeCycleTestCase
         $this->startCluster();
         $script = $this->sendWhatIsNotRead([$this->text(0), $this->text(1)], [], 0.1);
         self::assertFalse($script->readJson(), 'the gateway does not read');
-        $this->assertNamesWhatIsLeft($script, '100ms');
+        $this->assertNamesWhatIsLeft($script, '0.1 s');
         $this->cluster->gateway('pause_gateway', 1, ['paused' => false]);
         $script->writeLine('go on');
         self::assertTrue($script->readJson(), 'it does again');
@@ -222,7 +222,7 @@ final class ShutdownTest extends LifeCycleTestCase
     {
         self::assertSame(1, preg_match(
             '~^gatewayworker: tcp://' . preg_quote($this->cluster->internal(1), '~')
-                . " undelivered: (\\d+) frames were still queued after $waited \\(gatewayworker\\.flush_timeout\\)~m",
+                . " undelivered: (\\d+) frames still queued after $waited \\(gatewayworker\\.flush_timeout\\)~m",
             $script->errors(),
             $match
         ), $script->errors());

@@ -134,7 +134,7 @@ final class SignalTest extends LifeCycleTestCase
         if ($answered) {
             self::assertContains(0, $events);
         } else {
-            self::assertStringContainsString('within 1.2s', implode(' ', $events), 'the query had all its time');
+            self::assertStringContainsString('within 1.2 s', implode(' ', $events), 'the query had all its time');
         }
         self::assertSame([0, ''], [$script->wait(), $script->errors()]);
     }

@@ -125,7 +125,7 @@ final class StatusTest extends LifeCycleTestCase
         self::assertSame(0, $this->order($script, 'ask'));
         $this->cluster->gateway('mute_gateway', 0, ['muted' => true]);
         $message = $this->order($script, 'ask');
-        self::assertStringContainsString('did not answer', $message);
+        self::assertStringContainsString('did not reply', $message);
         $gateway = $this->order($script, 'status')['clusters'][0]['gateways'][0];
         self::assertSame([2, 1, 1], [$gateway['queries'], $gateway['queries_failed'], $gateway['queries_timed_out']]);
         self::assertSame($message, $gateway['query_error']);

@@ -182,7 +182,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
         }
         $this->cluster->gateway('mute_gateway', 1, ['muted' => true]);
         $seen = $this->do('ask a silent gateway');
-        self::assertStringContainsString('within 100ms', $seen['message'], 'the setting itself is back, too');
+        self::assertStringContainsString('within 0.1 s', $seen['message'], 'the setting itself is back, too');
     }
 
     /**

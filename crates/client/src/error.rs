@@ -13,7 +13,7 @@ use gatewayworker_wire::frame::FrameTooLong;
 pub enum Error {
     /// No register of the list could be reached, and no list of gateways is known from before.
     #[error(
-        "Can not connect to tcp://{register} {reason} (is the Register running, and is $registerAddress right?)"
+        "cannot connect to tcp://{register}: {reason} (is the Register running, and is $registerAddress right?)"
     )]
     RegisterUnreachable {
         /// The register that was tried last.
@@ -21,25 +21,26 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-    /// The register closed the connection instead of answering with the list of gateways.
+    /// The register closed the connection instead of sending the list of gateways.
     #[error(
-        "the register tcp://{register} closed the connection instead of listing its gateways: it does so when the secret key is wrong (compare Gateway::$secretKey with the Register's $secretKey)"
+        "the register tcp://{register} closed the connection instead of listing its gateways, as it does when the secret key is wrong (compare Gateway::$secretKey with the Register's $secretKey)"
     )]
     RegisterRejected {
         /// The register.
         register: String,
     },
-    /// The register answered with something else than a list of gateways.
-    #[error("the register tcp://{register} does not answer as a GatewayWorker Register: {reason}")]
+    /// The register sent something other than a list of gateways.
+    #[error("the register tcp://{register} does not reply like a GatewayWorker Register: {reason}")]
     RegisterGarbage {
         /// The register.
         register: String,
-        /// What is wrong with its answer.
+        /// What is wrong with its reply.
         reason: String,
     },
     /// The register was reached but did not list its gateways in time.
     #[error(
-        "no register of {registers} listed its gateways within {after:?} (raise $connectTimeout if the network is slow)"
+        "no register of {registers} listed its gateways within {} s (raise $connectTimeout if the network is slow)",
+        after.as_secs_f64()
     )]
     RegisterSilent {
         /// The registers.
@@ -57,7 +58,7 @@ pub enum Error {
     },
     /// A gateway cannot be connected to.
     #[error(
-        "can not connect to tcp://{gateway} {reason} (is the Gateway running, and can it be reached from here? gatewayworker.address_map is for addresses of containers)"
+        "cannot connect to tcp://{gateway}: {reason} (is the Gateway running and reachable from here? gatewayworker.address_map maps the addresses of containers)"
     )]
     Unreachable {
         /// The gateway.
@@ -67,7 +68,7 @@ pub enum Error {
     },
     /// A gateway has left the cluster while something was sent to it, or before it took what had been.
     #[error(
-        "the gateway tcp://{gateway} has left the cluster and does not take what is sent to it (its clients get other ids when they connect again)"
+        "the gateway tcp://{gateway} has left the cluster and no longer takes commands (its clients get new ids when they reconnect)"
     )]
     Left {
         /// The gateway.
@@ -75,54 +76,55 @@ pub enum Error {
     },
     /// A gateway closes connections with our secret key.
     #[error(
-        "the gateway tcp://{gateway} rejects the connection: it does so when the secret key is wrong (compare Gateway::$secretKey with the Gateway's $secretKey)"
+        "the gateway tcp://{gateway} rejects the connection, as it does when the secret key is wrong (compare Gateway::$secretKey with the Gateway's $secretKey)"
     )]
     Rejected {
         /// The gateway.
         gateway: Arc<str>,
     },
-    /// A gateway did not answer in time.
+    /// A gateway did not reply in time.
     #[error(
-        "the gateway tcp://{gateway} did not answer {command:?} within {after:?} (it is overloaded or hangs; gatewayworker.query_timeout sets the limit)"
+        "the gateway tcp://{gateway} did not reply to {command:?} within {} s (it is overloaded or hangs; gatewayworker.query_timeout sets the limit)",
+        after.as_secs_f64()
     )]
     TimedOut {
         /// The gateway.
         gateway: Arc<str>,
-        /// What it was asked.
+        /// The query.
         command: Command,
         /// How long was waited.
         after: Duration,
     },
-    /// A gateway closed the connection instead of answering.
+    /// A gateway closed the connection instead of replying.
     #[error(
-        "connection close tcp://{gateway}: the gateway closed the connection before it answered {command:?} ({reason}); it does so when it stops and when the secret key is wrong"
+        "connection close tcp://{gateway}: the gateway closed the connection before it replied to {command:?} ({reason}), as it does when it stops or when the secret key is wrong"
     )]
     Closed {
         /// The gateway.
         gateway: Arc<str>,
-        /// What it was asked.
+        /// The query.
         command: Command,
         /// What the system said.
         reason: String,
     },
-    /// A gateway answered with something that cannot be the answer.
-    #[error("the gateway tcp://{gateway} answered {command:?} with something else than the answer: {reason}")]
+    /// A gateway sent something that cannot be the reply.
+    #[error("the gateway tcp://{gateway} sent something other than the reply to {command:?}: {reason}")]
     BadReply {
         /// The gateway.
         gateway: Arc<str>,
-        /// What it was asked.
+        /// The query.
         command: Command,
         /// What is wrong with it.
         reason: String,
     },
-    /// A gateway's answer is over the limit.
+    /// A gateway's reply is over the limit.
     #[error(
-        "the gateway tcp://{gateway} announces an answer to {command:?} of {len} bytes, over the limit of {max} (gatewayworker.max_reply)"
+        "the gateway tcp://{gateway} announces a reply to {command:?} of {len} bytes, over the limit of {max} (gatewayworker.max_reply)"
     )]
     ReplyTooLong {
         /// The gateway.
         gateway: Arc<str>,
-        /// What it was asked.
+        /// The query.
         command: Command,
         /// The announced length in bytes.
         len: usize,

@@ -63,7 +63,7 @@ fn the_example_sends_and_counts_and_says_why_it_cannot() {
     assert!(failure.contains("when the secret key is wrong"), "{failure}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let failure = run(&[&nobody, "all", "x"], "").unwrap_err();
-    assert!(failure.starts_with(&format!("Can not connect to tcp://{nobody}")), "{failure}");
+    assert!(failure.starts_with(&format!("cannot connect to tcp://{nobody}")), "{failure}");
     for wrong in [&[][..], &["all"], &[&register, "uid", "alice"], &[&register, "group", "g", "x"]] {
         assert!(run(wrong, "key").unwrap_err().starts_with("usage: "), "{wrong:?}");
     }

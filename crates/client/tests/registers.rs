@@ -142,7 +142,7 @@ fn a_register_that_is_not_there_is_an_error_and_is_tried_again_by_the_next_call(
     let address = dead_address();
     let cluster = client("not there", "", &[&address]);
     let error = cluster.discover(false, PATIENT).unwrap_err();
-    let told = format!("Can not connect to tcp://{address} Connection refused");
+    let told = format!("cannot connect to tcp://{address}: Connection refused");
     assert!(error.to_string().starts_with(&told), "{error}");
     let register = Peer::listen_at(&address);
     std::thread::scope(|scope| {

@@ -255,8 +255,8 @@ pub fn own_address() -> String {
 /// The whole text of the error about a gateway that cannot be connected to.
 pub fn unreachable_text(address: &str, reason: &str) -> String {
     format!(
-        "can not connect to tcp://{address} {reason} (is the Gateway running, and can it be reached from here? \
-         gatewayworker.address_map is for addresses of containers)"
+        "cannot connect to tcp://{address}: {reason} (is the Gateway running and reachable from here? \
+         gatewayworker.address_map maps the addresses of containers)"
     )
 }
 
