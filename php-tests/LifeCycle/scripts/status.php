@@ -35,7 +35,6 @@ while (($order = await()) !== '') {
         case 'complain':
             Gateway::sendToClient("bad\nid", 'x');
             Gateway::sendToGroup('', 'x');
-            Gateway::sendToCurrentClient('x');
             Gateway::getAllClientInfo();
             ini_set('gatewayworker.query_timeout', 'soon');
             say('done');
