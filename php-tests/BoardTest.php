@@ -141,6 +141,19 @@ final class BoardTest extends GatewayTestCase
         self::assertSame([], $page->errors());
     }
 
+    public function testOneFrameIsNoMoreThanOnePerSecond(): void
+    {
+        $page = $this->openPage();
+        $rates = $page->run('return import("/gateways.js").then(({ perSecond }) => [
+            perSecond([], 0, 7),
+            perSecond([{ at: 0, written: 0 }], 50, 1),
+            perSecond([{ at: 0, written: 0 }, { at: 900, written: 0 }, { at: 950, written: 0 }], 1000, 1),
+            perSecond([{ at: 0, written: 0 }, { at: 4000, written: 100 }], 6000, 400),
+            perSecond([{ at: 0, written: 9 }], 2000, 3),
+        ])');
+        self::assertEquals([0, 1, 1, 150, 0], $rates);
+    }
+
     public function testAGatewayThatCrashesKeepsItsMessagesAndNobodyElse(): void
     {
         $page = $this->openPage();
@@ -241,7 +254,7 @@ final class BoardTest extends GatewayTestCase
         $this->until(function () use ($page): bool {
             return $this->messages($page, 1) !== [];
         }, 'for the last message to be drawn');
-        self::assertSame(['You are kicked out'], $this->messages($page, 1));
+        self::assertSame(['You have been kicked'], $this->messages($page, 1));
         self::assertSame([], $page->errors());
     }
 
@@ -251,14 +264,18 @@ final class BoardTest extends GatewayTestCase
         $this->openClients($page, 1);
         self::assertSame(['en', 'Gateway board'], [$page->run('return document.documentElement.lang'), $page->text('h1')]);
         $page->click('#language');
-        self::assertSame(['zh-CN', '网关看板'], [$page->run('return document.documentElement.lang'), $page->text('h1')]);
+        self::assertSame(['zh-CN', 'Gateway 看板'], [$page->run('return document.documentElement.lang'), $page->text('h1')]);
         self::assertSame('客户端 1', $page->text(self::pane(1, 'h3')), 'what was there before has changed, too');
         self::assertSame('已连接', $page->text(self::pane(1, '.pane-state')));
         $english = 'return [...document.querySelectorAll("[data-t]")].filter((e) => /^[a-z ]*$/i.test(e.textContent))'
             . '.map((e) => e.textContent)';
-        self::assertSame(['English', 'uid'], array_values(array_unique($page->run($english))), 'nothing else is English');
+        self::assertEqualsCanonicalizing(
+            ['English', 'uid', 'Gateway', 'Register', 'session'],
+            array_values(array_unique($page->run($english))),
+            'nothing else is English'
+        );
         $page->open($this->url);
-        self::assertSame('网关看板', $page->text('h1'), 'the choice outlives a reload');
+        self::assertSame('Gateway 看板', $page->text('h1'), 'the choice outlives a reload');
         $page->click('#language');
         self::assertSame('Gateway board', $page->text('h1'));
 

@@ -5,9 +5,11 @@ import { say, sayIn, t, translate } from './texts.js';
 
 // The counters that are shown large; all others are in the list below.
 const FIGURES = ['accepted', 'written', 'queued', 'dropped'];
-// So many samples are in a chart, and so much time, in milliseconds.
+// A chart has at most this many samples, and covers this many milliseconds.
 const SAMPLES = 120;
 const SPAN = 60000;
+// A rate is an average over at least this many milliseconds: one frame between two quick looks is no burst.
+const WINDOW = 1000;
 
 const list = document.getElementById('gateways');
 const gateways = [];
@@ -16,7 +18,7 @@ export function allGateways() {
   return gateways;
 }
 
-// Takes in an answer to `status`: `gateways`, and `status` with clusters that are found by address. `order` is what a
+// Takes in a reply to `status`: `gateways`, and `status` with clusters that are found by address. `order` is what a
 // button does.
 export function showGateways({ status, gateways: known }, order) {
   for (const [index, entry] of (known ?? []).entries()) {
@@ -32,6 +34,14 @@ export function showGateways({ status, gateways: known }, order) {
 
 export function sendOrder(gateway, order) {
   return ask('gateway', { gateway: gateway.index, order });
+}
+
+// How many frames were written in each of the last seconds, on average.
+export function perSecond(samples, now, written) {
+  const since = samples.findLast((sample) => sample.at <= now - WINDOW) ?? samples[0];
+  if (!since) return 0;
+  // Counters start again when a gateway has left the list and come back.
+  return Math.max(0, written - since.written) / (Math.max(WINDOW, now - since.at) / 1000);
 }
 
 class Gateway {
@@ -97,10 +107,8 @@ class Gateway {
 
   showChart(link) {
     const now = performance.now();
-    const last = this.samples.at(-1);
     const written = link?.written ?? 0;
-    // Counters start again when a gateway has left the list and come back.
-    const rate = last ? Math.max(0, written - last.written) / Math.max(0.05, (now - last.at) / 1000) : 0;
+    const rate = perSecond(this.samples, now, written);
     this.samples.push({ at: now, written, queued: link?.queued ?? 0, rate });
     this.samples = this.samples.filter((sample) => sample.at > now - SPAN).slice(-SAMPLES);
     const x = (sample) => 240 - (now - sample.at) / SPAN * 240;
