@@ -30,7 +30,7 @@ final class StubTest extends GatewayTestCase
         foreach (array_diff(get_declared_classes(), $before) as $name) {
             $class = new ReflectionClass($name);
             $methods = $docs = $statics = [];
-            foreach ($class->getMethods(ReflectionMethod::IS_PUBLIC) as $method) {
+            foreach ($class->getMethods() as $method) {
                 if ($method->getDeclaringClass()->getName() === $name) {
                     $docs[$method->getName()] = (string) $method->getDocComment();
                 }
@@ -45,6 +45,7 @@ final class StubTest extends GatewayTestCase
             $parent = $class->getParentClass();
             $all[$name] = [
                 'methods' => GatewayWorker\Tests\Support\Surface::of($name),
+                'protected' => GatewayWorker\Tests\Support\Surface::of($name, ReflectionMethod::IS_PROTECTED),
                 'docs' => $docs,
                 'statics' => $statics,
                 'parent' => $parent ? $parent->getName() : null,
@@ -72,19 +73,24 @@ final class StubTest extends GatewayTestCase
      */
     public function testTheStubHasTheMethodsOfTheClass(): void
     {
-        self::assertSame(Surface::of(Gateway::class), $this->stub()[Gateway::class]['methods']);
+        $stub = $this->stub()[Gateway::class];
+        self::assertSame(Surface::of(Gateway::class), $stub['methods']);
+        self::assertSame(Surface::of(Gateway::class, \ReflectionMethod::IS_PROTECTED), $stub['protected']);
     }
 
     public function testTheStubOfGatewayClientHasTheMethodsOfThatClass(): void
     {
         $php = Php::run(
-            'require $argv[1]; echo serialize(GatewayWorker\Tests\Support\Surface::of(GatewayClient\Gateway::class));',
+            'require $argv[1];
+            use GatewayClient\Gateway;
+            use GatewayWorker\Tests\Support\Surface;
+            echo serialize([Surface::of(Gateway::class), Surface::of(Gateway::class, ReflectionMethod::IS_PROTECTED)]);',
             [__DIR__ . '/Support/Surface.php'],
             ['gatewayworker.gateway_client' => '1']
         );
         self::assertSame(0, $php->exitCode, $php->stdout . $php->stderr);
         $stub = $this->stub('/stubs/gatewayclient.stub.php')['GatewayClient\Gateway'];
-        self::assertSame(unserialize($php->stdout), $stub['methods']);
+        self::assertSame(unserialize($php->stdout), [$stub['methods'], $stub['protected']]);
         foreach ($stub['docs'] as $method => $doc) {
             self::assertStringContainsString('@return', $doc, $method);
             self::assertMatchesRegularExpression(self::LINK, $doc, $method);
@@ -122,7 +128,7 @@ final class StubTest extends GatewayTestCase
                 self::assertMatchesRegularExpression('/^\s*\*\s+[^@\s]/m', $doc, "$name::$method has a description");
                 self::assertStringContainsString('@return', $doc, "$name::$method");
                 self::assertMatchesRegularExpression(self::LINK, $doc, "$name::$method");
-                foreach ($class['methods'][$method] ?? [] as $parameter) {
+                foreach ($class['methods'][$method] ?? $class['protected'][$method] ?? [] as $parameter) {
                     self::assertMatchesRegularExpression(
                         '/@param\s+\S.*\$' . $parameter['name'] . '\b/',
                         $doc,

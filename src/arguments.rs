@@ -13,6 +13,7 @@ use crate::engine::array;
 use crate::engine::key::Key;
 use crate::engine::serializer::Serialized;
 use crate::engine::{PhpString, Zv, serializer};
+use crate::overrides::overridden;
 use crate::statics::Statics;
 use crate::worker::Worker;
 
@@ -157,8 +158,20 @@ fn clients_of(
     Ok(ids)
 }
 
+/// Whether the first argument can be a group, as the called class sees it.
+///
+/// # Errors
+/// Where an override throws.
+#[inline]
+pub fn is_valid_group(call: &Call<'_>) -> Result<bool> {
+    match overridden(call, "isValidGroupId", &[call.arg_or_null(0)])? {
+        Some(valid) => Ok(valid.truthy()),
+        None => Ok(is_group(call)),
+    }
+}
+
 /// Whether the first argument can be a group; complains if not.
-pub fn is_valid_group(call: &Call<'_>) -> bool {
+pub fn is_group(call: &Call<'_>) -> bool {
     let valid = call.arg_or_null(0).truthy();
     if !valid {
         call.complain(REFUSED, "the group is empty (null, '', 0, '0', false or [])");

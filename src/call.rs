@@ -154,6 +154,18 @@ impl<'a> Call<'a> {
         classes::of(self.function().scope)
     }
 
+    /// Calls `static::$method(…)`, which a subclass may have overridden, whatever its visibility.
+    ///
+    /// # Errors
+    /// Where it throws.
+    pub fn call_static(&self, method: &str, arguments: &[Zval]) -> Result<Zval> {
+        let Some(function) = self.scope.static_method(&method.to_ascii_lowercase()) else {
+            let class = self.scope.name();
+            return Err(Failure::Error(format!("Call to undefined method {class}::{method}()")).into());
+        };
+        Ok(function.call(arguments).ok_or(Failure::Thrown)?)
+    }
+
     /// Whether the method was called on the class that declares it, and not on a subclass.
     #[inline]
     pub fn is_on_own_class(&self) -> bool {

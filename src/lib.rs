@@ -18,6 +18,7 @@ mod engine;
 mod exceptions;
 mod log;
 mod methods;
+mod overrides;
 mod phpinfo;
 mod settings;
 mod statics;
@@ -73,6 +74,7 @@ extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
         target::abandon();
         statics::forget();
         context::forget();
+        overrides::forget();
         classes::start_request();
     })
 }
@@ -91,6 +93,7 @@ fn forget() {
     target::forget();
     statics::forget();
     context::forget();
+    overrides::forget();
 }
 
 /// Frees replies, and lists made of them, that were being read when memory ran out: the engine has

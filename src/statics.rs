@@ -46,6 +46,11 @@ impl Statics {
         }
     }
 
+    /// The same, as if `$businessWorker` were null.
+    pub fn without_worker(self) -> Self {
+        Self { business_worker: None, ..self }
+    }
+
     #[cold]
     fn look_up(class: Class) -> Self {
         let names = names();

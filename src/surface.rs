@@ -8,7 +8,7 @@ use std::ffi::CStr;
 
 use crate::call::handler;
 use crate::engine::class::{ClassSpec, MethodSpec, Param, StaticDefault, StaticSpec, Type};
-use crate::methods::{close, group, presence, process, send, session, uid};
+use crate::methods::{close, group, presence, process, protected, send, session, uid};
 use crate::settings;
 
 /// A parameter of any type.
@@ -47,6 +47,38 @@ const RAW: Param = optional(c"raw", c"false");
 const CLIENT: Param = required(c"client_id");
 const MESSAGE: Param = required(c"message");
 const GROUP: Param = required(c"group");
+const ADDRESS: Param = required(c"address");
+const DATA: Param = required(c"gateway_data");
+
+/// Protected methods that both classes have.
+macro_rules! protected {
+    ($raw:tt, [$($more:expr),*]) => {
+        &[
+            method!(c"formatClientIdFromGatewayBuffer", [required(c"data")], protected::format_client_ids),
+            method!(
+                c"select",
+                [optional(c"fields", c"['session', 'uid', 'groups']"), optional(c"where", c"[]")],
+                protected::select
+            ),
+            method!(c"generateAuthBuffer", [], protected::auth_buffer),
+            method!(c"getBufferFromSomeGateway", [required(c"gateway_data_array")], protected::query_some),
+            method!(c"getBufferFromAllGateway", [DATA], protected::query_all),
+            method!(c"getAllGatewayAddress", [], protected::addresses),
+            method!(c"getBufferFromGateway", [required(c"gateway_buffer_array")], protected::query_buffers),
+            method!(c"sendCmdAndMessageToClient", $raw, protected::send_command),
+            method!(c"sendAndRecv", [ADDRESS, required(c"data")], protected::query_one),
+            method!(c"sendToGateway", [ADDRESS, DATA], protected::send_data),
+            method!(c"sendBufferToGateway", [ADDRESS, required(c"gateway_buffer")], protected::send_buffer),
+            method!(c"sendToAllGateway", [DATA], protected::send_to_all),
+            method!(c"kickAddress", [ADDRESS, required(c"connection_id"), MESSAGE], protected::kick),
+            method!(c"destroyAddress", [ADDRESS, required(c"connection_id")], protected::destroy),
+            method!(c"clientIdArrayToAddressArray", [array(c"client_id_array")], protected::address_array),
+            method!(c"getAllGatewayAddressesFromRegister", [], protected::addresses_from_register),
+            method!(c"isValidGroupId", [GROUP], protected::is_valid_group),
+            $($more),*
+        ]
+    };
+}
 
 /// `GatewayWorker\Lib\Gateway`.
 pub static GATEWAY: ClassSpec = ClassSpec {
@@ -135,6 +167,10 @@ pub static GATEWAY: ClassSpec = ClassSpec {
         ),
         method!(c"status", [], process::status, Type::Array),
     ],
+    protected: protected!(
+        [CLIENT, required(c"cmd"), MESSAGE, optional(c"ext_data", c"''"), RAW],
+        [method!(c"getGatewayConnection", [ADDRESS], protected::connection)]
+    ),
 };
 
 /// `GatewayClient\Gateway`: no `sendToCurrentClient` and `closeCurrentClient`, fewer `$raw`
@@ -221,4 +257,5 @@ pub static GATEWAY_CLIENT: ClassSpec = ClassSpec {
         ),
         method!(c"status", [], process::status, Type::Array),
     ],
+    protected: protected!([CLIENT, required(c"cmd"), MESSAGE, optional(c"ext_data", c"''")], []),
 };

@@ -13,6 +13,7 @@ use crate::call::{Call, Failure, Result};
 use crate::classes::GatewayClass;
 use crate::engine::object::StaticSlot;
 use crate::engine::{Zv, array, values};
+use crate::overrides::Overrides;
 use crate::settings;
 use crate::statics::Statics;
 use crate::worker::Worker;
@@ -27,6 +28,8 @@ pub struct Target {
     pub worker: Option<Worker>,
     /// Whether to query the register again.
     fresh: bool,
+    /// What is queried instead of the cluster, where a subclass says which gateways there are.
+    narrowed: Option<Box<Cluster>>,
 }
 
 /// The last decision, valid as long as the statics hold the very same values.
@@ -97,13 +100,26 @@ impl Target {
     /// Where the background cannot be started.
     #[inline(always)]
     pub fn of(call: &Call<'_>) -> Result<Self> {
-        let statics = Statics::of(call);
+        Self::with(call, Statics::of(call))
+    }
+
+    #[inline(always)]
+    fn with(call: &Call<'_>, statics: Statics) -> Result<Self> {
         let worker = Worker::of(&statics);
         let connect = statics.connect_timeout.map_or(CallOptions::default().connect_timeout, connect_timeout);
         let fresh = statics.addresses_cache_disable.is_some_and(StaticSlot::truthy);
         let options = settings::call_options(connect);
         let cluster = cluster(call.class(), worker.as_ref().filter(|worker| worker.sends()), &statics)?;
-        Ok(Self { cluster, options, worker, fresh })
+        Ok(Self { cluster, options, worker, fresh, narrowed: None })
+    }
+
+    /// As [`Target::of`], by the register even inside of a BusinessWorker.
+    ///
+    /// # Errors
+    /// As [`Target::of`].
+    #[cold]
+    pub fn by_register(call: &Call<'_>) -> Result<Self> {
+        Self::with(call, Statics::of(call).without_worker())
     }
 
     /// Before a send to every gateway: makes sure that they are known.
@@ -124,12 +140,41 @@ impl Target {
     /// # Errors
     /// Where the register, or the BusinessWorker, cannot tell.
     #[inline]
-    pub fn ensure_known_for_query(&self) -> Result<()> {
+    pub fn ensure_known_for_query(&mut self, call: &Call<'_>) -> Result<()> {
+        if Overrides::of(call).addresses {
+            return self.narrow(call);
+        }
         match &self.worker {
             Some(worker) => self.cluster.follow_for_questions(&worker.known()?),
             None => self.cluster.discover(self.fresh, self.options)?,
         }
         Ok(())
+    }
+
+    /// A subclass says which gateways there are.
+    #[cold]
+    fn narrow(&mut self, call: &Call<'_>) -> Result<()> {
+        let addresses = call.call_static("getAllGatewayAddress", &[])?;
+        let addresses: Vec<String> = match addresses.array() {
+            Some(addresses) => array::entries(addresses)
+                .map(|(_, address)| {
+                    let address = address.deref_php().to_php_string().ok_or(Failure::Thrown)?;
+                    Ok(String::from_utf8_lossy(address.as_bytes()).into_owned())
+                })
+                .collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        self.narrowed = Some(Box::new(self.cluster.narrowed(&addresses)?));
+        Ok(())
+    }
+
+    /// The cluster, for a query to all gateways. [`Target::ensure_known_for_query`] goes before.
+    #[inline]
+    pub fn queried(&self) -> &Cluster {
+        match &self.narrowed {
+            None => self.cluster,
+            Some(narrowed) => narrowed,
+        }
     }
 
     /// What a send returns. In worker mode, where the event loop has to go on, a failure is false
@@ -178,6 +223,11 @@ impl Target {
     #[inline]
     pub fn reaches(&self, id: ClientId) -> bool {
         self.sending_worker().is_none_or(|worker| worker.is_connected_to(&id.gateway().to_string()))
+    }
+
+    /// As [`Target::reaches`], for the gateway at this address.
+    pub fn reaches_address(&self, address: &str) -> bool {
+        self.sending_worker().is_none_or(|worker| worker.is_connected_to(address))
     }
 
     /// As [`Target::reaches`], for a query.

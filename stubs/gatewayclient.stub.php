@@ -957,4 +957,229 @@ class Gateway
     public static function status(): array
     {
     }
+
+    /**
+     * The client ids in what select() returns.
+     *
+     * @param array<int, array<int, array<int, mixed>>> $data ip => port => connection => row
+     *
+     * @return array<string, string> client_id => client_id
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function formatClientIdFromGatewayBuffer($data)
+    {
+    }
+
+    /**
+     * Fields of clients, queried at the gateways concerned.
+     *
+     * @param list<string> $fields which fields
+     * @param array<string, mixed> $where conditions: client_id, groups, uid
+     *
+     * @return array<int, array<int, array<int, array<string, mixed>>>> ip => port => connection => row
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function select($fields = ['session', 'uid', 'groups'], $where = [])
+    {
+    }
+
+    /**
+     * The frame by which a connection authenticates with $secretKey.
+     *
+     * @return string
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function generateAuthBuffer()
+    {
+    }
+
+    /**
+     * Queries some gateways, each with a command of its own.
+     *
+     * @param array<string, array<string, mixed>> $gateway_data_array address => command
+     *
+     * @return array<int, array<int, mixed>> ip => port => reply
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function getBufferFromSomeGateway($gateway_data_array)
+    {
+    }
+
+    /**
+     * Queries all gateways with the same command.
+     *
+     * @param array<string, mixed> $gateway_data the command, as GatewayProtocol::$empty
+     *
+     * @return array<int, array<int, mixed>> ip => port => reply
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function getBufferFromAllGateway($gateway_data)
+    {
+    }
+
+    /**
+     * The addresses of the gateways that are queried. An override is honoured.
+     *
+     * @return array<string>
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function getAllGatewayAddress()
+    {
+    }
+
+    /**
+     * Queries gateways with frames that are encoded already.
+     *
+     * @param array<string, string> $gateway_buffer_array address => frame
+     *
+     * @return array<int, array<int, mixed>> ip => port => reply
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function getBufferFromGateway($gateway_buffer_array)
+    {
+    }
+
+    /**
+     * Sends a command about a client. An override is honoured.
+     *
+     * @param string|null $client_id null: the current client
+     * @param int $cmd its number in GatewayProtocol
+     * @param mixed $message the body
+     * @param mixed $ext_data uid, group or session
+     *
+     * @return bool whether it was taken
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function sendCmdAndMessageToClient($client_id, $cmd, $message, $ext_data = '')
+    {
+    }
+
+    /**
+     * Queries one gateway.
+     *
+     * @param string $address ip:port
+     * @param array<string, mixed> $data the command, as GatewayProtocol::$empty
+     *
+     * @return mixed the reply
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function sendAndRecv($address, $data)
+    {
+    }
+
+    /**
+     * Sends a command to one gateway. An override is honoured.
+     *
+     * @param string $address ip:port
+     * @param array<string, mixed> $gateway_data the command, as GatewayProtocol::$empty
+     *
+     * @return bool whether it was taken
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function sendToGateway($address, $gateway_data)
+    {
+    }
+
+    /**
+     * Sends whole frames to one gateway. An override is honoured.
+     *
+     * @param string $address ip:port
+     * @param string $gateway_buffer the frames
+     *
+     * @return bool whether they were taken
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function sendBufferToGateway($address, $gateway_buffer)
+    {
+    }
+
+    /**
+     * Sends a command to all gateways. An override is honoured.
+     *
+     * @param array<string, mixed> $gateway_data the command, as GatewayProtocol::$empty
+     *
+     * @return void
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function sendToAllGateway($gateway_data)
+    {
+    }
+
+    /**
+     * Sends a message to a client and closes its connection. An override is honoured.
+     *
+     * @param string $address ip:port of its gateway
+     * @param int $connection_id its number there
+     * @param mixed $message the message
+     *
+     * @return bool whether it was taken
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function kickAddress($address, $connection_id, $message)
+    {
+    }
+
+    /**
+     * Closes the connection of a client at once. An override is honoured.
+     *
+     * @param string $address ip:port of its gateway
+     * @param int $connection_id its number there
+     *
+     * @return bool whether it was taken
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function destroyAddress($address, $connection_id)
+    {
+    }
+
+    /**
+     * The connections of clients by the addresses of their gateways. An override is honoured.
+     *
+     * @param array<string> $client_id_array client ids
+     *
+     * @return array<string, array<int, int>> address => connection => connection
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function clientIdArrayToAddressArray(array $client_id_array)
+    {
+    }
+
+    /**
+     * The addresses of the gateways, as the register lists them. An override is honoured.
+     *
+     * @return array<string>
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function getAllGatewayAddressesFromRegister()
+    {
+    }
+
+    /**
+     * Whether a group can be one: not empty. An override is honoured.
+     *
+     * @param mixed $group the group
+     *
+     * @return bool
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    protected static function isValidGroupId($group)
+    {
+    }
 }

@@ -8,7 +8,7 @@ use ReflectionClass;
 use ReflectionMethod;
 
 /**
- * The public methods of a class, in the form of fixtures/surface.php.
+ * The methods of a class, in the form of fixtures/surface.php.
  */
 final class Surface
 {
@@ -26,13 +26,14 @@ final class Surface
      * What a class has. All of it is static, or the name says so.
      *
      * @param class-string $class
+     * @param int          $visibility of which methods, as ReflectionMethod has it
      *
      * @return array<string, list<array<string, mixed>>>
      */
-    public static function of(string $class): array
+    public static function of(string $class, int $visibility = ReflectionMethod::IS_PUBLIC): array
     {
         $surface = [];
-        foreach ((new ReflectionClass($class))->getMethods(ReflectionMethod::IS_PUBLIC) as $method) {
+        foreach ((new ReflectionClass($class))->getMethods($visibility) as $method) {
             $parameters = [];
             foreach ($method->getParameters() as $parameter) {
                 $description = ['name' => $parameter->getName()];

@@ -28,8 +28,10 @@ pub struct ClassSpec {
     pub name: &'static str,
     /// Its static properties.
     pub statics: &'static [StaticSpec],
-    /// Its methods, in order.
+    /// Its public methods, in order.
     pub methods: &'static [MethodSpec],
+    /// Its protected methods, which stand behind them.
+    pub protected: &'static [MethodSpec],
 }
 
 /// A static property.
@@ -56,7 +58,7 @@ pub enum StaticDefault {
     Text(fn() -> &'static str),
 }
 
-/// A public static method.
+/// A static method.
 pub struct MethodSpec {
     /// Its name.
     pub name: &'static CStr,
@@ -91,7 +93,11 @@ pub enum Type {
 
 /// Registers a class. Only while the module starts.
 pub fn register(spec: &'static ClassSpec) -> *mut zend_class_entry {
-    let mut methods: Vec<zend_function_entry> = spec.methods.iter().map(function).collect();
+    let mut methods: Vec<zend_function_entry> = {
+        let public = spec.methods.iter().map(|method| function(method, ZEND_ACC_PUBLIC));
+        let protected = spec.protected.iter().map(|method| function(method, ZEND_ACC_PROTECTED));
+        public.chain(protected).collect()
+    };
     // SAFETY: zeros are the mark of the end.
     methods.push(unsafe { zeroed() });
     // The engine keeps pointers into these tables as long as the process lives.
@@ -155,7 +161,7 @@ fn default(default: &StaticDefault) -> Zval {
 
 // PHP 8.4 has added fields, which have to be zero there.
 #[allow(clippy::needless_update)]
-fn function(spec: &MethodSpec) -> zend_function_entry {
+fn function(spec: &MethodSpec, visibility: u32) -> zend_function_entry {
     let required = spec.params.iter().filter(|param| param.default.is_none()).count();
     // The first entry is the function itself: the number of required arguments in place of a name,
     // and the return type.
@@ -171,7 +177,7 @@ fn function(spec: &MethodSpec) -> zend_function_entry {
         handler: Some(spec.handler),
         arg_info: info.as_ptr(),
         num_args: spec.params.len() as u32,
-        flags: ZEND_ACC_PUBLIC | ZEND_ACC_STATIC,
+        flags: visibility | ZEND_ACC_STATIC,
         // SAFETY: all fields may be zero.
         ..unsafe { zeroed() }
     }

@@ -7,7 +7,8 @@ use crate::arguments::{self, Body};
 use crate::call::{Call, Failure, Result};
 use crate::classes::GatewayClass;
 use crate::context::Context;
-use crate::methods::overrides::overridden;
+use crate::methods::indirect;
+use crate::overrides::{Overrides, overridden};
 use crate::target::Target;
 
 /// `closeClient($client_id, $message = null): bool`
@@ -71,6 +72,10 @@ fn destroy_named(call: &mut Call<'_>, current_method: &str) -> Result {
 fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Result {
     let mut sent = false;
     if let Some(id) = client {
+        if Overrides::of(call).sends {
+            *call.return_value = indirect::close(call, id, Some(call.arg_or_null(message)))?;
+            return Ok(());
+        }
         let body = Body::of(call, message, None)?;
         sent = Target::send_to(call, id, |cluster, options| cluster.kick(id, body.message(), options))?;
     }
@@ -81,6 +86,10 @@ fn close(call: &mut Call<'_>, client: Option<ClientId>, message: usize) -> Resul
 fn destroy(call: &mut Call<'_>, client: Option<ClientId>) -> Result {
     let mut sent = false;
     if let Some(id) = client {
+        if Overrides::of(call).sends {
+            *call.return_value = indirect::close(call, id, None)?;
+            return Ok(());
+        }
         sent = Target::send_to(call, id, |cluster, options| cluster.destroy(id, options))?;
     }
     call.return_value.set_bool(sent);

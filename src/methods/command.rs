@@ -5,9 +5,16 @@ use gatewayworker_client::wire::{ClientId, Command};
 use crate::arguments;
 use crate::call::{Call, Result};
 use crate::engine::{PhpString, Zv};
+use crate::methods::indirect;
+use crate::methods::protected::string;
+use crate::overrides::Overrides;
 use crate::target::Target;
 
 pub fn about_client(call: &mut Call<'_>, command: Command) -> Result {
+    if Overrides::of(call).sends {
+        let (id, ext) = (call.arg_or_null(0), call.arg_or_null(1));
+        return indirect::command(call, command, id, &string(b""), ext, false).map(|_sent| ());
+    }
     let client = arguments::client(call, 0)?;
     send_ext(call, command, client).map(|_sent| ())
 }

@@ -12,8 +12,10 @@ use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
 use crate::methods::command::about_client;
 use crate::methods::ids::{self, Shape};
-use crate::methods::overrides::overridden;
+use crate::methods::indirect;
+use crate::methods::protected::string;
 use crate::methods::select::{INVALID_UID, counts_of, select};
+use crate::overrides::{Overrides, overridden};
 use crate::target::Target;
 
 /// `joinGroup($client_id, $group): void`
@@ -28,11 +30,16 @@ pub fn leave_group(call: &mut Call<'_>) -> Result {
 
 /// `ungroup($group): void`, false for an empty group
 pub fn ungroup(call: &mut Call<'_>) -> Result {
-    if !is_valid_group(call) {
+    if !is_valid_group(call)? {
         call.return_value.set_bool(false);
         return Ok(());
     }
     let group = arguments::string(0, call.arg_or_null(0))?;
+    if Overrides::of(call).sends {
+        let returned = indirect::to_all(call, Command::Ungroup, group.as_bytes(), &string(b""), false)?;
+        *call.return_value = returned;
+        return Ok(());
+    }
     let target = Target::of(call)?;
     target.ensure_known_for_send()?;
     let result = target.cluster.ungroup(group.as_bytes(), target.options);
@@ -42,10 +49,10 @@ pub fn ungroup(call: &mut Call<'_>) -> Result {
 
 /// `getAllGroupIdList(): array`, id ⇒ id
 pub fn all_group_id_list(call: &mut Call<'_>) -> Result {
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
     let mut list = ArrayBuilder::with_capacity(64);
-    target.cluster.group_ids(target.options, |id| {
+    target.queried().group_ids(target.options, |id| {
         let key = match id {
             Scalar::Int(id) => ArrayKey::Int(id),
             Scalar::Str(id) => ArrayKey::from(id),

@@ -8,8 +8,8 @@ use crate::call::{Call, Failure, Result};
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString};
 use crate::methods::ids::{self, Shape};
-use crate::methods::overrides::overridden;
 use crate::methods::select::{empty_list, key_of, list_argument, select};
+use crate::overrides::overridden;
 use crate::target::Target;
 
 /// `isOnline($client_id): int`, 0 or 1
@@ -31,10 +31,10 @@ pub fn batch_client_id_count_by_group(call: &mut Call<'_>) -> Result {
         return Err(Failure::Type(0, "array").into());
     }
     let groups = list_argument(call)?;
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
     let mut counts = ArrayBuilder::with_capacity(groups.count);
-    target.cluster.client_counts(&groups.json, target.options, |group, count| {
+    target.queried().client_counts(&groups.json, target.options, |group, count| {
         let key = key_of(group);
         let before = counts.get_mut(key).and_then(|value| value.long()).unwrap_or(0);
         let sum = scalar(Scalar::Int(before.saturating_add(count)));
@@ -86,16 +86,16 @@ pub fn client_count_by_group(call: &mut Call<'_>) -> Result {
 }
 
 fn client_count(call: &mut Call<'_>, group: &[u8]) -> Result {
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
-    let count = target.cluster.client_count(group, target.options)?;
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
+    let count = target.queried().client_count(group, target.options)?;
     call.return_value.set_long(count);
     Ok(())
 }
 
 /// `getClientIdListByGroup($group): array`, client_id ⇒ client_id
 pub fn client_id_list_by_group(call: &mut Call<'_>) -> Result {
-    if is_valid_group(call) { client_id_list(call, true) } else { empty_list(call) }
+    if is_valid_group(call)? { client_id_list(call, true) } else { empty_list(call) }
 }
 
 /// `getAllClientIdList(): array`, client_id ⇒ client_id

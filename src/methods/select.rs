@@ -33,9 +33,9 @@ pub fn select(
     } else {
         None
     };
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
-    target.cluster.select(fields, groups.as_deref(), target.options, each)?;
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
+    target.queried().select(fields, groups.as_deref(), target.options, each)?;
     Ok(())
 }
 

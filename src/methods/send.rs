@@ -1,24 +1,41 @@
 //! `sendToAll`, `sendToClient`, `sendToCurrentClient`, `sendToUid`, `sendToGroup`.
 
-use gatewayworker_client::wire::ClientId;
+use ext_php_rs::types::Zval;
+use gatewayworker_client::wire::{ClientId, Command};
 
 use crate::arguments::{self, Body, REFUSED, is_valid_group};
 use crate::call::{Call, Result};
 use crate::classes::GatewayClass;
-use crate::engine::Zv;
+use crate::engine::{ArrayBuilder, Zv};
+use crate::methods::indirect;
+use crate::methods::protected::string;
+use crate::overrides::Overrides;
 use crate::target::Target;
 
 /// `sendToClient($client_id, $message, $raw = false): bool`
 pub fn to_client(call: &mut Call<'_>) -> Result {
     let raw = (call.class() == GatewayClass::Worker).then_some(2);
+    if Overrides::of(call).sends {
+        let raw = raw.is_some_and(|raw| call.flag(raw));
+        *call.return_value = to_indirect(call, call.arg_or_null(0), call.arg_or_null(1), raw)?;
+        return Ok(());
+    }
     let client = arguments::client(call, 0)?;
     to(call, client, 1, raw)
 }
 
 /// `sendToCurrentClient($message, $raw = false): bool`
 pub fn to_current_client(call: &mut Call<'_>) -> Result {
+    if Overrides::of(call).sends {
+        *call.return_value = to_indirect(call, &Zval::new(), call.arg_or_null(0), call.flag(1))?;
+        return Ok(());
+    }
     let client = arguments::current_client(call)?;
     to(call, client, 0, Some(1))
+}
+
+fn to_indirect(call: &Call<'_>, id: &Zval, message: &Zval, raw: bool) -> Result<Zval> {
+    indirect::command(call, Command::SendToOne, id, message, &string(b""), raw)
 }
 
 #[inline(always)]
@@ -45,10 +62,27 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
     if only.is_array() && !only.truthy() {
         return Ok(());
     }
-    let body = Body::of(call, 0, Some(3))?;
+    let indirect = Overrides::of(call).sends;
+    let (message, raw) = (call.arg_or_null(0), call.flag(3));
     if only.is_array() {
-        return to_some(call, &body);
+        let ids = match call.arg_or_null(2) {
+            excluded if excluded.truthy() => arguments::clients_except(call, 1, excluded)?,
+            _ => arguments::clients(call, 1)?,
+        };
+        if indirect {
+            return indirect::to_clients(call, &ids, message, raw);
+        }
+        return to_some(call, ids);
     }
+    if indirect && any_excluded {
+        let (excluded, ext) = (call.arg_or_null(2), indirect::exclude);
+        return indirect::to_all_except(call, Command::SendToAll, b"", excluded, ext, message, raw);
+    }
+    if indirect {
+        *call.return_value = indirect::to_all(call, Command::SendToAll, b"", message, raw)?;
+        return Ok(());
+    }
+    let body = Body::of(call, 0, Some(3))?;
     let excluded = if any_excluded { arguments::clients(call, 2)? } else { Vec::new() };
     let target = Target::of(call)?;
     let (message, options) = (body.message(), target.options);
@@ -63,13 +97,8 @@ pub fn to_all(call: &mut Call<'_>) -> Result {
 }
 
 /// `sendToAll` with a list of clients.
-fn to_some(call: &Call<'_>, body: &Body) -> Result {
-    let excluded = call.arg_or_null(2);
-    let mut ids = if excluded.truthy() {
-        arguments::clients_except(call, 1, excluded)?
-    } else {
-        arguments::clients(call, 1)?
-    };
+fn to_some(call: &Call<'_>, mut ids: Vec<ClientId>) -> Result {
+    let body = Body::of(call, 0, Some(3))?;
     let target = Target::of(call)?;
     ids.retain(|id| target.reaches(*id));
     target.accepted(target.cluster.send_to_clients(&ids, body.message(), target.options))?;
@@ -79,6 +108,11 @@ fn to_some(call: &Call<'_>, body: &Body) -> Result {
 /// `sendToUid($uid, $message, $raw = false): void`
 pub fn to_uid(call: &mut Call<'_>) -> Result {
     let raw = (call.class() == GatewayClass::Worker).then_some(2);
+    if Overrides::of(call).sends {
+        let uids = arguments::json_list(call.arg_or_null(0))?.unwrap_or_default();
+        let raw = raw.is_some_and(|raw| call.flag(raw));
+        return indirect::to_all(call, Command::SendToUid, &uids, call.arg_or_null(1), raw).map(|_sent| ());
+    }
     let body = Body::of(call, 1, raw)?;
     let uids = arguments::json_list(call.arg_or_null(0))?;
     let target = Target::of(call)?;
@@ -92,9 +126,12 @@ pub fn to_uid(call: &mut Call<'_>) -> Result {
 /// `sendToGroup($group, $message, $exclude_client_id = null, $raw = false): void`, false for an
 /// empty group
 pub fn to_group(call: &mut Call<'_>) -> Result {
-    if !is_valid_group(call) {
+    if !is_valid_group(call)? {
         call.return_value.set_bool(false);
         return Ok(());
+    }
+    if Overrides::of(call).sends {
+        return to_group_indirect(call);
     }
     let body = Body::of(call, 1, Some(3))?;
     let groups = arguments::json_list(call.arg_or_null(0))?;
@@ -105,4 +142,25 @@ pub fn to_group(call: &mut Call<'_>) -> Result {
     let result = target.cluster.send_to_groups(groups.as_deref(), &excluded, message, target.options);
     target.accepted(result)?;
     Ok(())
+}
+
+fn to_group_indirect(call: &mut Call<'_>) -> Result {
+    let groups = call.arg_or_null(0);
+    let groups = if groups.is_array() { groups.shallow_clone() } else { list_of(groups) };
+    let ext = indirect::group_exclude(&groups, &Zval::new())?;
+    let ext = arguments::string(0, &ext)?;
+    let (message, excluded, raw) = (call.arg_or_null(1), call.arg_or_null(2), call.flag(3));
+    let command = Command::SendToGroup;
+    if excluded.truthy() {
+        let special = |connections: &Zval| indirect::group_exclude(&groups, connections);
+        return indirect::to_all_except(call, command, ext.as_bytes(), excluded, special, message, raw);
+    }
+    *call.return_value = indirect::to_all(call, command, ext.as_bytes(), message, raw)?;
+    Ok(())
+}
+
+fn list_of(value: &Zval) -> Zval {
+    let mut list = ArrayBuilder::with_capacity(1);
+    list.push(value.shallow_clone());
+    list.into_zval()
 }

@@ -13,7 +13,9 @@ use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
 use crate::methods::command::{send_ext, send_text};
 use crate::methods::ids;
-use crate::methods::overrides::overridden;
+use crate::methods::indirect;
+use crate::methods::protected::string;
+use crate::overrides::{Overrides, overridden};
 use crate::target::Target;
 
 /// `getSession($client_id)`: array, null for a client that is not connected, false for a bad id
@@ -42,6 +44,12 @@ pub fn get(call: &mut Call<'_>) -> Result {
 
 /// `setSocketSession($client_id, $session_str): bool`
 pub fn set_socket_session(call: &mut Call<'_>) -> Result {
+    if Overrides::of(call).sends {
+        let (id, session) = (call.arg_or_null(0), call.arg_or_null(1));
+        let sent = indirect::command(call, Command::SetSession, id, &string(b""), session, false)?;
+        *call.return_value = sent;
+        return Ok(());
+    }
     let client = arguments::client(call, 0)?;
     let sent = send_ext(call, Command::SetSession, client)?;
     call.return_value.set_bool(sent);
@@ -91,6 +99,11 @@ fn send_serialized(call: &Call<'_>, command: Command, session: Serialized) -> Re
     // To convert anything else to an id may run PHP code.
     let session =
         if call.arg_or_null(0).is_string() { session } else { Serialized::Engine(session.into_string()) };
+    if Overrides::of(call).sends {
+        let session = string(session.as_bytes());
+        indirect::command(call, command, call.arg_or_null(0), &string(b""), &session, false)?;
+        return Ok(());
+    }
     if let Some(id) = arguments::client(call, 0)? {
         send_text(call, command, id, session.as_bytes())?;
     }
@@ -118,7 +131,7 @@ pub fn of_group_deprecated(call: &mut Call<'_>) -> Result {
 
 /// `getClientSessionsByGroup($group): array`
 pub fn of_group(call: &mut Call<'_>) -> Result {
-    if !is_valid_group(call) {
+    if !is_valid_group(call)? {
         *call.return_value = ArrayBuilder::with_capacity(0).into_zval();
         return Ok(());
     }
@@ -139,8 +152,8 @@ fn delegated(call: &mut Call<'_>) -> Option<Result> {
 }
 
 fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
     let context = Context::of(call);
     let own_sessions = Context::with_own_sessions(call);
     let mut all = HashBuilder::with_room(0);
@@ -169,7 +182,7 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
         };
         Ok(value)
     };
-    target.cluster.session_lists(
+    target.queried().session_lists(
         group.map(PhpString::as_bytes),
         target.options,
         |prefix, payload, rows| {

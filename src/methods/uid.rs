@@ -11,8 +11,8 @@ use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
 use crate::methods::command::about_client;
 use crate::methods::ids::{self, Shape};
-use crate::methods::overrides::overridden;
 use crate::methods::select::{INVALID_UID, empty_list, key_of, list_argument, select};
+use crate::overrides::overridden;
 use crate::target::Target;
 
 /// `bindUid($client_id, $uid): void`
@@ -77,9 +77,9 @@ pub fn client_id_by_uid(call: &mut Call<'_>) -> Result {
 /// Passes on each client of the uid in the first argument, with how many there are at all gateways.
 fn clients_of_uid(call: &Call<'_>, mut each: impl FnMut([u8; 20], usize)) -> Result {
     let uid = arguments::string(0, call.arg_or_null(0))?;
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
-    target.cluster.clients_of_uid(uid.as_bytes(), target.options, |prefix, payload, rows| {
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
+    target.queried().clients_of_uid(uid.as_bytes(), target.options, |prefix, payload, rows| {
         reply::connections(payload, |connection| each(prefix.with(connection), rows))
     })?;
     Ok(())
@@ -105,10 +105,10 @@ pub fn client_id_by_uids(call: &mut Call<'_>) -> Result {
 
 fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
     let uids = list_argument(call)?;
-    let target = Target::of(call)?;
-    target.ensure_known_for_query()?;
+    let mut target = Target::of(call)?;
+    target.ensure_known_for_query(call)?;
     let mut lists = ArrayBuilder::with_capacity(uids.count);
-    target.cluster.clients_of_uids(&uids.json, target.options, |uid, client| {
+    target.queried().clients_of_uids(&uids.json, target.options, |uid, client| {
         let list = lists.list_at(key_of(uid));
         if let (Some(id), Some(list)) = (client, list) {
             ArrayBuilder::push_to(list, PhpString::new(&id).into_zval());
@@ -119,7 +119,7 @@ fn batch(call: &Call<'_>) -> Result<ArrayBuilder> {
 
 /// `getUidListByGroup($group): array`, uid ⇒ uid
 pub fn uid_list_by_group(call: &mut Call<'_>) -> Result {
-    if is_valid_group(call) {
+    if is_valid_group(call)? {
         *call.return_value = uid_list(call, true)?.into_zval();
         Ok(())
     } else {
@@ -130,7 +130,7 @@ pub fn uid_list_by_group(call: &mut Call<'_>) -> Result {
 /// `getUidCountByGroup($group): int`
 pub fn uid_count_by_group(call: &mut Call<'_>) -> Result {
     let mut count = 0;
-    if is_valid_group(call) {
+    if is_valid_group(call)? {
         let group = call.arg_or_null(0).shallow_clone();
         count = match overridden(call, "getUidListByGroup", &[&group])? {
             Some(returned) => returned.array().map_or(0, |list| list.len()),

@@ -9,6 +9,7 @@ use gatewayworker_wire::ClientId;
 
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
 use crate::cluster::gateway_list::{List, Named};
+use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::link::counters::EndedLinks;
 use crate::link::observer::LinkObserver;
@@ -108,6 +109,28 @@ impl Members {
             return Arc::clone(gateway);
         }
         self.stray(state, id)
+    }
+
+    /// The addresses in the list, as they were told.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        lock(&self.state).listed.followed.clone()
+    }
+
+    /// The gateway at an address that the caller names.
+    ///
+    /// # Errors
+    /// Where its name cannot be looked up.
+    pub(crate) fn at(&self, address: &str) -> Result<Arc<Gateway>, Error> {
+        let state = lock(&self.state);
+        let known = state.known().find(|gateway| *gateway.address.text == *address).cloned();
+        drop(state);
+        if let Some(gateway) = known {
+            return Ok(gateway);
+        }
+        let settings = &self.background.settings;
+        let found = GatewayAddress::resolve(address, settings.resolver, &settings.address_map)
+            .map_err(|error| Error::Unreachable { gateway: address.into(), reason: error.to_string() })?;
+        Ok(self.of_client(ClientId { ip: found.ip, port: found.port, connection: 0 }))
     }
 
     /// Under the same lock, or a list that comes meanwhile would make another one of it.

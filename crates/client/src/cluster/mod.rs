@@ -1,6 +1,7 @@
 //! A cluster of gateways, as one caller sees it. Its operations, one per call of the PHP class, are in
 //! [`crate::cluster::commands`] and [`crate::cluster::queries`]; this is what they are made of.
 
+mod addressed;
 pub mod commands;
 mod encode;
 mod gateway_list;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use crate::cluster::members::Members;
 use crate::error::Error;
+use crate::gateway::Gateway;
 use crate::link::CommandLink;
 use crate::register::Register;
 use crate::runtime::background::Background;
@@ -46,6 +48,8 @@ pub struct Cluster {
     pub(crate) members: Arc<Members>,
     pub(crate) register: Option<Register>,
     background: Arc<Background>,
+    /// The only gateways that queries to all go to, see [`Cluster::narrowed`].
+    only: Option<Vec<Arc<Gateway>>>,
 }
 
 impl Cluster {
@@ -60,7 +64,7 @@ impl Cluster {
             }
             Discovery::Caller(_) => None,
         };
-        Self { id, members, register, background }
+        Self { id, members, register, background, only: None }
     }
 
     /// What makes it different from others.

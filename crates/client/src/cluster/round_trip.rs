@@ -61,9 +61,10 @@ impl Cluster {
     }
 
     fn replies_of_all(&self, command: Command, ext: &[u8], options: CallOptions) -> Result<Replies, Error> {
-        let gateways = self.members.asked();
+        let gateways = self.only.clone().unwrap_or_else(|| self.members.asked());
         // The look-up has told the log already.
-        if let Some((name, reason)) = self.members.not_found()
+        if self.only.is_none()
+            && let Some((name, reason)) = self.members.not_found()
             && (options.on_unavailable == OnUnavailable::Fail || gateways.is_empty())
         {
             return Err(Error::Unreachable { gateway: name.into(), reason });

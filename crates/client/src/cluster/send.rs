@@ -68,7 +68,7 @@ impl Cluster {
 
     /// As [`Cluster::send_to`], where that was not possible at once.
     #[cold]
-    fn send_patiently(
+    pub(super) fn send_patiently(
         &self,
         gateway: &Arc<Gateway>,
         frame: FrameBytes<'_>,
