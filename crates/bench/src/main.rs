@@ -1,13 +1,14 @@
-//! `benchpeer`: a register and gateways that cost as little as possible, so that a benchmark measures the client.
+//! `benchpeer`: a register and gateways that cost as little as possible, so that a benchmark
+//! measures the client.
 //!
-//! Commands are discarded in the kernel (`MSG_TRUNC`), only counted; questions are answered at once with replies that were
-//! built beforehand. One thread, one epoll set.
+//! Commands are discarded in the kernel (`MSG_TRUNC`), only counted; queries get replies at once,
+//! which were built beforehand. One thread, one epoll set.
 //!
 //! ```text
 //! benchpeer GATEWAYS CLIENTS
 //! ```
 //! GATEWAYS gateways, each with CLIENTS clients in its replies. Prints one line of JSON:
-//! `{"register":"…","control":"…","gateways":["…"]}`. The control port takes lines: `wait N` answers when N bytes of
+//! `{"register":"…","control":"…","gateways":["…"]}`. The control port takes lines: `wait N` replies when N bytes of
 //! commands have arrived since the last `reset`, with the CPU time and the arrival time of the last byte.
 //!
 //! ```text
@@ -41,7 +42,7 @@ enum Role {
     Unknown { gateway: usize },
     /// Everything is discarded.
     Discard,
-    /// Questions to a gateway are answered.
+    /// Queries to a gateway get replies.
     Answer { gateway: usize },
 }
 
@@ -136,7 +137,7 @@ impl Peer {
         }
     }
 
-    /// Reads and answers all there is; an error ends the connection.
+    /// Reads all there is and replies to it; an error ends the connection.
     fn serve(&mut self, token: usize) -> io::Result<()> {
         let Self { connections, replies, list, discarded, .. } = self;
         let Some(connection) = connections.get_mut(&token) else { return Ok(()) };
@@ -191,7 +192,7 @@ impl Peer {
                 && count >= wanted
             {
                 connection.role = Role::Control { waiting: None };
-                // A benchmark that has gone needs no answer.
+                // A benchmark that has gone needs no reply.
                 let _ = connection.send(format!("{} {}\n", cpu(), now()).as_bytes());
             }
         }

@@ -6,7 +6,7 @@ use gatewayworker_wire::Command;
 use gatewayworker_wire::php::Value;
 use gatewayworker_wire::php::value::{Array, OwnedKey};
 
-/// A reply for each question.
+/// A reply for each query.
 pub struct Replies {
     replies: HashMap<u8, Vec<u8>>,
     /// Command 25 for uids alone.
@@ -14,7 +14,8 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// The replies of one of several gateways with this many clients each: each has a uid, two of twenty groups, and a session of four keys.
+    /// The replies of one of several gateways with this many clients each: each has a uid, two of
+    /// twenty groups and a session of four keys.
     pub fn new(gateway: usize, clients: usize) -> Self {
         let key = |text: &str| OwnedKey::from_bytes(text.as_bytes());
         let text = |text: String| Value::Str(text.into_bytes());
@@ -66,7 +67,7 @@ impl Replies {
         }
     }
 
-    /// The reply to a command, if it is a question.
+    /// The reply to a command, if it is a query.
     pub fn to(&self, command: u8, ext: &[u8]) -> Option<&[u8]> {
         if command == Command::Select as u8 && ext.starts_with(br#"{"fields":["uid"],"#) {
             return Some(&self.uids);

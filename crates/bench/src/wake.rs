@@ -1,4 +1,5 @@
-//! What it costs to wake a sleeping thread: the least that a call pays whose message another thread writes.
+//! The cost of waking a sleeping thread: the least that a call pays if another thread writes its
+//! message.
 
 use std::io;
 use std::sync::Arc;

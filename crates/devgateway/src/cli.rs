@@ -9,12 +9,12 @@ use crate::config::Config;
 
 /// A register and any number of GatewayWorker gateways in one process, for demos and tests.
 ///
-/// This is a DEVELOPMENT TOOL, NOT FOR PRODUCTION: queues are unbounded, there is no TLS and no heartbeat of clients,
-/// and whoever reaches the control port can do anything. Everything listens on the loopback interface unless told
-/// otherwise.
+/// This is a DEVELOPMENT TOOL, NOT FOR PRODUCTION: queues are unbounded, there is no TLS and no
+/// heartbeat of clients, and whoever reaches the control port can do anything. Everything listens
+/// on the loopback interface unless told otherwise.
 ///
-/// It prints one line of JSON with all addresses on standard output, complaints on standard error, and ends on SIGINT
-/// or SIGTERM.
+/// It prints one line of JSON with all addresses on standard output, errors on standard error, and
+/// ends on SIGINT or SIGTERM.
 #[derive(Parser)]
 #[command(name = "gatewayd", version)]
 pub struct Cli {
@@ -38,11 +38,13 @@ pub struct Cli {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = address)]
     gateway: Vec<SocketAddrV4>,
 
-    /// Port of the first gateway for clients that speak in lines; the next gateway gets the next port; 0 is any
+    /// Port of the first gateway for clients that speak in lines; the next gateway gets the next
+    /// port; 0 is any
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     text_port: u16,
 
-    /// Port of the first gateway for WebSocket clients; the next gateway gets the next port; 0 is any
+    /// Port of the first gateway for WebSocket clients; the next gateway gets the next port; 0 is
+    /// any
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     ws_port: u16,
 
@@ -62,7 +64,7 @@ pub struct Cli {
     #[arg(long)]
     record: bool,
 
-    /// Where tests control this process: a JSON request a line, a JSON answer a line
+    /// Where tests control this process: one JSON request per line, one JSON reply per line
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = address)]
     control: SocketAddrV4,
 
@@ -72,7 +74,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What the command line asks for.
+    /// The configuration that the command line describes.
     #[must_use]
     pub fn config(&self) -> Config {
         Config {

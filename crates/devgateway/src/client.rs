@@ -27,8 +27,8 @@ pub(crate) struct Client {
     pub(crate) worker: Option<WorkerKey>,
     /// What serves its connection.
     pub(crate) task: AbortHandle,
-    /// Its connection ends when this is dropped and what is in it has been sent. It is unbounded: a slow client
-    /// costs memory, it never holds up the gateway.
+    /// Its connection ends when this is dropped and what is in it has been sent. It is unbounded: a
+    /// slow client costs memory, it never holds up the gateway.
     queue: UnboundedSender<Outgoing>,
 }
 

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-/// What a development gateway is started with. The default is the program's: a register and one gateway on free
-/// loopback ports, without a secret.
+/// What a development gateway is started with. The default is the program's: a register and one
+/// gateway on free loopback ports, without a secret.
 ///
 /// It does not implement `Debug`, so that the secret cannot get into a log by accident.
 #[derive(Clone)]
@@ -15,7 +15,8 @@ pub struct Config {
     pub join: Vec<String>,
     /// The internal addresses of the gateways, those in client ids. Port 0 is any free port.
     pub gateways: Vec<SocketAddrV4>,
-    /// The port of the first gateway's text listener, the next gateway gets the next one; 0 for any free ports.
+    /// The port of the first gateway's text listener, the next gateway gets the next one; 0 for any
+    /// free ports.
     pub text_port: u16,
     /// The same for WebSocket listeners.
     pub websocket_port: u16,
@@ -25,7 +26,8 @@ pub struct Config {
     pub greet: bool,
     /// Whether clients are closed while no BusinessWorker is connected, as the original does.
     pub strict: bool,
-    /// Whether gateways record internal frames from their start on, as the control request `frames` has them do later.
+    /// Whether gateways record internal frames from their start on, as the control request `frames`
+    /// has them do later.
     pub record: bool,
     /// Where the control protocol is spoken.
     pub control: SocketAddrV4,

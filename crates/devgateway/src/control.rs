@@ -76,19 +76,19 @@ fn once() -> u64 {
     1
 }
 
-type Answer = Result<Json, String>;
+type Reply = Result<Json, String>;
 
 impl Control {
     /// Carries out one request.
-    pub(crate) async fn answer(&self, request: &[u8]) -> Json {
-        let answer = match serde_json::from_slice(request) {
+    pub(crate) async fn reply(&self, request: &[u8]) -> Json {
+        let reply = match serde_json::from_slice(request) {
             Ok(request) => self.carry_out(request).await,
-            Err(error) => Err(format!("this is no request: {error}")),
+            Err(error) => Err(format!("not a request: {error}")),
         };
-        answer.unwrap_or_else(|error| json!({ "error": error }))
+        reply.unwrap_or_else(|error| json!({ "error": error }))
     }
 
-    async fn carry_out(&self, request: Request) -> Answer {
+    async fn carry_out(&self, request: Request) -> Reply {
         match request {
             Request::Stats => return Ok(self.stats()),
             Request::Frames { gateway, on } => self.node(gateway)?.faults.borrow_mut().record(on),
@@ -135,7 +135,7 @@ impl Control {
     }
 
     fn node(&self, index: usize) -> Result<&Rc<Node>, String> {
-        self.nodes.get(index).ok_or_else(|| format!("there are {} gateways", self.nodes.len()))
+        self.nodes.get(index).ok_or_else(|| format!("there are only {} gateways", self.nodes.len()))
     }
 
     fn register(&self) -> Result<&Rc<Register>, String> {
@@ -194,8 +194,8 @@ async fn serve(control: Rc<Control>, mut stream: TcpStream) {
     loop {
         match input.take() {
             Ok(Some(line)) => {
-                let answer = format!("{}\n", control.answer(&line).await);
-                if stream.write_all(answer.as_bytes()).await.is_err() {
+                let reply = format!("{}\n", control.reply(&line).await);
+                if stream.write_all(reply.as_bytes()).await.is_err() {
                     return;
                 }
             }

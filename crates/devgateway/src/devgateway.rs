@@ -32,7 +32,7 @@ pub struct Addresses {
     pub control: SocketAddrV4,
     /// The register; `None` where there is none.
     pub register: Option<SocketAddrV4>,
-    /// Whether a secret key is asked for.
+    /// Whether a secret key is required.
     pub secret: bool,
     /// The gateways.
     pub gateways: Vec<GatewayAddresses>,
@@ -50,7 +50,7 @@ impl Devgateway {
     /// Starts a register and gateways on a thread of their own; returns when all of them listen.
     ///
     /// # Errors
-    /// Where one of the addresses cannot be listened at.
+    /// If one of the addresses cannot be listened on.
     pub fn start(config: Config) -> io::Result<Started> {
         let (ready, listening) = mpsc::channel();
         let (requests, incoming) = unbounded_channel();
@@ -77,18 +77,16 @@ impl Started {
         &self.addresses
     }
 
-    /// Carries out a request of the control protocol (see the table in the crate's documentation) without its socket,
-    /// and waits for the answer.
+    /// Carries out a request of the control protocol (see the table in the crate's documentation)
+    /// without its socket, and waits for the reply.
     #[must_use]
     pub fn control(&self, request: &Json) -> Json {
-        let (answer, answered) = mpsc::channel();
+        let (reply, replied) = mpsc::channel();
         if let Some(requests) = &self.requests {
-            // If it is not taken, receiving below fails.
-            let _ = requests.send((request.clone(), answer));
+            // If nobody takes it, receiving below fails.
+            let _ = requests.send((request.clone(), reply));
         }
-        answered
-            .recv()
-            .unwrap_or_else(|_| serde_json::json!({ "error": "the development gateway has ended" }))
+        replied.recv().unwrap_or_else(|_| serde_json::json!({ "error": "the development gateway has ended" }))
     }
 
     /// Closes all listeners and connections; returns when they are closed.
@@ -126,8 +124,8 @@ async fn run(
         }
     };
     let _ = ready.send(Ok(addresses));
-    while let Some((request, answer)) = requests.recv().await {
-        let _ = answer.send(control.answer(request.to_string().as_bytes()).await);
+    while let Some((request, reply)) = requests.recv().await {
+        let _ = reply.send(control.reply(request.to_string().as_bytes()).await);
     }
 }
 

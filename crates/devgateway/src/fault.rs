@@ -1,4 +1,4 @@
-//! What tests have a gateway do wrong, and what they have it write down.
+//! Faults that tests inject into a gateway, and the recording of frames.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// The faults and the recording of one gateway. They outlive a stop.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// Whether queries are left without an answer.
+    /// Whether queries get no reply.
     pub(crate) muted: bool,
     replies: HashMap<u8, (Bytes, u64)>,
     recording: bool,
@@ -28,8 +28,8 @@ pub(crate) struct RecordedFrame {
 }
 
 impl Faults {
-    /// Has the next frames with a command answered by these bytes; none closes the connection instead. 0 times takes
-    /// it back.
+    /// Replies with these bytes to the next frames with a command. No bytes close the connection
+    /// instead; 0 times cancels it.
     pub(crate) fn reply(&mut self, command: u8, bytes: Bytes, times: u64) {
         if times == 0 {
             self.replies.remove(&command);
@@ -38,7 +38,7 @@ impl Faults {
         }
     }
 
-    /// The bytes to answer a frame with instead of carrying it out.
+    /// The bytes to reply with, instead of carrying out the frame.
     pub(crate) fn take_reply(&mut self, command: u8) -> Option<Bytes> {
         let (bytes, times) = self.replies.get_mut(&command)?;
         let bytes = bytes.clone();
@@ -49,12 +49,12 @@ impl Faults {
         Some(bytes)
     }
 
-    /// Begins or ends to record. What is recorded stays.
+    /// Starts or stops recording. What has been recorded stays.
     pub(crate) fn record(&mut self, on: bool) {
         self.recording = on;
     }
 
-    /// Writes a frame down if frames are to be recorded.
+    /// Records a frame, if recording is on.
     pub(crate) fn arrived(&mut self, connection: u64, clock: Clock, bytes: &[u8]) {
         if self.recording {
             let command = bytes.get(4).copied().unwrap_or_default();
@@ -62,13 +62,13 @@ impl Faults {
         }
     }
 
-    /// The recorded frames, which are forgotten.
+    /// Takes the recorded frames.
     pub(crate) fn take_frames(&mut self) -> Vec<RecordedFrame> {
         std::mem::take(&mut self.frames)
     }
 }
 
-/// The time of day, which goes on steadily whatever is done to the system's clock.
+/// The time of day, which advances steadily whatever happens to the system clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -76,7 +76,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that is set now.
+    /// A clock set to the current time.
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),

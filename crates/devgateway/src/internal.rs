@@ -51,7 +51,7 @@ pub(crate) async fn accept(node: Rc<Node>, listener: TcpListener) {
     }
 }
 
-/// Pings the workers of a gateway from time to time.
+/// Pings the workers of a gateway at intervals.
 pub(crate) async fn ping_workers(node: Rc<Node>) {
     let mut timer = interval(node.config.ping_interval);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,7 +62,7 @@ pub(crate) async fn ping_workers(node: Rc<Node>) {
     }
 }
 
-/// What becomes of a connection after a frame.
+/// What happens to a connection after a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Read,
@@ -76,7 +76,7 @@ struct Link {
     peer: SocketAddr,
     authorized: bool,
     introduced: bool,
-    /// Where a worker's events are put.
+    /// The queue of a worker's events.
     queue: mpsc::UnboundedSender<Bytes>,
     output: BytesMut,
 }
@@ -91,7 +91,8 @@ impl Link {
         let mut input = BytesMut::new();
         let mut next = Next::Read;
         let (mut reader, mut writer) = stream.split();
-        // One task for both directions: replies need no wake-up of another one, and go out in order.
+        // One task for both directions: replies need no wake-up of another one, and go out in
+        // order.
         while next == Next::Read || !link.output.is_empty() {
             let reads = next == Next::Read && !*paused.borrow();
             input.reserve(64 << 10);
@@ -119,7 +120,8 @@ impl Link {
                 }
             }
         }
-        // Said before the socket is closed, so that whoever sees it closed finds it gone from the numbers.
+        // Before the socket is closed, so that whoever sees it closed finds it gone from the
+        // counters.
         link.node.link_closed(number);
     }
 
@@ -179,7 +181,7 @@ impl Link {
         Next::Read
     }
 
-    /// Looks at the key in an introduction, which matters even where no key is asked for, as in the original.
+    /// Checks the key in an introduction, even where no key is required, as the original does.
     fn introduce(&mut self, as_worker: bool, body: &[u8]) -> Next {
         let info: Json = serde_json::from_slice(body).unwrap_or_default();
         if info["secret_key"].as_str() != Some(&self.node.config.secret) {

@@ -1,4 +1,5 @@
-//! Newline-terminated lines out of a stream of bytes: the protocol of the register, of text clients and of control.
+//! Newline-terminated lines out of a stream of bytes: the protocol of the register, of text clients
+//! and of control.
 
 use std::io;
 
@@ -17,7 +18,8 @@ pub(crate) struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// Reads what there is; answers whether the stream goes on. Nothing is lost when the future is dropped.
+    /// Reads what there is; returns whether the stream goes on. Nothing is lost when the future is
+    /// dropped.
     pub(crate) async fn fill(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         self.bytes.reserve(4096);
         Ok(from.read_buf(&mut self.bytes).await? > 0)

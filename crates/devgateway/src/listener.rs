@@ -12,7 +12,7 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted; thousands of clients may come at once.
 const BACKLOG: u32 = 4096;
 
-/// Listens; answers the address as well, with its real port.
+/// Listens; returns the address as well, with its real port.
 pub(crate) fn listen(address: SocketAddrV4) -> io::Result<(TcpListener, SocketAddrV4)> {
     let open = || {
         let socket = TcpSocket::new_v4()?;
@@ -24,6 +24,6 @@ pub(crate) fn listen(address: SocketAddrV4) -> io::Result<(TcpListener, SocketAd
         Ok((listener, SocketAddrV4::new(*address.ip(), port)))
     };
     open().map_err(|error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
     })
 }

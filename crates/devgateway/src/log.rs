@@ -1,4 +1,4 @@
-//! Complaints, on standard error. Secrets never get here: no caller hands one over.
+//! The log, on standard error. Secrets never get here: no caller passes one.
 
 use std::fmt::Display;
 

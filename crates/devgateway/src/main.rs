@@ -22,8 +22,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> io::Result<()> {
-    // Before the line is printed, so that whoever reads it can end this process in an orderly way from then on. Not with
-    // tokio's own signals: built together with the extension, that feature would be switched on there too.
+    // Before the line is printed, so that whoever reads it can end this process in an orderly way
+    // from then on. Not with tokio's own signals: built together with the extension, that feature
+    // would be switched on there too.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let started = Devgateway::start(cli.config())?;
     let mut stdout = io::stdout().lock();

@@ -1,4 +1,5 @@
-//! A gateway on the network: its listeners and connections, and how it is started, stopped and disturbed.
+//! A gateway on the network: its listeners and connections, and how it is started, stopped and
+//! disturbed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -25,14 +26,14 @@ pub struct GatewayAddresses {
     pub websocket: SocketAddrV4,
 }
 
-/// What a gateway has counted since the process started.
+/// Counters of a gateway since the process started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     /// Internal connections.
     pub(crate) internal_total: u64,
     /// Internal connections that introduced themselves with the right key.
     pub(crate) authorized: u64,
-    /// Internal connections that were closed for want of the right key.
+    /// Internal connections that were closed because they had no right key.
     pub(crate) unauthorized: u64,
     /// Internal frames by command.
     pub(crate) frames: BTreeMap<u8, u64>,
@@ -85,14 +86,15 @@ impl Node {
         self.links.borrow().len()
     }
 
-    /// Takes in what a start has made: a new, empty gateway answers at these addresses from now on.
+    /// Takes over the services of a start: a new, empty gateway serves these addresses from now on.
     pub(crate) fn started(&self, addresses: GatewayAddresses, services: Vec<AbortHandle>) {
         self.addresses.set(addresses);
         self.gateway.replace(Gateway::new(addresses.internal, self.config.greet, self.config.strict));
         self.services.replace(services);
     }
 
-    /// Closes all listeners and connections, and forgets everything; they are closed when the future is ready.
+    /// Closes all listeners and connections, and forgets everything; they are closed when the
+    /// future is ready.
     pub(crate) async fn stop(&self) {
         let mut tasks = self.services.take();
         tasks.extend(self.links.take().into_values());
@@ -109,19 +111,19 @@ impl Node {
         end(links.into_values().collect()).await;
     }
 
-    /// Takes in a new internal connection under this number.
+    /// Adds a new internal connection under this number.
     pub(crate) fn link_opened(&self, number: u64, task: AbortHandle) {
         self.links.borrow_mut().insert(number, task);
     }
 
-    /// Closes an internal connection, of which there may be nothing left but its place in the list.
+    /// Closes an internal connection. It may have ended already.
     pub(crate) fn close_link(&self, number: u64) {
         if let Some(task) = self.link_closed(number) {
             task.abort();
         }
     }
 
-    /// Forgets an internal connection that has come to its end.
+    /// Removes an internal connection that has ended.
     pub(crate) fn link_closed(&self, number: u64) -> Option<AbortHandle> {
         self.gateway.borrow_mut().workers.disconnect(number);
         self.links.borrow_mut().remove(&number)

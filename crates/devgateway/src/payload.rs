@@ -86,8 +86,8 @@ impl Body {
 
     /// What a client of this protocol gets; `None` where it gets nothing.
     ///
-    /// Workerman's WebSocket encoder turns what is no scalar into JSON. Its text encoder and `$raw` end the gateway's
-    /// process with a `TypeError` instead; here the message is dropped.
+    /// Workerman's WebSocket encoder turns what is no scalar into JSON. Its text encoder and `$raw`
+    /// end the gateway's process with a `TypeError` instead; here the message is dropped.
     pub(crate) fn outgoing(&self, protocol: Protocol, raw: bool) -> Option<Outgoing> {
         match (self, protocol) {
             (Self::Scalar(message), _) if raw => Some(Outgoing::Raw(message.clone())),

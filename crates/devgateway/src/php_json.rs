@@ -1,4 +1,5 @@
-//! JSON as PHP code reads it: what `json_decode` makes of it, what is empty, which array key a value becomes.
+//! JSON as PHP code reads it: what `json_decode` makes of it, what is empty, which array key a
+//! value becomes.
 
 use gatewayworker_wire::php::value::OwnedKey;
 use serde_json::Value as Json;

@@ -1,4 +1,4 @@
-//! The register: it tells workers, and clients such as the extension, where the gateways are.
+//! The register: it sends workers, and clients such as the extension, the list of gateways.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ enum Source {
     Connection(u64),
 }
 
-/// What the register has counted since the process started.
+/// Counters of the register since the process started.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct RegisterStats {
     connections_open: usize,
@@ -71,7 +71,7 @@ impl Register {
         self.address.get()
     }
 
-    /// Listens at the register's address, a free port of which becomes fixed by it.
+    /// Listens on the register's address. A port chosen by the system is kept from then on.
     pub(crate) fn start(self: &Rc<Self>) -> io::Result<()> {
         if self.listener.borrow().is_none() {
             let (listener, address) = listen(self.address.get())?;
@@ -82,8 +82,8 @@ impl Register {
         Ok(())
     }
 
-    /// Closes the listener and all connections; they are closed when the future is ready. The addresses of this
-    /// process stay on the list: its gateways would be back in a second.
+    /// Closes the listener and all connections; they are closed when the future is ready. The
+    /// addresses of this process stay on the list: its gateways would be back in a second.
     pub(crate) async fn stop(&self) {
         let mut tasks = Vec::from_iter(self.listener.take());
         {
@@ -126,7 +126,7 @@ impl Register {
         Bytes::from(format!("{line}\n"))
     }
 
-    /// Tells all workers the addresses.
+    /// Sends all workers the addresses.
     fn broadcast(&self) {
         let announcement = self.announcement();
         for worker in self.state.borrow().workers.values() {
@@ -192,7 +192,7 @@ impl Register {
         self.closed(number);
     }
 
-    /// Acts on a line; answers whether the connection goes on.
+    /// Acts on a line; returns whether the connection goes on.
     fn take_line(
         &self,
         number: u64,
@@ -251,7 +251,7 @@ impl Register {
         true
     }
 
-    /// Forgets a connection that has come to its end.
+    /// Removes a connection that has ended.
     fn closed(&self, number: u64) {
         let mut state = self.state.borrow_mut();
         state.connections.remove(&number);
@@ -266,8 +266,8 @@ impl Register {
     }
 }
 
-/// What `json_encode(array_unique($list))` gives: an object where a later address follows on a repeated one, since
-/// `array_unique` leaves gaps in the keys.
+/// What `json_encode(array_unique($list))` gives: an object where a later address follows on a
+/// repeated one, since `array_unique` leaves gaps in the keys.
 fn unique<'a>(list: impl Iterator<Item = &'a str>) -> Json {
     let mut kept: Vec<(usize, &str)> = Vec::new();
     for (index, address) in list.enumerate() {

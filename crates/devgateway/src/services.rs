@@ -12,7 +12,8 @@ use crate::node::{GatewayAddresses, Node};
 use crate::payload::Protocol;
 use crate::registration;
 
-/// Listens at the node's addresses. Ports that were free to choose are fixed by it. Does nothing while the gateway runs.
+/// Listens on the node's addresses. Ports chosen by the system are kept from then on. Does nothing
+/// while the gateway runs.
 pub(crate) fn start(node: &Rc<Node>) -> io::Result<()> {
     if node.is_alive() {
         return Ok(());

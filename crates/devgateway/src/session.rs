@@ -5,7 +5,8 @@ use gatewayworker_wire::php::value::Array;
 
 /// Merges a serialized session into another one, as `array_replace_recursive` does.
 ///
-/// Objects are replaced whole. `None` where one of the two is no array (the original's process ends then).
+/// Objects are replaced whole. `None` if one of the two is not an array (the original's process
+/// dies then).
 pub(crate) fn merge(session: &[u8], update: &[u8]) -> Option<Vec<u8>> {
     let (Ok(Value::Array(mut session)), Ok(Value::Array(update))) =
         (Value::read(session), Value::read(update))

@@ -28,7 +28,7 @@ impl Workers {
         self.0.is_empty()
     }
 
-    /// Takes in a worker; answers the connection that had its key before and has to go.
+    /// Adds a worker; returns the connection that had its key before and has to go.
     pub(crate) fn connect(
         &mut self,
         key: &str,
@@ -39,13 +39,13 @@ impl Workers {
         (old.connection != connection).then_some(old.connection)
     }
 
-    /// Forgets the worker with this connection, if there is one.
+    /// Removes the worker with this connection, if there is one.
     pub(crate) fn disconnect(&mut self, connection: u64) {
         self.0.retain(|_, worker| worker.connection != connection);
     }
 
-    /// Sends a frame to the worker that the client is bound to. A client without one, or whose worker is gone, is
-    /// bound to the one with the fewest clients, the original's default.
+    /// Sends a frame to the worker that the client is bound to. A client without one, or whose
+    /// worker is gone, is bound to the one with the fewest clients, the original's default.
     pub(crate) fn send(&mut self, bound: &mut Option<WorkerKey>, frame: Bytes) {
         if bound.as_ref().is_none_or(|key| !self.0.contains_key(key)) {
             *bound = self.0.iter_mut().min_by_key(|(_, worker)| worker.clients).map(|(key, worker)| {
@@ -59,7 +59,7 @@ impl Workers {
         }
     }
 
-    /// Says that a client that was bound to this worker is gone.
+    /// Notes that a client that was bound to this worker is gone.
     pub(crate) fn unbind(&mut self, key: &str) {
         if let Some(worker) = self.0.get_mut(key) {
             worker.clients = worker.clients.saturating_sub(1);

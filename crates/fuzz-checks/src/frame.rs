@@ -1,4 +1,5 @@
-//! Frames: what is encoded is decoded to the same, whatever way the bytes come; other bytes are refused or are a frame.
+//! Frames: what is encoded is decoded to the same, whatever way the bytes come; other bytes are
+//! refused or are a frame.
 
 use arbitrary::Unstructured;
 use gatewayworker_wire::frame::FrameError;

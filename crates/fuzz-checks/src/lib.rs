@@ -1,7 +1,8 @@
-//! What must hold for any bytes: one module per fuzz target, each with a `check` that panics if it does
-//! not.
+//! What must hold for any bytes: one module per fuzz target, each with a `check` that panics if it
+//! does not.
 //!
-//! The libFuzzer targets in `fuzz/` and the smoke test in `tests/` run the same functions. See `docs/fuzzing.md`.
+//! The libFuzzer targets in `fuzz/` and the smoke test in `tests/` run the same functions. See
+//! `docs/fuzzing.md`.
 
 // A failed check has to end the run.
 #![allow(clippy::unwrap_used)]

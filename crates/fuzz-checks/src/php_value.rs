@@ -1,4 +1,5 @@
-//! PHP-serialized values: any bytes are read within bounds, and what is written is read back the same.
+//! PHP-serialized values: any bytes are read within bounds, and what is written is read back the
+//! same.
 
 use arbitrary::Unstructured;
 use gatewayworker_wire::php::reader::{MAX_DEPTH, ReadError};
@@ -7,12 +8,15 @@ use gatewayworker_wire::php::{Key, Reader, Scalar, Token, Value};
 
 use crate::memory::bounded;
 
-/// What the reader may take to pass over a value: a number for each open array, and as much while its list grows.
+/// What the reader may take to pass over a value: a number for each open array, and as much while
+/// its list grows.
 pub(crate) const SKIPPING: usize = 2 * MAX_DEPTH * size_of::<usize>();
-/// What an owned value may take for each byte of its serialized form: a table for `a:1:{i:0;`, above all.
+/// What an owned value may take for each byte of its serialized form: a table for `a:1:{i:0;`,
+/// above all.
 const PER_BYTE: usize = 160;
 
-/// Takes `data` for serialized bytes, for what nests deep, for rows of a list of uids, and for what a value is made of.
+/// Takes `data` for serialized bytes, for what nests deep, for rows of a list of uids, and for what
+/// a value is made of.
 pub fn check(data: &[u8]) {
     any_bytes(data);
     deep(data);
@@ -33,7 +37,8 @@ fn any_bytes(data: &[u8]) {
             assert_eq!(reader.rest(), &data[end..]);
             let finished = if end == data.len() { Ok(()) } else { Err(ReadError::Trailing { at: end }) };
             assert_eq!(reader.finish(), finished);
-            // Written again it may be shorter (i:+07;) or have lost a key that came twice; from then on it is the same.
+            // Written again it may be shorter (i:+07;) or have lost a key that came twice; from
+            // then on it is the same.
             let written = value.to_bytes();
             assert_eq!(Value::read(&written).unwrap().to_bytes(), written);
             for cut in (0..end).step_by(1 + end / 64) {
@@ -119,7 +124,8 @@ fn quick(data: &[u8]) {
     assert_eq!(long.position(), quick.position());
     let (mut quick, mut long) = (Reader::new(data), Reader::new(data));
     if bounded(0, || quick.array_prefix(HEAD)) {
-        // The array may be cut off behind its head, which array() knows and array_prefix() does not.
+        // The array may be cut off behind its head, which array() knows and array_prefix() does
+        // not.
         assert!(matches!(long.token(), Ok(Token::Array(1)) | Err(ReadError::Claim { .. })));
         let head = HEAD.len();
         assert_eq!(quick.position(), head);

@@ -1,5 +1,6 @@
-//! The whole way of a reply, from a gateway's socket to the result of each query. The result is what
-//! the bytes say, or an error that names the gateway; never anything else, and never an earlier reply.
+//! The whole way of a reply, from a gateway's socket to the result of each query. The result is
+//! what the bytes say, or an error that names the gateway; never anything else, and never an
+//! earlier reply.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
@@ -25,14 +26,14 @@ const PATIENCE: CallOptions = CallOptions {
     on_unavailable: OnUnavailable::Fail,
 };
 const MAX_REPLY: usize = 1 << 20;
-/// What a query may allocate besides the reply, whatever length is announced: a buffer of two pieces
-/// of 64 KiB, while it grows.
+/// What a query may allocate besides the reply, whatever length is announced: a buffer of two
+/// pieces of 64 KiB, while it grows.
 const PER_QUERY: usize = 256 << 10;
 /// What a result may take for each byte of a reply.
 const PER_BYTE: usize = 64;
 
-/// Queries a gateway that replies with bytes of `data`. The first byte selects the query, the second
-/// how the reply arrives.
+/// Queries a gateway that replies with bytes of `data`. The first byte selects the query, the
+/// second how the reply arrives.
 pub fn check(data: &[u8]) {
     let [query, way, rest @ ..] = data else { return };
     let gateway = Gateway::running();

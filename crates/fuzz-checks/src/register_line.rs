@@ -1,5 +1,5 @@
-//! The lines of a register: any bytes are taken apart within bounds, whatever way they come; a list is read as it was
-//! written.
+//! The lines of a register: any bytes are taken apart within bounds, whatever way they come; a list
+//! is read as it was written.
 
 use arbitrary::Unstructured;
 use gatewayworker_client::{AddressMap, GatewayAddress};
@@ -42,7 +42,8 @@ fn line(data: &[u8]) {
                     assert_eq!(literal.reach.port(), literal.port);
                 }
             }
-            // What is passed over unread may be what the general reader refuses: a number such as 1e999.
+            // What is passed over unread may be what the general reader refuses: a number such as
+            // 1e999.
             if let Ok(json) = json {
                 assert_eq!(json["event"], "broadcast_addresses");
                 assert_eq!(addresses, in_order(&json["addresses"]));

@@ -1,4 +1,5 @@
-//! The fuzz targets on a stable compiler: each corpus, and some thousands of mutations of it that are the same every time.
+//! The fuzz targets on a stable compiler: each corpus, and some thousands of mutations of it that
+//! are the same every time.
 
 #![allow(clippy::unwrap_used)]
 

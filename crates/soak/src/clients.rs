@@ -1,4 +1,5 @@
-//! The clients of the gateways: they read all that they are sent, and come back when they are closed.
+//! The clients of the gateways: they read all that they are sent, and come back when they are
+//! closed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

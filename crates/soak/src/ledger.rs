@@ -1,14 +1,16 @@
 //! The ledger: what has arrived from whom, and whether that can be.
 //!
-//! Every message of `make soak` begins with a stamp: who sends it, and for each gateway two numbers.
+//! Every message of `make soak` begins with a stamp: who sends it, and for each gateway two
+//! numbers.
 //!
 //! ```text
 //! @S 17;12,11;-;5,3;-;
 //! ```
 //!
-//! Sender 17 sends its message number 12 to gateway 0 and its number 5 to gateway 2. Of those before, it knows of number
-//! 11 and number 3 that they were accepted; what became of numbers 4, it does not know (the call threw). So whoever reads
-//! the connections to gateway 2 must never see number 5 behind number 2.
+//! Sender 17 sends its message number 12 to gateway 0 and its number 5 to gateway 2. Of those
+//! before, it knows of number 11 and number 3 that they were accepted; what became of numbers 4, it
+//! does not know (the call threw). So whoever reads the connections to gateway 2 must never see
+//! number 5 behind number 2.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -193,8 +195,9 @@ impl Reader {
                 if !by_sender {
                     ledger.account(sender, self.gateway).broken += 1;
                 } else if !self.buffer.is_empty() {
-                    // It ends its connections at the end of the process, or of the gateway's membership; a frame that
-                    // is cut there was given up after its time, which nobody is promised otherwise.
+                    // It ends its connections at the end of the process, or of the gateway's
+                    // membership; a frame that is cut there was given up after its time, which
+                    // nobody is promised otherwise.
                     ledger.account(sender, self.gateway).broken += 1;
                 }
             }
@@ -254,7 +257,7 @@ impl Reader {
     }
 }
 
-/// Whether a frame is one that senders count: neither a question nor an introduction.
+/// Whether senders count a frame: it is neither a query nor an introduction.
 fn is_command(number: u8) -> bool {
     matches!(
         Command::try_from(number),
@@ -294,7 +297,8 @@ fn stamp(body: &[u8]) -> Option<(u32, Vec<Option<Numbers>>)> {
     Some((sender, numbers))
 }
 
-/// Who a frame without a message is from: its uid, group or session begins with the sender's mark, `@U17-`.
+/// The sender of a frame without a message: its uid, group or session begins with the sender's
+/// mark, `@U17-`.
 fn owner(frame: &Frame<'_>) -> Option<u32> {
     // In a message to uids or groups these may be another sender's.
     if matches!(Command::try_from(frame.head.command), Ok(Command::SendToUid | Command::SendToGroup)) {

@@ -1,8 +1,9 @@
 //! `soakproxy`: what stands between the extension and `gatewayd` in `make soak`.
 //!
-//! It relays connections to gateways and to the register, disturbs them as it is told, keeps a ledger of every frame
-//! that arrives, and is the clients of the gateways. It talks in lines of JSON: the first line on standard input says
-//! what to relay, each further one is a request; every line is answered with one. It ends with its standard input.
+//! It relays connections to gateways and to the register, injects faults on request, keeps a ledger
+//! of every frame that arrives, and is the clients of the gateways. It speaks JSON, one line each:
+//! the first line on standard input is the configuration, each further one a request; every line
+//! gets a reply. It ends with its standard input.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! A listener that passes connections on, and what it does to them: delay, throttle, stall, cut, refuse.
+//! A listener that passes connections on, and what it does to them: delay, throttle, stall, cut,
+//! refuse.
 
 use std::cell::RefCell;
 use std::io;
@@ -31,7 +32,8 @@ pub struct Weather {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Cut {
-    /// How many more bytes each of them passes on before, so that frames and replies are cut in the middle.
+    /// How many more bytes each of them passes on before, so that frames and replies are cut in the
+    /// middle.
     after: usize,
     /// By a reset, as when a process is killed.
     reset: bool,

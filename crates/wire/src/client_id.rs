@@ -33,7 +33,8 @@ impl ClientId {
     /// Reads an id, in either case.
     ///
     /// # Errors
-    /// Where the string is not 20 hex digits. (The original takes other bytes for the digit 0, with a warning.)
+    /// If the string is not 20 hex digits. (The original takes other bytes for the digit 0, with a
+    /// warning.)
     #[inline(always)]
     pub fn parse(text: &[u8]) -> Result<Self, ClientIdError> {
         let digits: &[u8; Self::LEN] = text.try_into().map_err(|_| ClientIdError::Length(text.len()))?;
@@ -112,13 +113,15 @@ fn hex(number: u32) -> [u8; 8] {
     (digits + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'0' - 10)).to_le_bytes()
 }
 
-/// The number that eight hex digits from this place on are, in either case; all are read at once. `None`: one is none.
+/// The number that eight hex digits from this place on are, in either case; all are read at once.
+/// `None`: one is none.
 #[inline(always)]
 fn eight_digits(text: &[u8; ClientId::LEN], start: usize) -> Option<u32> {
     const HIGH: u64 = 0x80 * EACH;
     let text = u64::from_le_bytes(*text[start..].first_chunk()?);
     let lower = text | (0x20 * EACH);
-    // The highest bit of each byte that lies between two. None is high to begin with, so that no sum carries into the next.
+    // The highest bit of each byte that lies between two. None is high to begin with, so that no
+    // sum carries into the next.
     let low = text & !HIGH;
     let between = |bytes: u64, from: u8, to: u8| {
         let (from, to) = (u64::from(0x80 - from) * EACH, u64::from(0x7f - to) * EACH);

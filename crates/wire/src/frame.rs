@@ -1,4 +1,5 @@
-//! A frame: a 28-byte big-endian head (`NCNnNnNCnN`), extension data, body (`GatewayProtocol` in the original).
+//! A frame: a 28-byte big-endian head (`NCNnNnNCnN`), extension data, body (`GatewayProtocol` in
+//! the original).
 
 use crate::command::Command;
 
@@ -8,7 +9,8 @@ pub const MAX_LEN: usize = u32::MAX as usize;
 /// The head of a frame, without the two lengths, which follow from the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// What the frame asks for; a raw byte, since the other side may send anything. See [`Command`].
+    /// What the frame asks for; a raw byte, since the other side may send anything. See
+    /// [`Command`].
     pub command: u8,
     /// The gateway's internal IPv4 address (frames from a gateway; 0 to it).
     pub local_ip: u32,
@@ -34,7 +36,8 @@ impl Head {
     /// Flag: the gateway sends the body as it is, without its protocol's encoder (`$raw`).
     pub const RAW: u8 = 2;
 
-    /// The head of a command to a gateway about one of its connections (0: about none), with a scalar body.
+    /// The head of a command to a gateway about one of its connections (0: about none), with a
+    /// scalar body.
     #[must_use]
     pub const fn new(command: Command, connection: u32) -> Self {
         Self {
@@ -49,7 +52,8 @@ impl Head {
         }
     }
 
-    /// The 28 bytes, for a frame with `ext_len` bytes of extension data and `body_len` bytes of body.
+    /// The 28 bytes, for a frame with `ext_len` bytes of extension data and `body_len` bytes of
+    /// body.
     ///
     /// # Errors
     /// Where the frame's length does not fit its 32 bits.
@@ -136,7 +140,8 @@ pub enum FrameError {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the first frame of `buffer`: the frame and its length; `None` where it is not all there yet.
+    /// Reads the first frame of `buffer`: the frame and its length; `None` if it is not complete
+    /// yet.
     ///
     /// # Errors
     /// Where the bytes can never become a frame of at most `max_len` bytes.

@@ -1,4 +1,5 @@
-//! JSON as PHP's `json_encode` writes it without options: `/` and everything beyond ASCII is escaped.
+//! JSON as PHP's `json_encode` writes it without options: `/` and everything beyond ASCII is
+//! escaped.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -44,8 +45,9 @@ pub fn write_string(to: &mut Vec<u8>, value: &[u8]) -> Result<(), NotUtf8> {
 #[error("not valid UTF-8")]
 pub struct NotUtf8;
 
-/// Appends what `json_encode` makes of the PHP array `[id => id, …]` built from `ids` in this order: an object, or
-/// a list where the keys happen to count up from 0. A repeated id is written once.
+/// Appends what `json_encode` makes of the PHP array `[id => id, …]` built from `ids` in this
+/// order: an object, or a list where the keys happen to count up from 0. A repeated id is written
+/// once.
 pub fn write_connection_map(to: &mut Vec<u8>, ids: &[u32]) {
     /// Up to here, looking through them is faster than hashing them.
     const FEW: usize = 16;

@@ -10,7 +10,8 @@
 //! | [`reply`] | the replies of gateways, read in one pass |
 //! | [`register`] | the lines that are spoken with the register |
 //!
-//! The client and the development gateway are both built on this crate, so that there is one truth about every byte.
+//! The client and the development gateway are both built on this crate, so there is one definition
+//! of every byte.
 
 #![forbid(unsafe_code)]
 

@@ -8,12 +8,14 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 
 /// No list of gateways is longer than this, in bytes.
 pub const LONGEST_LINE: usize = 4 << 20;
-/// No list of gateways has more addresses than this: each is a connection, and each new one is compared with the others.
+/// No list of gateways has more addresses than this: each is a connection, and each new one is
+/// compared with the others.
 pub const MOST_ADDRESSES: usize = 10_000;
 /// The line that keeps the connection alive.
 pub const PING: &[u8] = b"{\"event\":\"ping\"}\n";
 
-/// The line by which a client introduces itself: the original's bytes wherever those are valid JSON.
+/// The line by which a client introduces itself: the original's bytes wherever those are valid
+/// JSON.
 #[must_use]
 pub fn hello(secret: &[u8]) -> Vec<u8> {
     let mut hello = b"{\"event\":\"worker_connect\",\"secret_key\":".to_vec();
@@ -49,8 +51,8 @@ pub enum LineError {
     NoAddresses,
 }
 
-/// Reads a line, without its end: the addresses of all gateways, as `ip:port` or `name:port`, in the register's order.
-/// `None`: the line is about something else.
+/// Reads a line, without its end: the addresses of all gateways, as `ip:port` or `name:port`, in
+/// the register's order. `None`: the line is about something else.
 ///
 /// # Errors
 /// Where it is none of a register. The error never quotes the line.
@@ -73,8 +75,8 @@ pub fn addresses(line: &[u8]) -> Result<Option<Vec<String>>, LineError> {
     message.addresses.map(|addresses| Some(addresses.0)).ok_or(LineError::NoAddresses)
 }
 
-/// A list; or an object with numbers as keys, since `array_unique()` leaves gaps in the register's array and
-/// `json_encode()` then makes an object of it.
+/// A list; or an object with numbers as keys, since `array_unique()` leaves gaps in the register's
+/// array and `json_encode()` then makes an object of it.
 struct Addresses(Vec<String>);
 
 impl<'de> Deserialize<'de> for Addresses {
@@ -118,7 +120,8 @@ impl<'de> Visitor<'de> for AddressesVisitor {
     }
 }
 
-/// Lines out of a stream of bytes, of a bounded length. How the bytes are cut on their way makes no difference.
+/// Lines out of a stream of bytes, of a bounded length. How the bytes are cut on their way makes no
+/// difference.
 #[derive(Debug)]
 pub struct Lines {
     buffer: Vec<u8>,
@@ -171,9 +174,9 @@ impl Default for Lines {
     }
 }
 
-/// The addresses (`host:port`) in one value of `$registerAddress`, as users write them: several with
-/// blanks, commas or semicolons between them, with `text://` or `tcp://` in front, with a slash or a
-/// line end behind.
+/// The addresses (`host:port`) in one value of `$registerAddress`, as users write them: several
+/// with blanks, commas or semicolons between them, with `text://` or `tcp://` in front, with a
+/// slash or a line end behind.
 ///
 /// # Errors
 /// The first part that is no address.

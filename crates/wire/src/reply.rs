@@ -1,7 +1,8 @@
 //! The replies of gateways, read in one pass into whatever the caller builds.
 //!
-//! Nothing here allocates: each function hands the parts of a reply to a closure as it meets them, borrowed from the
-//! reply's bytes. A reply of another shape than the one that is due is an error, never an empty result.
+//! Nothing here allocates: each function hands the parts of a reply to a closure as it meets them,
+//! borrowed from the reply's bytes. A reply of another shape than the one that is due is an error,
+//! never an empty result.
 
 use crate::php::reader::ReadError;
 use crate::php::{Key, Reader, Scalar, Token};
@@ -42,15 +43,16 @@ pub fn connections(payload: &[u8], each: impl FnMut(u32)) -> Result {
     Ok(reader.finish()?)
 }
 
-/// How many elements the array of a reply announces; 0 where it is something else. Never more than it has bytes for.
+/// How many elements the array of a reply announces; 0 if it is not an array. Never more than it
+/// has bytes for.
 #[must_use]
 pub fn announced_len(payload: &[u8]) -> usize {
-    // Most answers are a number, for which no reader is needed.
+    // Most replies are a number, for which no reader is needed.
     if payload.starts_with(b"a:") { Reader::new(payload).array().unwrap_or(0) } else { 0 }
 }
 
-/// uid ⇒ list of connection ids: the reply to command 16. `each` gets the uid and a function that passes its
-/// connections on.
+/// uid ⇒ list of connection ids: the reply to command 16. `each` gets the uid and a function that
+/// passes its connections on.
 ///
 /// # Errors
 /// Where the payload is something else.
@@ -156,7 +158,8 @@ pub fn selected<'a>(
         } else {
             reader.array()?
         };
-        // The groups come last, as gateways send them: whoever wants them reads them where they stand.
+        // The groups come last, as gateways send them: whoever wants them reads them where they
+        // stand.
         let (count, end) = if fields == 0 {
             (None, None)
         } else if fields == 1 && reader.literal(b"s:6:\"groups\";") {
@@ -222,7 +225,8 @@ fn group_count(reader: &mut Reader<'_>) -> Result<Option<usize>> {
     }
 }
 
-/// Passes over what is left of a list of groups, and its end. Ids are scalars, so that this is cheaper than a general skip().
+/// Passes over the rest of a list of groups and its end. Ids are scalars, so this is cheaper than a
+/// general skip().
 #[inline(always)]
 fn pass_over(reader: &mut Reader<'_>, left: usize) -> Result {
     for _ in 0..left {
@@ -234,8 +238,9 @@ fn pass_over(reader: &mut Reader<'_>, left: usize) -> Result {
 
 /// The uid of a client.
 ///
-/// Nearly always it is a text, and one of many thousand: that is kept apart, since it can stay in registers where a
-/// [`Scalar`], which may be anything, is put together in memory and taken apart again.
+/// Nearly always it is a text, and one of many thousand: that is kept apart, since it can stay in
+/// registers where a [`Scalar`], which may be anything, is put together in memory and taken apart
+/// again.
 #[derive(Clone, Copy, Debug)]
 pub struct Uid<'a> {
     text: Option<&'a [u8]>,

@@ -6,8 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Closes a connection after all that was written. Closing a socket with unread bytes in it would make the kernel
-/// throw away what the client has not received yet, so those bytes are read, but not for long.
+/// Closes a connection after everything has been written. Closing a socket with unread bytes would
+/// make the kernel discard what the client has not received yet, so those bytes are read first, for
+/// a short time.
 pub(super) async fn close(mut stream: TcpStream) {
     if stream.shutdown().await.is_ok() {
         let mut unread = [0; 4096];

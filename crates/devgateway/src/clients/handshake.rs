@@ -1,4 +1,5 @@
-//! What a worker is told about a WebSocket handshake: PHP's `$_GET`, `$_SERVER` and `$_COOKIE` of it.
+//! What a worker is told about a WebSocket handshake: PHP's `$_GET`, `$_SERVER` and `$_COOKIE` of
+//! it.
 
 use std::net::SocketAddr;
 

@@ -55,7 +55,7 @@ pub(super) async fn serve(
     close(stream).await;
 }
 
-/// Passes on the whole lines; answers whether the client may go on.
+/// Passes on the whole lines; returns whether the client may go on.
 fn take_lines(node: &Node, id: u32, input: &mut LineBuffer) -> bool {
     loop {
         match input.take() {

@@ -27,14 +27,14 @@ pub(super) async fn serve(
 ) {
     let ends = stream.peer_addr().ok().zip(stream.local_addr().ok());
     #[expect(clippy::result_large_err, reason = "the type is the library's")]
-    let answer = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+    let on_request = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         if let Some((peer, local)) = ends {
             node.gateway.borrow_mut().websocket_connect(id, &handshake::describe(request, peer, local));
         }
         Ok(response)
     };
     let config = WebSocketConfig::default().max_message_size(Some(MAX_LINE)).max_frame_size(Some(MAX_LINE));
-    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(config)).await;
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, on_request, Some(config)).await;
     let mut socket = match accepted {
         Ok(socket) => socket,
         Err(error) => {
@@ -49,7 +49,7 @@ pub(super) async fn serve(
             received = socket.next() => match received {
                 Some(Ok(WebSocketMessage::Text(text))) => node.gateway.borrow_mut().message(id, text.as_bytes()),
                 Some(Ok(WebSocketMessage::Binary(bytes))) => node.gateway.borrow_mut().message(id, &bytes),
-                // The library answers pings, and a close with a close, after which the stream ends.
+                // The library replies to pings, and to a close with a close; then the stream ends.
                 Some(Ok(WebSocketMessage::Ping(_) | WebSocketMessage::Pong(_) | WebSocketMessage::Frame(_))) => {}
                 Some(Ok(WebSocketMessage::Close(_))) => {
                     node.gateway.borrow_mut().disconnect(id);
@@ -60,7 +60,7 @@ pub(super) async fn serve(
             },
             message = messages.recv() => {
                 let Some(message) = message else {
-                    // The gateway has forgotten the client: it was kicked. Like the original, without a close frame.
+                    // The client was kicked. As in the original, there is no close frame.
                     return close(socket.into_inner()).await;
                 };
                 if send(&mut socket, message, &mut messages).await.is_err() {

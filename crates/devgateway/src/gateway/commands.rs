@@ -13,7 +13,8 @@ use crate::php_json::{connection_id, has_key, is_empty, parse, values};
 use crate::session;
 
 impl Gateway {
-    /// Carries out a command that is neither an introduction nor unknown. A query has a reply: a serialized value.
+    /// Carries out a command that is neither an introduction nor unknown. A query has a reply: a
+    /// serialized value.
     pub(crate) fn execute(&mut self, command: Command, frame: &Frame<'_>) -> Option<Vec<u8>> {
         let id = frame.head.connection;
         let ext = frame.ext;
@@ -48,13 +49,14 @@ impl Gateway {
             | Command::Ping
             | Command::WorkerConnect
             | Command::GatewayClientConnect => {
-                complain(format_args!("command {} makes no sense to a gateway", frame.head.command));
+                complain(format_args!("command {} is not for a gateway", frame.head.command));
             }
         }
         None
     }
 
-    /// Puts a frame's body into the queues of clients, repeatedly where a client is named repeatedly.
+    /// Puts a frame's body into the queues of clients, repeatedly where a client is named
+    /// repeatedly.
     fn deliver(&self, ids: impl IntoIterator<Item = u32>, frame: &Frame<'_>) {
         let raw = frame.head.flag & Head::RAW != 0;
         let body = Body::read(frame);
@@ -66,7 +68,7 @@ impl Gateway {
             }
         }
         if dropped > 0 {
-            complain(format_args!("a message that is no scalar is kept from {dropped} clients"));
+            complain(format_args!("a message that is not a scalar is not sent to {dropped} clients"));
         }
     }
 
@@ -105,7 +107,7 @@ impl Gateway {
             // `$raw` is not honoured here, as in the original.
             body => match body.outgoing(client.protocol, false) {
                 Some(outgoing) => client.queue(outgoing),
-                None => complain(format_args!("a message that is no scalar is kept from client {id}")),
+                None => complain(format_args!("a message that is not a scalar is not sent to client {id}")),
             },
         }
         self.disconnect(id);

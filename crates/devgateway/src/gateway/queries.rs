@@ -79,8 +79,8 @@ impl Gateway {
         Value::list(self.groups.keys().map(key_value)).to_bytes()
     }
 
-    /// An array of something of each client by connection id. It is written element by element: a tree of values for
-    /// thousands of clients takes longer to build than to send.
+    /// An array with something of each client, by connection id. It is written element by element:
+    /// a tree of values for thousands of clients takes longer to build than to send.
     pub(super) fn by_id(
         &self,
         ids: impl Iterator<Item = u32>,

@@ -59,7 +59,7 @@ impl Gateway {
         }
     }
 
-    /// Takes in a client.
+    /// Adds a client.
     pub(crate) fn connect(&mut self, id: u32, client: Client) {
         if self.greet {
             let prefix = ClientIdPrefix::new(self.address.ip().to_bits(), self.address.port());
@@ -81,14 +81,15 @@ impl Gateway {
         self.notify(id, Command::OnWebSocketConnect, Event::Value(handshake));
     }
 
-    /// Says that a WebSocket client can take messages now.
+    /// Marks a WebSocket client as able to take messages.
     pub(crate) fn handshaken(&mut self, id: u32) {
         if let Some(client) = self.clients.get_mut(&id) {
             client.ready = true;
         }
     }
 
-    /// Forgets a client, whose connection ends when its queue is empty; `None` where it is forgotten already.
+    /// Removes a client, whose connection ends when its queue is empty; `None` if it is gone
+    /// already.
     pub(crate) fn disconnect(&mut self, id: u32) -> Option<Client> {
         if !self.clients.contains_key(&id) {
             return None;
@@ -114,7 +115,7 @@ impl Gateway {
         }
     }
 
-    /// Forgets all clients and workers; answers the clients.
+    /// Removes all clients and workers; returns the clients.
     pub(crate) fn clear(&mut self) -> Vec<Client> {
         self.workers = Workers::default();
         self.uids.clear();
@@ -129,7 +130,7 @@ impl Gateway {
             return;
         };
         if self.workers.is_empty() {
-            // The original has no use for clients without a worker; tests and demos have.
+            // The original closes clients that have no worker; tests and demos need them.
             if self.strict && command != Command::OnClose {
                 complain(format_args!(
                     "client {id} is closed, no BusinessWorker is connected to {}",

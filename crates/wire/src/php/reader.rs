@@ -1,25 +1,27 @@
 //! A pull reader over untrusted PHP-serialized bytes.
 //!
-//! It borrows from the input and allocates nothing, whatever lengths the input claims (but a number for each level of a
-//! value that it passes over); it bounds the depth of nesting and answers every malformed input with a [`ReadError`].
-//! What only PHP's engine can rebuild (objects, enums, references) is handed out as its raw bytes, [`Token::Engine`].
+//! It borrows from the input and allocates nothing, whatever lengths the input claims, except one
+//! number for each level of a value that it skips. It bounds the depth of nesting and returns a
+//! [`ReadError`] for every malformed input. What only PHP's engine can rebuild (objects, enums,
+//! references) is returned as raw bytes, [`Token::Engine`].
 
 use super::short::{is_same, short_float, short_int, short_number, short_string, word};
 
-/// How deep arrays may nest. PHP's own `unserialize_max_depth` is 4096; no list of a gateway nests deeper than 4,
-/// and what nests deeper is a session, which goes to the engine as raw bytes.
+/// How deep arrays may nest. PHP's own `unserialize_max_depth` is 4096; no list of a gateway nests
+/// deeper than 4, and what nests deeper is a session, which goes to the engine as raw bytes.
 pub const MAX_DEPTH: usize = 512;
 
-/// The shortest array element, `i:0;N;`: no array can have more elements than its bytes have room for.
+/// The shortest array element, `i:0;N;`: no array can have more elements than its bytes have room
+/// for.
 const SHORTEST_ELEMENT: usize = 6;
 
-/// What stands next in the input.
+/// What comes next in the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Token<'a> {
     /// A complete scalar.
     Scalar(Scalar<'a>),
-    /// The start of an array of this many elements: read that many times [`Reader::key`] and a value, then
-    /// [`Reader::end`].
+    /// The start of an array of this many elements: read that many times [`Reader::key`] and a
+    /// value, then [`Reader::end`].
     Array(usize),
     /// A value that only PHP's engine can rebuild: its bytes, whole.
     Engine(&'a [u8]),
@@ -58,7 +60,7 @@ pub enum ReadError {
         /// The input's length.
         at: usize,
     },
-    /// A byte that cannot stand where it stands.
+    /// A byte that is not allowed here.
     #[error("byte {at} is not serialized PHP data where {wanted} is due")]
     Unexpected {
         /// Its position.
@@ -98,9 +100,9 @@ pub enum ReadError {
 
 /// A position in PHP-serialized bytes.
 ///
-/// What is usual is read by functions that are inlined where they are used, wherever the compiler optimises, so that a reader
-/// that is a variable of its caller is kept in registers. (Where it does not, they would only make the frames of recursive callers
-/// larger.)
+/// Common forms are read by functions that are inlined in optimised builds, so that a reader in a
+/// local variable is kept in registers. (In other builds they would only enlarge the stack frames
+/// of recursive callers.)
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     /// What has not been read yet.
@@ -122,7 +124,7 @@ impl<'a> Reader<'a> {
     /// Reads the next scalar, the start of an array, or a whole engine value.
     ///
     /// # Errors
-    /// Where the input is malformed at this place.
+    /// If the input is malformed here.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn token(&mut self) -> Result<Token<'a>> {
         if let Some(scalar) = self.short_scalar() {
@@ -134,7 +136,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Runs what reads the unusual. On a copy: a reader whose address is passed on could not be kept in registers.
+    /// Reads an uncommon form. On a copy: a reader whose address is taken could not be kept in
+    /// registers.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn at_length<T>(&mut self, read: fn(&mut Self) -> Result<T>) -> Result<T> {
         let mut copy = self.clone();
@@ -168,7 +171,7 @@ impl<'a> Reader<'a> {
     /// Reads a value that has to be a scalar.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If it is none.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn scalar(&mut self) -> Result<Scalar<'a>> {
         match self.short_scalar() {
@@ -186,10 +189,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the start of a value that has to be an array; answers its number of elements.
+    /// Reads the start of a value that has to be an array; returns its number of elements.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If it is none.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn array(&mut self) -> Result<usize> {
         match self.short_array() {
@@ -210,7 +213,7 @@ impl<'a> Reader<'a> {
     /// Reads the key of the next element.
     ///
     /// # Errors
-    /// Where no key stands here.
+    /// If there is no key here.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn key(&mut self) -> Result<Key<'a>> {
         let (key, rest) = match self.rest.first() {
@@ -240,7 +243,7 @@ impl<'a> Reader<'a> {
     /// Reads the end of an array, after its last element.
     ///
     /// # Errors
-    /// Where the array does not end here.
+    /// If the array does not end here.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn end(&mut self) -> Result<()> {
         let [b'}', rest @ ..] = self.rest else {
@@ -251,8 +254,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the start of an array and whatever of it is in `head`, if exactly that stands here; otherwise nothing. As after
-    /// [`Reader::array`], its end is still to be read.
+    /// Reads the start of an array and as much of it as `head` holds, if exactly these bytes come
+    /// next; otherwise reads nothing. As after [`Reader::array`], the end is still to be read.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn array_prefix(&mut self, head: &[u8]) -> bool {
         let is_there = self.depth < MAX_DEPTH && self.literal(head);
@@ -260,7 +263,8 @@ impl<'a> Reader<'a> {
         is_there
     }
 
-    /// Reads a string of less than 1,000 bytes. `None`: something else stands here, and nothing has been read.
+    /// Reads a string of less than 1,000 bytes. `None`: something else comes next, and nothing has
+    /// been read.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn short_string(&mut self) -> Option<&'a [u8]> {
         let (text, rest) = short_string(self.rest)?;
@@ -268,8 +272,9 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// Reads an element whose key and value are the same string, as the groups of a client are: the second is compared with the
-    /// first. `None`: something else stands here, and nothing has been read.
+    /// Reads an element whose key and value are the same string, as for the groups of a client: the
+    /// second is compared with the first. `None`: something else comes next, and nothing has been
+    /// read.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn repeated_string(&mut self) -> Option<&'a [u8]> {
         let (text, rest) = short_string(self.rest)?;
@@ -282,7 +287,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// Reads exactly these bytes, if they stand here; otherwise nothing.
+    /// Reads exactly these bytes, if they come next; otherwise reads nothing.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn literal(&mut self, bytes: &[u8]) -> bool {
         match self.rest.strip_prefix(bytes) {
@@ -294,9 +299,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A scalar of the usual form: a string of less than 1,000 bytes, an integer of up to 18 digits without a sign, a float of
-    /// up to 15 digits, null, a bool. `None`: nothing has been read, and what stands here has to be read at length, which also
-    /// finds out what is wrong with it.
+    /// A scalar in its common form: a string of less than 1,000 bytes, an integer of up to 18
+    /// digits without a sign, a float of up to 15 digits, null, a bool. `None`: nothing has been
+    /// read, and the value has to be read in full, which also finds any error in it.
     #[inline(always)]
     fn short_scalar(&mut self) -> Option<Scalar<'a>> {
         let rest = self.rest;
@@ -344,14 +349,15 @@ impl<'a> Reader<'a> {
         Some(claimed)
     }
 
-    /// Passes over one whole value; answers its bytes.
+    /// Skips one whole value; returns its bytes.
     ///
     /// # Errors
-    /// Where it is malformed.
+    /// If it is malformed.
     pub fn skip(&mut self) -> Result<&'a [u8]> {
         let (value, floor) = (self.rest, self.depth);
-        // The number of values still to pass in each array that is open, innermost last. Its length is the depth
-        // that was really opened, which array_start() bounds, not one that was claimed.
+        // The number of values still to pass in each array that is open, innermost last. Its length
+        // is the depth that was really opened, which array_start() bounds, not one that was
+        // claimed.
         let mut open: Vec<usize> = Vec::new();
         loop {
             if let Some(elements) = self.skip_head()? {
@@ -377,10 +383,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says that the value was all of the input.
+    /// Checks that the value was all of the input.
     ///
     /// # Errors
-    /// Where bytes follow.
+    /// If bytes follow.
     pub fn finish(&self) -> Result<()> {
         if self.rest.is_empty() { Ok(()) } else { Err(ReadError::Trailing { at: self.position() }) }
     }
@@ -398,7 +404,7 @@ impl<'a> Reader<'a> {
         self.len - self.rest.len()
     }
 
-    /// Passes over a scalar, or over the head of a value that has elements: their number.
+    /// Skips a scalar, or the head of a value that has elements; returns their number.
     fn skip_head(&mut self) -> Result<Option<usize>> {
         let start = self.position();
         match self.rest.first() {
@@ -440,7 +446,7 @@ impl<'a> Reader<'a> {
         self.elements(start)
     }
 
-    /// Reads `COUNT:{` and opens a level.
+    /// Reads `COUNT:{` and enters a level.
     fn elements(&mut self, start: usize) -> Result<usize> {
         let at = self.position();
         let claimed = self.length(b':')?;

@@ -1,14 +1,15 @@
-//! Values in their usual, short form, read without a look at each byte. `None` means that something else stands here,
-//! which is read at length, and that also finds out what is wrong with it.
+//! Values in their common, short form, read several bytes at a time. `None` means that something
+//! else comes next: the caller reads it in full, which also finds any error in it.
 
-/// The first eight bytes as a number whose lowest byte is the first one. `None`: so near to the end of the input everything is
-/// read at length.
+/// The first eight bytes as a number whose lowest byte is the first one. `None`: this close to the
+/// end of the input, everything is read in full.
 #[inline(always)]
 pub(super) fn word(bytes: &[u8]) -> Option<u64> {
     bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-/// Whether both are the same, for bytes that are few: without a call of the C library where they are eight or more.
+/// Whether both are the same, for short slices. Without a call into the C library for eight bytes
+/// or more.
 #[inline(always)]
 pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
@@ -32,8 +33,9 @@ pub(super) fn short_int(bytes: &[u8]) -> Option<(i64, &[u8])> {
 #[inline(always)]
 pub(super) fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    // Eight bytes at once, of which the first few are digits: these become 0 to 9, and the highest bit of the first other byte is
-    // set. (Those behind it may be wrong: a sum may have carried into them.)
+    // Eight bytes at once, which begin with the digits: these become 0 to 9, and the highest bit of
+    // the first other byte is set. (Bytes after that may be wrong: a sum may have carried into
+    // them.)
     let digits = word(bytes)? ^ (0x30 * EACH);
     let other = ((digits.wrapping_add(0x76 * EACH)) | digits) & (0x80 * EACH);
     if other == 0 {
@@ -43,7 +45,8 @@ pub(super) fn short_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     if len == 0 || bytes[len as usize] != behind {
         return None;
     }
-    // Digits to pairs, pairs to fours, fours to the number; the first digit is in the lowest byte that is left.
+    // Digits to pairs, pairs to fours, fours to the number; the first digit is in the lowest byte
+    // that is left.
     let number = digits << (64 - 8 * len);
     let number = (number & (0x0f * EACH)).wrapping_mul(0xa01) >> 8;
     let number = (number & 0x00ff_00ff_00ff_00ff).wrapping_mul(0x64_0001) >> 16;
@@ -65,8 +68,8 @@ fn longer_number(bytes: &[u8], behind: u8) -> Option<(i64, &[u8])> {
     None
 }
 
-/// `d:NUMBER;` with up to 15 digits, a point among them or not, and no exponent. The digits alone and the power of ten are exact
-/// as floats, so that their quotient is the float that is nearest to the number.
+/// `d:NUMBER;` with up to 15 digits, with or without a point, and no exponent. The digits and the
+/// power of ten are exact as floats, so their quotient is the float nearest to the number.
 #[inline(always)]
 pub(super) fn short_float(bytes: &[u8]) -> Option<(f64, &[u8])> {
     const POWERS: [f64; 16] =
@@ -95,7 +98,8 @@ pub(super) fn short_float(bytes: &[u8]) -> Option<(f64, &[u8])> {
     None
 }
 
-/// `s:LENGTH:"BYTES";` with a length of up to three digits. All of it up to the bytes is compared at once.
+/// `s:LENGTH:"BYTES";` with a length of up to three digits. All of it up to the bytes is compared
+/// at once.
 #[inline(always)]
 pub(super) fn short_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     const ONE_DIGIT: u64 = u64::from_le_bytes(*b"s:\0:\"\0\0\0");

@@ -1,4 +1,5 @@
-//! An owned PHP value: what a gateway's replies and sessions hold. Writing it gives the bytes of `serialize()`.
+//! An owned PHP value, as replies and sessions hold it. Writing it gives the bytes of
+//! `serialize()`.
 
 use super::reader::{Key, ReadError, Reader, Scalar, Token};
 use super::writer;
@@ -35,7 +36,8 @@ pub enum OwnedKey {
 }
 
 impl OwnedKey {
-    /// The key that PHP makes of a string: an integer where the string is one in its shortest decimal form.
+    /// The key that PHP makes of a string: an integer where the string is one in its shortest
+    /// decimal form.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match integer_key(bytes) {
@@ -63,7 +65,8 @@ impl From<Key<'_>> for OwnedKey {
     }
 }
 
-/// The integer that PHP uses as an array key for this string, if it is one (`ZEND_HANDLE_NUMERIC_STR`).
+/// The integer that PHP uses as an array key for this string, if it is one
+/// (`ZEND_HANDLE_NUMERIC_STR`).
 #[must_use]
 #[inline(always)]
 pub fn integer_key(bytes: &[u8]) -> Option<i64> {
@@ -158,8 +161,8 @@ impl Value {
     }
 }
 
-/// A float as `serialize()` writes it with `serialize_precision = -1`: the shortest digits that read back the
-/// same, with an exponent from 1.0E+17 on and below 1.0E-4.
+/// A float as `serialize()` writes it with `serialize_precision = -1`: the shortest digits that
+/// read back the same, with an exponent from 1.0E+17 on and below 1.0E-4.
 fn php_float(value: f64) -> String {
     if value.is_nan() {
         return "NAN".into();

@@ -1,4 +1,4 @@
-//! Writing PHP-serialized bytes, piece by piece: whoever has the values needs no [`super::Value`] of them.
+//! Writes PHP-serialized bytes piece by piece, without building a [`super::Value`].
 
 /// `N;`
 pub fn write_null(to: &mut Vec<u8>) {

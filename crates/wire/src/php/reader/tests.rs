@@ -104,8 +104,8 @@ fn reads_a_string_that_stands_there_twice_and_nothing_else() {
     assert_eq!(Reader::new(b"i:1;i:1;i:1;i:1;").repeated_string(), None);
 }
 
-/// Every prefix of each text, and each text with every byte replaced by some others: whatever is read in one look is read the
-/// same, and to the same place, byte by byte.
+/// Every prefix of each text, and each text with every byte replaced by some others: whatever is
+/// read in one look is read the same, and to the same place, byte by byte.
 #[test]
 fn reads_in_one_look_what_it_reads_byte_by_byte() {
     let texts: [&[u8]; 20] = [
