@@ -10,7 +10,7 @@ use crate::engine::ArrayBuilder;
 use crate::engine::key::Key as ArrayKey;
 use crate::engine::lists::Lists;
 use crate::engine::unserializer::scalar;
-use crate::methods::command::about_client;
+use crate::methods::command::{ClientCommand, about_client};
 use crate::methods::ids::{self, Shape};
 use crate::methods::indirect;
 use crate::methods::protected::string;
@@ -20,12 +20,12 @@ use crate::target::Target;
 
 /// `joinGroup($client_id, $group): void`
 pub fn join_group(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::JoinGroup)
+    about_client(call, ClientCommand::JoinGroup)
 }
 
 /// `leaveGroup($client_id, $group): void`
 pub fn leave_group(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::LeaveGroup)
+    about_client(call, ClientCommand::LeaveGroup)
 }
 
 /// `ungroup($group): void`, false for an empty group

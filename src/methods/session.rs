@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::engine::serializer::Serialized;
 use crate::engine::unserializer::Unserializer;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv, globals, object, serializer};
-use crate::methods::command::{send_ext, send_text};
+use crate::methods::command::{ClientCommand, send_ext, send_text};
 use crate::methods::ids;
 use crate::methods::indirect;
 use crate::methods::protected::string;
@@ -51,7 +51,7 @@ pub fn set_socket_session(call: &mut Call<'_>) -> Result {
         return Ok(());
     }
     let client = arguments::client(call, 0)?;
-    let sent = send_ext(call, Command::SetSession, client)?;
+    let sent = send_ext(call, ClientCommand::SetSession, client)?;
     call.return_value.set_bool(sent);
     Ok(())
 }
@@ -66,13 +66,13 @@ pub fn set(call: &mut Call<'_>) -> Result {
     }
     let text = encode(call, &session)?;
     if call.is_on_own_class() {
-        return send_serialized(call, Command::SetSession, text);
+        return send_serialized(call, ClientCommand::SetSession, text);
     }
     let (id, text) = (call.arg_or_null(0).shallow_clone(), text.into_string());
     if overridden(call, "setSocketSession", &[&id, &text.clone().into_zval()])?.is_some() {
         return Ok(());
     }
-    send_serialized(call, Command::SetSession, Serialized::Engine(text))
+    send_serialized(call, ClientCommand::SetSession, Serialized::Engine(text))
 }
 
 /// `updateSession($client_id, array $session): void`
@@ -91,17 +91,17 @@ pub fn update(call: &mut Call<'_>) -> Result {
         no_exception()?;
     }
     let text = encode(call, &session)?;
-    send_serialized(call, Command::UpdateSession, text)
+    send_serialized(call, ClientCommand::UpdateSession, text)
 }
 
 /// Sends a session to the client in the first argument.
-fn send_serialized(call: &Call<'_>, command: Command, session: Serialized) -> Result {
+fn send_serialized(call: &Call<'_>, command: ClientCommand, session: Serialized) -> Result {
     // To convert anything else to an id may run PHP code.
     let session =
         if call.arg_or_null(0).is_string() { session } else { Serialized::Engine(session.into_string()) };
     if Overrides::of(call).sends {
         let session = string(session.as_bytes());
-        indirect::command(call, command, call.arg_or_null(0), &string(b""), &session, false)?;
+        indirect::command(call, command.number(), call.arg_or_null(0), &string(b""), &session, false)?;
         return Ok(());
     }
     if let Some(id) = arguments::client(call, 0)? {

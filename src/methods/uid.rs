@@ -1,6 +1,5 @@
 //! Uids: `bindUid`, `unbindUid`, `isUidOnline`, the clients of a uid, lists of uids.
 
-use gatewayworker_client::wire::Command;
 use gatewayworker_client::wire::php::Scalar;
 use gatewayworker_client::{Fields, ReplyError, reply};
 
@@ -9,7 +8,7 @@ use crate::call::{Call, Failure, Result};
 use crate::engine::array::entries;
 use crate::engine::unserializer::scalar;
 use crate::engine::{ArrayBuilder, HashBuilder, PhpString, Zv};
-use crate::methods::command::about_client;
+use crate::methods::command::{ClientCommand, about_client};
 use crate::methods::ids::{self, Shape};
 use crate::methods::select::{INVALID_UID, empty_list, key_of, list_argument, select};
 use crate::overrides::overridden;
@@ -17,12 +16,12 @@ use crate::target::Target;
 
 /// `bindUid($client_id, $uid): void`
 pub fn bind_uid(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::BindUid)
+    about_client(call, ClientCommand::BindUid)
 }
 
 /// `unbindUid($client_id, $uid): void`
 pub fn unbind_uid(call: &mut Call<'_>) -> Result {
-    about_client(call, Command::UnbindUid)
+    about_client(call, ClientCommand::UnbindUid)
 }
 
 /// `isUidOnline($uid): int`, 0 or 1

@@ -53,7 +53,7 @@ fn frames_of_a_fan_out_and_frames_to_one_client_keep_their_order() {
     for number in 1..=300 {
         send(cluster, &peer, number);
         cluster.send_to_all(Message::text(number.to_string().as_bytes()), PATIENT).unwrap();
-        cluster.about_client(Command::BindUid, peer.id(number), b"uid", PATIENT).unwrap();
+        cluster.bind_uid(peer.id(number), b"uid", PATIENT).unwrap();
         let link = link.get_or_insert_with(|| peer.accept());
         if number % 7 == 0 {
             // Now and then the queue is empty.

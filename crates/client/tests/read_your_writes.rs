@@ -13,7 +13,7 @@ use serde_json::json;
 use support::*;
 
 fn bind(cluster: &Cluster, peer: &Peer, number: u32) {
-    cluster.about_client(Command::BindUid, peer.id(number), b"uid", PATIENT).unwrap();
+    cluster.bind_uid(peer.id(number), b"uid", PATIENT).unwrap();
 }
 
 #[test]
@@ -188,9 +188,12 @@ fn every_question_sees_the_command_before_it() {
     cluster.discover(false, PATIENT).unwrap();
     for n in 0..300 {
         let group = format!("group {n}");
-        let command = if n % 2 == 0 { Command::JoinGroup } else { Command::LeaveGroup };
         let group = if n % 2 == 0 { group } else { format!("group {}", n - 1) };
-        cluster.about_client(command, id, group.as_bytes(), PATIENT).unwrap();
+        if n % 2 == 0 {
+            cluster.join_group(id, group.as_bytes(), PATIENT).unwrap();
+        } else {
+            cluster.leave_group(id, group.as_bytes(), PATIENT).unwrap();
+        }
         assert_eq!(cluster.client_count(group.as_bytes(), PATIENT).unwrap(), i64::from(n % 2 == 0), "{n}");
     }
     let stats = control(&gateways, json!({"cmd": "stats"}));

@@ -113,16 +113,50 @@ impl Cluster {
         self.about_client(Command::Destroy, id, b"", options)
     }
 
-    /// Commands 9, 12, 13, 20, 21 and 204: about one client, with a session, a uid or a group
-    /// (`updateSession`, `bindUid`, `unbindUid`, `joinGroup`, `leaveGroup`, `setSocketSession`).
+    /// Binds a client to a uid (`bindUid`, command 12).
     #[inline]
-    pub fn about_client(&self, command: Command, id: ClientId, ext: &[u8], options: CallOptions) -> Result {
-        self.send_to(id, Head::new(command, id.connection), ext, b"", options)
+    pub fn bind_uid(&self, id: ClientId, uid: &[u8], options: CallOptions) -> Result {
+        self.about_client(Command::BindUid, id, uid, options)
+    }
+
+    /// Unbinds a client from a uid (`unbindUid`, command 13).
+    #[inline]
+    pub fn unbind_uid(&self, id: ClientId, uid: &[u8], options: CallOptions) -> Result {
+        self.about_client(Command::UnbindUid, id, uid, options)
+    }
+
+    /// Adds a client to a group (`joinGroup`, command 20).
+    #[inline]
+    pub fn join_group(&self, id: ClientId, group: &[u8], options: CallOptions) -> Result {
+        self.about_client(Command::JoinGroup, id, group, options)
+    }
+
+    /// Removes a client from a group (`leaveGroup`, command 21).
+    #[inline]
+    pub fn leave_group(&self, id: ClientId, group: &[u8], options: CallOptions) -> Result {
+        self.about_client(Command::LeaveGroup, id, group, options)
+    }
+
+    /// Replaces the session of a client, serialized by PHP (`setSession`, command 204).
+    #[inline]
+    pub fn set_session(&self, id: ClientId, session: &[u8], options: CallOptions) -> Result {
+        self.about_client(Command::SetSession, id, session, options)
+    }
+
+    /// Merges into the session of a client, serialized by PHP (`updateSession`, command 9).
+    #[inline]
+    pub fn update_session(&self, id: ClientId, session: &[u8], options: CallOptions) -> Result {
+        self.about_client(Command::UpdateSession, id, session, options)
     }
 
     /// Dissolves a group (`ungroup`, command 27).
     pub fn ungroup(&self, group: &[u8], options: CallOptions) -> Result {
         self.send_to_every(Head::new(Command::Ungroup, 0), group, b"", options)
+    }
+
+    #[inline]
+    fn about_client(&self, command: Command, id: ClientId, ext: &[u8], options: CallOptions) -> Result {
+        self.send_to(id, Head::new(command, id.connection), ext, b"", options)
     }
 }
 
