@@ -50,7 +50,7 @@ fn a_message_that_is_no_scalar_is_kept_from_text_clients() {
 }
 
 #[test]
-fn send_to_all_reaches_all_or_those_listed_or_all_but_those_excluded() {
+fn send_to_all_honours_lists_and_exclusions() {
     let (_cluster, mut link, mut a, mut b, mut c) = three();
     link.send(Command::SendToAll, 0, "", "all");
     link.send(Command::SendToAll, 0, r#"{"connections":{"1":1,"3":3,"77":77}}"#, "listed");
@@ -257,7 +257,7 @@ fn a_client_that_goes_leaves_uid_and_groups() {
 }
 
 #[test]
-fn queries_are_answered_in_order() {
+fn replies_keep_the_order_of_queries() {
     let (_cluster, mut link, _a, _b, _c) = three();
     for round in 0..1000 {
         link.send(Command::IsOnline, if round % 3 == 0 { 1 } else { 99 }, "", "");

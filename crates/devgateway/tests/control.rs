@@ -17,7 +17,7 @@ fn two() -> Cluster {
 }
 
 #[test]
-fn each_line_is_answered_by_a_line() {
+fn each_line_gets_a_line_in_reply() {
     let cluster = Cluster::start();
     let mut stream = BufReader::new(TcpStream::connect(cluster.0.addresses().control).expect("it listens"));
     let requests = [
@@ -27,16 +27,16 @@ fn each_line_is_answered_by_a_line() {
         "{\"cmd\":\"stop_gateway\",\"gateway\":7}",
     ];
     stream.get_mut().write_all((requests.join("\n") + "\n").as_bytes()).expect("it reads");
-    let answers: Vec<Json> = (0..4)
+    let replies: Vec<Json> = (0..4)
         .map(|_| {
             let mut line = String::new();
             stream.read_line(&mut line).expect("a line");
             serde_json::from_str(&line).expect("JSON")
         })
         .collect();
-    assert_eq!(answers[0]["gateways"][0]["alive"], true);
-    for answer in &answers[1..] {
-        assert!(answer["error"].is_string(), "{answer}");
+    assert_eq!(replies[0]["gateways"][0]["alive"], true);
+    for reply in &replies[1..] {
+        assert!(reply["error"].is_string(), "{reply}");
     }
 }
 
@@ -127,7 +127,7 @@ fn a_paused_gateway_reads_nothing_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_muted_gateway_carries_out_commands_and_answers_nothing() {
+fn a_muted_gateway_carries_out_commands_without_replies() {
     let cluster = Cluster::start();
     let mut client = cluster.client();
     let mut link = cluster.link();
@@ -136,7 +136,7 @@ fn a_muted_gateway_carries_out_commands_and_answers_nothing() {
     link.send(Command::SendToAll, 0, "", "still delivered");
     assert_eq!(client.line(), "still delivered");
     cluster.control(json!({"cmd": "mute_gateway", "gateway": 0, "muted": false}));
-    // The first answer is that of the second query.
+    // The first reply is that of the second query.
     assert_eq!(link.query(Command::IsOnline, client.id, ""), "i:1;");
 }
 
@@ -158,7 +158,7 @@ fn internal_connections_can_be_cut_while_clients_stay() {
 }
 
 #[test]
-fn queries_can_be_answered_by_given_bytes_or_an_end() {
+fn queries_can_get_given_bytes_or_an_end() {
     let cluster = Cluster::start();
     let reply = |hex: &str, times: u64| {
         cluster.control(json!({"cmd": "reply", "gateway": 0, "command": 24, "hex": hex, "times": times}));
@@ -175,7 +175,7 @@ fn queries_can_be_answered_by_given_bytes_or_an_end() {
     reply("", 1);
     link.send(Command::IsOnline, 1, "", "");
     link.send(Command::GetClientCountByGroup, 0, "", "");
-    assert_eq!(link.reply(), b"i:0;", "what was asked before is answered");
+    assert_eq!(link.reply(), b"i:0;", "the earlier query still gets its reply");
     assert!(link.is_closed());
 }
 
@@ -188,8 +188,8 @@ fn the_registers_list_can_be_edited() {
     assert_eq!(worker.addresses(), json!([b]));
     cluster.control(json!({"cmd": "add_address", "gateway": 0}));
     assert_eq!(worker.addresses(), json!([b, a]));
-    let answer = cluster.control(json!({"cmd": "add_address", "address": "127.0.0.9:9"}));
-    assert_eq!(answer, json!({"addresses": [b, a, "127.0.0.9:9"]}));
+    let reply = cluster.control(json!({"cmd": "add_address", "address": "127.0.0.9:9"}));
+    assert_eq!(reply, json!({"addresses": [b, a, "127.0.0.9:9"]}));
     cluster.control(json!({"cmd": "remove_address", "address": "127.0.0.9:9"}));
     // The gateway itself was never touched.
     cluster.link().fence();

@@ -12,7 +12,7 @@ fn secured() -> Cluster {
 }
 
 #[test]
-fn a_connection_that_introduces_itself_is_answered() {
+fn a_connection_that_introduces_itself_gets_replies() {
     let cluster = secured();
     let client = cluster.client();
     let mut link = cluster.link();

@@ -119,7 +119,7 @@ fn a_kicked_client_gets_its_message_and_the_end() {
 }
 
 #[test]
-fn a_ping_is_answered() {
+fn a_ping_gets_a_pong() {
     let cluster = Cluster::start();
     let mut client = WebSocketClient::connect(&cluster);
     client.socket.send(Message::Ping("are you there".into())).expect("sent");
@@ -145,7 +145,7 @@ fn what_is_no_handshake_is_closed() {
     let cluster = Cluster::start();
     let mut stream = stream(&cluster);
     stream.write_all(b"nonsense\r\n\r\n").expect("it reads");
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
     cluster.wait_for("no client", |stats| stats["clients"] == 0);
 }

@@ -46,9 +46,9 @@ impl Cluster {
     }
 
     pub fn control(&self, request: Json) -> Json {
-        let answer = self.0.control(&request);
-        assert!(answer.get("error").is_none(), "{request} was answered with {answer}");
-        answer
+        let reply = self.0.control(&request);
+        assert!(reply.get("error").is_none(), "the reply to {request} is {reply}");
+        reply
     }
 
     /// What the first gateway has counted.
@@ -137,7 +137,7 @@ impl Link {
         (frame.head, String::from_utf8_lossy(frame.ext).into_owned(), frame.body.to_vec())
     }
 
-    /// Waits for the end; answers whether nothing came before it.
+    /// Waits for the end; returns whether nothing came before it.
     pub fn is_closed(&mut self) -> bool {
         closed(&mut self.0)
     }
