@@ -8,7 +8,7 @@ use GatewayWorker\Lib\Gateway;
 use Throwable;
 
 /**
- * What the page asks for. Each answer is an array, which goes out as JSON; what failed is under `error`.
+ * The requests of the page. Each reply is an array, sent as JSON; a failure is under `error`.
  */
 final class Api
 {
@@ -18,17 +18,17 @@ final class Api
     }
 
     /**
-     * @param array<string, mixed> $asked
+     * @param array<string, mixed> $request
      *
      * @return array<string, mixed>
      *
      * @throws Refusal where it makes no sense
      */
-    public function answer(string $what, array $asked): array
+    public function reply(string $what, array $request): array
     {
         return match ($what) {
-            'call' => $this->call(Calls::from($asked)),
-            'gateway' => $this->order($asked),
+            'call' => $this->call(Calls::from($request)),
+            'gateway' => $this->order($request),
             'presence' => $this->presence(),
             'status' => $this->status(),
             default => throw new Refusal(404, 'The board is not able to do that.'),
@@ -42,30 +42,30 @@ final class Api
      */
     private function call(Calls $call): array
     {
-        $answer = ['code' => $call->code()];
+        $reply = ['code' => $call->code()];
         $start = hrtime(true);
         try {
             $result = $call->make();
-            $answer['ms'] = self::since($start);
-            $answer['result'] = PhpCode::value($result);
+            $reply['ms'] = self::since($start);
+            $reply['result'] = PhpCode::value($result);
         } catch (Throwable $error) {
-            $answer['ms'] = self::since($start);
-            $answer['error'] = self::error($error);
+            $reply['ms'] = self::since($start);
+            $reply['error'] = self::error($error);
         }
-        return $answer;
+        return $reply;
     }
 
     /**
      * Disturbs a gateway.
      *
-     * @param array<string, mixed> $asked
+     * @param array<string, mixed> $request
      *
      * @return array<string, mixed>
      */
-    private function order(array $asked): array
+    private function order(array $request): array
     {
         try {
-            $this->gatewayd->order($asked['gateway'] ?? null, $asked['order'] ?? null);
+            $this->gatewayd->order($request['gateway'] ?? null, $request['order'] ?? null);
             return [];
         } catch (Refusal $refusal) {
             throw $refusal;
@@ -109,19 +109,20 @@ final class Api
     }
 
     /**
-     * Both sides at this moment: the extension in this process, and the gateways. Asks no gateway anything.
+     * Both sides at this moment: the extension in this process, and the gateways. Asks no gateway
+     * anything.
      *
      * @return array<string, mixed>
      */
     private function status(): array
     {
-        $answer = ['status' => Gateway::status()];
+        $reply = ['status' => Gateway::status()];
         try {
-            $answer['gateways'] = $this->gatewayd->gateways();
+            $reply['gateways'] = $this->gatewayd->gateways();
         } catch (Throwable $error) {
-            $answer['error'] = self::error($error);
+            $reply['error'] = self::error($error);
         }
-        return $answer;
+        return $reply;
     }
 
     /**

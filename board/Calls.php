@@ -41,7 +41,10 @@ final class Calls
         'getAllGroupClientIdCount' => [],
     ];
 
-    /** The longest message that the page may give, the longest that a send may be filled up to, in bytes. */
+    /**
+     * The longest message that the page may give, the longest that a send may be filled up to, in
+     * bytes.
+     */
     private const MAX_MESSAGE = 16 << 10;
     private const MAX_SIZE = 64 << 10;
 
@@ -60,20 +63,20 @@ final class Calls
     }
 
     /**
-     * A call as the page asks for it: `method`, `arguments` by name; for methods that send, `times` that it is repeated
-     * and `size` in bytes that the message is filled up to.
+     * A call as the page requests it: `method`, `arguments` by name; for methods that send, `times`
+     * that it is repeated and `size` in bytes that the message is filled up to.
      *
-     * @param array<string, mixed> $asked
+     * @param array<string, mixed> $request
      *
      * @throws Refusal where it makes no sense
      */
-    public static function from(array $asked): self
+    public static function from(array $request): self
     {
-        $method = $asked['method'] ?? null;
+        $method = $request['method'] ?? null;
         if (!is_string($method) || !isset(self::METHODS[$method])) {
             throw new Refusal(400, 'The board knows no such method.');
         }
-        $given = $asked['arguments'] ?? [];
+        $given = $request['arguments'] ?? [];
         $wanted = self::METHODS[$method];
         if (!is_array($given) || array_diff_key($given, $wanted) !== []) {
             throw new Refusal(400, "These are not the arguments of $method.");
@@ -82,8 +85,8 @@ final class Calls
         foreach ($wanted as $name => $kind) {
             $arguments[$name] = self::argument($kind, $name, $given[$name] ?? null);
         }
-        $times = self::number($asked, 'times', 1, self::MAX_TIMES);
-        $size = self::number($asked, 'size', 0, self::MAX_SIZE);
+        $times = self::number($request, 'times', 1, self::MAX_TIMES);
+        $size = self::number($request, 'size', 0, self::MAX_SIZE);
         if (strncmp($method, 'send', 4) !== 0) {
             $times = 1;
         } elseif ($size > strlen($arguments['message'])) {
@@ -96,7 +99,7 @@ final class Calls
     }
 
     /**
-     * Makes the call, which is repeated as often as was asked for.
+     * Makes the call, as often as requested.
      */
     public function make(): mixed
     {
@@ -139,11 +142,11 @@ final class Calls
     }
 
     /**
-     * @param array<string, mixed> $asked
+     * @param array<string, mixed> $request
      */
-    private static function number(array $asked, string $name, int $least, int $most): int
+    private static function number(array $request, string $name, int $least, int $most): int
     {
-        $value = $asked[$name] ?? $least;
+        $value = $request[$name] ?? $least;
         if (!is_int($value) || $value < $least || $value > $most) {
             throw new Refusal(400, "$name has to be a number from $least to $most.");
         }

@@ -7,7 +7,8 @@ namespace GatewayWorker\Board;
 use RuntimeException;
 
 /**
- * A register and gateways, in one process of the development gateway, on free ports. It ends with this process.
+ * A register and gateways, in one process of the development gateway, on free ports. It ends with
+ * this process.
  */
 final class Cluster
 {

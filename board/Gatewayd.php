@@ -7,15 +7,16 @@ namespace GatewayWorker\Board;
 use RuntimeException;
 
 /**
- * The gateways from the other side: what the development gateway says about them, and how it is told to disturb them.
+ * The gateways from the other side: what the development gateway says about them, and how it is
+ * told to disturb them.
  */
 final class Gatewayd
 {
     /**
      * What can be done to a gateway, and the requests of the control protocol that do it.
      *
-     * A gateway that crashed stays on the register's list, one that is stopped goes off it. Both come back with all
-     * their clients gone, and reading.
+     * A gateway that crashed stays on the register's list, one that is stopped goes off it. Both
+     * come back with all their clients gone, and reading.
      */
     private const ORDERS = [
         'pause' => [['pause_gateway', ['paused' => true]]],
@@ -41,15 +42,16 @@ final class Gatewayd
     }
 
     /**
-     * The gateways: their addresses, whether they run, whether they are paused, how many clients they have.
+     * The gateways: their addresses, whether they run, whether they are paused, how many clients
+     * they have.
      *
      * @return list<array{address: string, websocket: string, alive: bool, paused: bool, clients: int}>
      *
-     * @throws RuntimeException where there is no answer
+     * @throws RuntimeException if there is no reply
      */
     public function gateways(): array
     {
-        $stats = $this->ask(['cmd' => 'stats'])['gateways'];
+        $stats = $this->request(['cmd' => 'stats'])['gateways'];
         $paused = $this->paused();
         $list = [];
         foreach ($this->gateways as $index => $gateway) {
@@ -68,7 +70,7 @@ final class Gatewayd
      * Disturbs a gateway, or ends that.
      *
      * @throws Refusal          where there is no such gateway or order
-     * @throws RuntimeException where there is no answer
+     * @throws RuntimeException if there is no reply
      */
     public function order(mixed $gateway, mixed $order): void
     {
@@ -76,7 +78,7 @@ final class Gatewayd
             throw new Refusal(400, 'There is no such gateway, or nothing of that kind can be done to it.');
         }
         foreach (self::ORDERS[$order] as [$command, $more]) {
-            $this->ask(['cmd' => $command, 'gateway' => $gateway] + $more);
+            $this->request(['cmd' => $command, 'gateway' => $gateway] + $more);
         }
         $paused = array_diff($this->paused(), [$gateway]);
         if ($order === 'pause') {
@@ -98,7 +100,7 @@ final class Gatewayd
      *
      * @return array<string, mixed>
      */
-    private function ask(array $request): array
+    private function request(array $request): array
     {
         if ($this->connection === null) {
             $connection = @stream_socket_client("tcp://{$this->address}", $code, $message, 2.0);
@@ -109,10 +111,10 @@ final class Gatewayd
             $this->connection = $connection;
         }
         fwrite($this->connection, json_encode($request, JSON_THROW_ON_ERROR) . "\n");
-        $answer = json_decode((string) fgets($this->connection), true);
-        if (!is_array($answer) || isset($answer['error'])) {
-            throw new RuntimeException('gatewayd says: ' . ($answer['error'] ?? 'nothing'));
+        $reply = json_decode((string) fgets($this->connection), true);
+        if (!is_array($reply) || isset($reply['error'])) {
+            throw new RuntimeException('gatewayd says: ' . ($reply['error'] ?? 'nothing'));
         }
-        return $answer;
+        return $reply;
     }
 }

@@ -7,7 +7,8 @@ namespace GatewayWorker\Board;
 use RuntimeException;
 
 /**
- * A request that is not carried out: the HTTP status, and why, in words for whoever looks at the page.
+ * A request that is not carried out: the HTTP status, and why, in words for whoever looks at the
+ * page.
  */
 final class Refusal extends RuntimeException
 {

@@ -9,9 +9,10 @@ use JsonException;
 /**
  * An HTTP request that comes from the board's own page, or from a program on this machine.
  *
- * Pages of other sites can make a browser send requests to loopback addresses. Three things keep them out: the name of
- * the host has to be a loopback one (a site's own name may resolve to 127.0.0.1), the origin has to be that host, and
- * the body has to be declared as JSON, which another site's page may not send without being allowed to.
+ * Pages of other sites can make a browser send requests to loopback addresses. Three things keep
+ * them out: the name of the host has to be a loopback one (a site's own name may resolve to
+ * 127.0.0.1), the origin has to be that host, and the body has to be declared as JSON, which
+ * another site's page may not send without being allowed to.
  */
 final class Request
 {
@@ -30,13 +31,13 @@ final class Request
         $host = strtolower($_SERVER['HTTP_HOST'] ?? '');
         $port = $_SERVER['SERVER_PORT'];
         if ($host !== "127.0.0.1:$port" && $host !== "localhost:$port") {
-            throw new Refusal(403, "The board is at http://127.0.0.1:$port/ and answers to no other name.");
+            throw new Refusal(403, "The board is at http://127.0.0.1:$port/ and under no other name.");
         }
         $origin = $_SERVER['HTTP_ORIGIN'] ?? null;
         $site = $_SERVER['HTTP_SEC_FETCH_SITE'] ?? 'none';
         $navigation = ($_SERVER['HTTP_SEC_FETCH_MODE'] ?? '') === 'navigate';
         if (($origin !== null && $origin !== "http://$host") || (!in_array($site, ['same-origin', 'none'], true) && !$navigation)) {
-            throw new Refusal(403, 'The board answers its own page only.');
+            throw new Refusal(403, 'The board serves its own page only.');
         }
         return new self((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
     }
@@ -52,7 +53,7 @@ final class Request
     {
         if ($_SERVER['REQUEST_METHOD'] !== 'POST') {
             header('Allow: POST');
-            throw new Refusal(405, 'This is asked for by POST.');
+            throw new Refusal(405, 'Use POST.');
         }
         if (preg_match('~^application/json\s*(;|$)~i', $_SERVER['CONTENT_TYPE'] ?? '') !== 1) {
             throw new Refusal(415, 'The body has to be application/json.');

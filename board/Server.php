@@ -9,7 +9,8 @@ use RuntimeException;
 /**
  * `php -S` with the extension, which serves the page.
  *
- * One process, so that there is one extension whose state is shown: PHP_CLI_SERVER_WORKERS is not passed on.
+ * One process, so that there is one extension whose state is shown: PHP_CLI_SERVER_WORKERS is not
+ * passed on.
  */
 final class Server
 {
@@ -74,7 +75,8 @@ final class Server
     }
 
     /**
-     * Waits up to a second for what the server has to say, and passes on what is no line about a request.
+     * Waits up to a second for what the server has to say, and passes on what is no line about a
+     * request.
      *
      * @throws RuntimeException when the server has ended
      */
@@ -127,7 +129,7 @@ final class Server
     private static function php(): array
     {
         $settings = [
-            // A page is watched by somebody who waits: a question to a paused gateway ends soon.
+            // Somebody is watching the page: a query to a paused gateway must fail soon.
             'gatewayworker.query_timeout' => '1',
             // Nobody needs what is still queued when the board ends.
             'gatewayworker.flush_timeout' => '0',

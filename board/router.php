@@ -3,8 +3,8 @@
 /**
  * What `php -S` runs for each request: the page's files, and POST /api/… in JSON.
  *
- * A development tool: whoever reaches it can do everything that it offers. It is therefore bound to the loopback
- * interface, and answers no page but its own: see Request.
+ * A development tool: whoever reaches it can do everything that it offers. It is therefore bound to
+ * the loopback interface, and serves no page but its own: see Request.
  */
 
 declare(strict_types=1);
@@ -38,7 +38,7 @@ try {
     $request = Request::fromGlobals();
     if (strncmp($request->path, '/api/', 5) === 0) {
         $api = new Api($board['register'], new Gatewayd($board['control'], $board['gateways'], $board['notes']));
-        $answer = $api->answer(substr($request->path, 5), $request->json());
+        $reply = $api->reply(substr($request->path, 5), $request->json());
     } else {
         $name = $request->path === '/' ? 'index.html' : substr($request->path, 1);
         $file = __DIR__ . "/public/$name";
@@ -51,7 +51,7 @@ try {
     }
 } catch (Refusal $refusal) {
     http_response_code($refusal->getCode());
-    $answer = ['error' => ['class' => 'Refused', 'message' => $refusal->getMessage()]];
+    $reply = ['error' => ['class' => 'Refused', 'message' => $refusal->getMessage()]];
 }
 header('Content-Type: application/json; charset=utf-8');
-echo json_encode($answer, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE);
+echo json_encode($reply, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE);

@@ -1,10 +1,11 @@
 <?php
 
 /**
- * The board: starts a register, three gateways and a page that talks to them, and stops all of it on Ctrl-C.
+ * The board: starts a register, three gateways and a page that talks to them, and stops all of it
+ * on Ctrl-C.
  *
- * Start it with `make board`. BOARD_PORT is the port of the page; without it, any free one is taken. Everything listens
- * on the loopback interface. This is a development tool: docs/board.md.
+ * Start it with `make board`. BOARD_PORT is the port of the page; without it, any free one is
+ * taken. Everything listens on the loopback interface. This is a development tool: docs/board.md.
  */
 
 declare(strict_types=1);

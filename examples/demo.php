@@ -185,13 +185,13 @@ $stage->call('joinGroup', [$fay->id, 'room']);
 $stage->call('ungroup', ['room']);
 $stage->call('sendToGroup', ['room', 'nobody hears this']);
 
-$stage->title('Mistakes: the answers of the original, and a line in the error log');
+$stage->title('Mistakes: return values as in the original, and a line in the error log');
 $stage->call('sendToClient', ['no client id', 'x'], false);
 $stage->call('sendToGroup', ['', 'x'], false);
 $stage->call('getAllClientInfo', [], [$fay->id => []]);
 $stage->call('getClientInfoByGroup', ['room'], []);
 
-$stage->title('Trouble: an exception that says what is wrong, never an empty answer');
+$stage->title('Trouble: an exception that names the cause, never an empty result');
 Gateway::$registerAddress = nobodyListens();
 $stage->call('getAllClientCount', thrown: UnreachableException::class);
 Gateway::$registerAddress = $cluster->register();
@@ -200,12 +200,13 @@ $stage->call('getAllClientCount', [], 1);
 $stage->title('A look inside');
 $stage->call('flush', [5.0], true);
 $stage->call('status', [], static fn ($status): bool => count($status['clusters']) > 1);
-// The call above has sent each client a last message (see Stage): the counters are compared when that is written too.
+// The call above has sent each client a last message (see Stage): the counters are compared when
+// that is written too.
 Gateway::flush(5.0);
 foreach (Gateway::status()['clusters'] as $state) {
     foreach ($state['gateways'] as $gateway) {
         printf(
-            "      %-9s tcp://%s %s: %d frames written, %d waiting; %d questions over %d connections\n",
+            "      %-9s tcp://%s %s: written %d, waiting %d; queries %d, over %d connections\n",
             $state['mode'],
             $gateway['address'],
             $gateway['link']['state'],

@@ -5,8 +5,8 @@
  *
  *     php multi-cluster.php 127.0.0.1:1236 127.0.0.1:1336
  *
- * The environment variables FIRST_SECRET_KEY and SECOND_SECRET_KEY hold the secret keys, where there are any.
- * Exit codes: 0 both clusters got the message, 1 one of them did not, 2 wrong usage.
+ * The environment variables FIRST_SECRET_KEY and SECOND_SECRET_KEY hold the secret keys, where
+ * there are any. Exit codes: 0 both clusters got the message, 1 one of them did not, 2 wrong usage.
  */
 
 declare(strict_types=1);
@@ -15,7 +15,8 @@ use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Lib\GatewayException;
 
 /**
- * A cluster as a class of its own. It has to declare the properties anew: else it shares those of Gateway.
+ * A cluster as a class of its own. It has to declare the properties anew: else it shares those of
+ * Gateway.
  */
 final class Shop extends Gateway
 {
@@ -54,7 +55,8 @@ foreach ([Shop::class, Support::class] as $class) {
     }
 }
 
-// The properties of the one class, changed between calls: the way for code that has it from a configuration.
+// The properties of the one class, changed between calls: the way for code that has it from a
+// configuration.
 foreach ([Shop::class, Support::class] as $class) {
     Gateway::$registerAddress = $class::$registerAddress;
     Gateway::$secretKey = $class::$secretKey;

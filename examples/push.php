@@ -98,7 +98,8 @@ function main(array $arguments): int
 }
 
 /**
- * Sends the message, and waits until it is out: a script that only ends might not tell that a gateway is away.
+ * Sends the message, and waits until it is out: a script that only ends might not tell that a
+ * gateway is away.
  */
 function push(string $kind, ?string $name, string $message): int
 {

@@ -7,8 +7,9 @@ namespace GatewayWorker\Soak;
 /**
  * What became of each command, by gateway, and the stamps of messages.
  *
- * There are three outcomes. Accepted for sure: the call said so. Refused for sure: the call threw or returned false, and
- * concerned this gateway alone. Otherwise nobody can know (a message to several gateways of which one had no room, say).
+ * There are three outcomes. Accepted for sure: the call said so. Refused for sure: the call threw
+ * or returned false, and concerned this gateway alone. Otherwise nobody can know (a message to
+ * several gateways of which one had no room, say).
  */
 final class Books
 {

@@ -7,7 +7,8 @@ namespace GatewayWorker\Soak;
 use stdClass;
 
 /**
- * As much of a BusinessWorker as the class looks at: to which gateways it is connected, and of which it knows.
+ * As much of a BusinessWorker as the class looks at: to which gateways it is connected, and of
+ * which it knows.
  */
 final class BusinessWorker
 {

@@ -13,14 +13,20 @@ use Throwable;
  */
 final class Caller
 {
-    /** How long a call may take at the most: all that it may wait for by the settings, and time for a busy machine. */
+    /**
+     * How long a call may take at the most: all that it may wait for by the settings, and time for
+     * a busy machine.
+     */
     private const DEADLINE = 4 * self::CONNECT + 2 * self::REPLY + 7;
 
     private const CONNECT = 1;
 
     private const REPLY = 2;
 
-    /** What else may be in the queue beyond gatewayworker.send_buffer: a frame that has just been taken, and its copy. */
+    /**
+     * What else may be in the queue beyond gatewayworker.send_buffer: a frame that has just been
+     * taken, and its copy.
+     */
     private const SEND_BUFFER = 512 << 10;
 
     /** How often each call is made, compared with the others. @var array<string, int> */
@@ -186,7 +192,8 @@ final class Caller
     }
 
     /**
-     * In calm: sends many messages that must all arrive, and makes queries whose replies must be exact.
+     * In calm: sends many messages that must all arrive, and makes queries whose replies must be
+     * exact.
      *
      * @return list<int> by gateway: how many commands that were
      */

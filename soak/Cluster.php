@@ -7,8 +7,8 @@ namespace GatewayWorker\Soak;
 use RuntimeException;
 
 /**
- * What the callers talk to: four gateways and a register, each a gatewayd of its own that can be killed and stopped, all of
- * them behind one proxy.
+ * What the callers talk to: four gateways and a register, each a gatewayd of its own that can be
+ * killed and stopped, all of them behind one proxy.
  */
 final class Cluster
 {
@@ -99,7 +99,7 @@ final class Cluster
      */
     public function clients(): array
     {
-        return $this->proxy->ask(['cmd' => 'clients'])['ids'];
+        return $this->proxy->request(['cmd' => 'clients'])['ids'];
     }
 
     /**
@@ -145,7 +145,7 @@ final class Cluster
      */
     public function relay(string $command, int $relay, array $more = []): void
     {
-        $this->proxy->ask(['cmd' => $command, 'relay' => $relay] + $more);
+        $this->proxy->request(['cmd' => $command, 'relay' => $relay] + $more);
     }
 
     /**
@@ -181,7 +181,7 @@ final class Cluster
      */
     public function ledger(): array
     {
-        return $this->proxy->ask(['cmd' => 'ledger']);
+        return $this->proxy->request(['cmd' => 'ledger']);
     }
 
     public function stop(): void
@@ -254,9 +254,9 @@ final class Cluster
             throw new RuntimeException(json_encode($request) . ' is for a process that is not there');
         }
         fwrite($control, json_encode($request, JSON_THROW_ON_ERROR) . "\n");
-        $answer = json_decode((string) fgets($control), true);
-        if (!is_array($answer) || isset($answer['error'])) {
-            throw new RuntimeException('gatewayd answered ' . json_encode($request) . ' with ' . json_encode($answer));
+        $reply = json_decode((string) fgets($control), true);
+        if (!is_array($reply) || isset($reply['error'])) {
+            throw new RuntimeException('gatewayd replied to ' . json_encode($request) . ' with ' . json_encode($reply));
         }
     }
 }

@@ -212,7 +212,8 @@ final class Commands
             $done = true;
         } finally {
             foreach ($to as $gateway) {
-                // The guest may have left without our knowing. A BusinessWorker is never told that a queue is full.
+                // The guest may have left without our knowing. A BusinessWorker is never told that
+                // a queue is full.
                 $sure = $done && $members && !$this->subject->worker && $gateway !== Cluster::GUEST;
                 $this->books->settle([$gateway], $sure ? true : null);
             }

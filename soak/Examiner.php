@@ -73,7 +73,8 @@ final class Examiner
 
     public function examineCount(mixed $count, ?int $most = null): void
     {
-        // Clients that have come back may be there while the gateway has not yet seen the old ones go.
+        // Clients that have come back may be there while the gateway has not yet seen the old ones
+        // go.
         $most ??= 100 * count($this->subject->gateways) * $this->clients;
         if (!is_int($count) || $count < 0 || $count > $most) {
             $this->violation('a count is ' . json_encode($count) . ", at most $most are possible");
@@ -95,7 +96,8 @@ final class Examiner
                 $this->violation("the queue for $address is over its limit: " . json_encode($counters));
             }
             if ($gateway === Cluster::GUEST) {
-                // We cannot know what it was sent while it may have left. What it has cost is kept, however often it leaves.
+                // We cannot know what it was sent while it may have left. What it has cost is kept,
+                // however often it leaves.
                 foreach (['accepted', 'written', 'dropped'] as $name) {
                     if ($counters[$name] < ($this->guest[$name] ?? 0)) {
                         $this->violation("$name of the guest went back: " . json_encode([$this->guest, $counters]));
@@ -132,8 +134,8 @@ final class Examiner
                 $address = $gateway['address'];
                 $more = array_intersect_key($gateway, $names);
                 if (isset($counters[$address])) {
-                    // A guest that has left and come back stands there twice while its old queue is sent, which is within
-                    // the limit by itself.
+                    // A guest that has left and come back stands there twice while its old queue is
+                    // sent, which is within the limit by itself.
                     $more['queued_bytes'] = max($more['queued_bytes'], $counters[$address]['queued_bytes']);
                     foreach (['accepted', 'written', 'queued', 'dropped', 'refused'] as $name) {
                         $more[$name] += $counters[$address][$name];

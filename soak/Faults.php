@@ -8,7 +8,8 @@ use Random\Engine\Mt19937;
 use Random\Randomizer;
 
 /**
- * Faults, one after the other and at the same time: each concerns one gateway or the register, and is healed after a while.
+ * Faults, one after the other and at the same time: each concerns one gateway or the register, and
+ * is healed after a while.
  */
 final class Faults
 {
@@ -20,10 +21,10 @@ final class Faults
         'gateway killed and restarted' => 6,
         'gateway stopped and continued' => 6,
         'gateway reads nothing' => 3,
-        'gateway leaves questions unanswered' => 3,
+        'gateway leaves queries without a reply' => 3,
         'gateway closes all connections' => 4,
-        'gateway answers garbage' => 4,
-        'gateway closes instead of an answer' => 3,
+        'gateway replies with garbage' => 4,
+        'gateway closes instead of replying' => 3,
         'connections cut' => 6,
         'connections cut in mid-frame' => 10,
         'connections delayed' => 4,
@@ -38,10 +39,10 @@ final class Faults
         'register refuses connections' => 2,
     ];
 
-    /** Questions whose answers are spoilt; the first one is also the barrier on the connections for commands. */
+    /** Queries whose replies are spoilt; the first one is also the barrier on command links. */
     private const SPOILT = [11, 10, 15, 16, 23, 24, 25, 26, 28, self::SESSION];
 
-    /** The question for the session of a client. */
+    /** The query for the session of a client. */
     private const SESSION = 203;
 
     /** @var array<string, int> how often each kind has come */
@@ -137,7 +138,8 @@ final class Faults
         switch ($kind) {
             case 'gateway killed and restarted':
                 $cluster->killGateway($gateway);
-                // Otherwise connections are accepted and closed, as when it runs in a container behind a port forwarder.
+                // Otherwise connections are accepted and closed, as when it runs in a container
+                // behind a port forwarder.
                 $refused = $this->random->getInt(0, 3) > 0;
                 if ($refused) {
                     $cluster->relay('refuse', $gateway, ['on' => true]);
@@ -155,17 +157,17 @@ final class Faults
             case 'gateway reads nothing':
                 $control('pause_gateway', ['paused' => true]);
                 return [$this->between(0.05, 3.5), static fn () => $control('pause_gateway', ['paused' => false])];
-            case 'gateway leaves questions unanswered':
+            case 'gateway leaves queries without a reply':
                 $control('mute_gateway', ['muted' => true]);
                 return [$this->between(0.05, 3.0), static fn () => $control('mute_gateway', ['muted' => false])];
             case 'gateway closes all connections':
                 $control('disconnect_internal');
                 return [0.0, null];
-            case 'gateway answers garbage':
-            case 'gateway closes instead of an answer':
+            case 'gateway replies with garbage':
+            case 'gateway closes instead of replying':
                 $command = self::SPOILT[$this->random->getInt(0, count(self::SPOILT) - 1)];
                 $spoil = ['command' => $command, 'hex' => '', 'times' => $this->random->getInt(1, 20)];
-                if ($kind === 'gateway answers garbage') {
+                if ($kind === 'gateway replies with garbage') {
                     $spoil['hex'] = bin2hex($this->garbage($command));
                 }
                 $control('reply', $spoil);
@@ -227,7 +229,7 @@ final class Faults
     }
 
     /**
-     * Bytes that cannot be the answer to this question.
+     * Bytes that cannot be the reply to this query.
      */
     private function garbage(int $command): string
     {

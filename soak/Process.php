@@ -7,7 +7,8 @@ namespace GatewayWorker\Soak;
 use RuntimeException;
 
 /**
- * A process that talks in lines over its standard input and output, and can be killed, stopped and looked at.
+ * A process that talks in lines over its standard input and output, and can be killed, stopped and
+ * looked at.
  */
 final class Process
 {
@@ -87,27 +88,27 @@ final class Process
             $read = [$this->pipes[1]];
             $none = [];
             if ($left <= 0 || feof($this->pipes[1]) || stream_select($read, $none, $none, (int) ceil($left)) === 0) {
-                throw new RuntimeException("process {$this->pid} does not answer; " . $this->said());
+                throw new RuntimeException("process {$this->pid} does not reply; " . $this->said());
             }
         }
         return $message;
     }
 
     /**
-     * Asks and waits for the answer.
+     * Sends a request and waits for the reply.
      *
      * @param array<string, mixed> $request
      *
      * @return array<string, mixed>
      */
-    public function ask(array $request): array
+    public function request(array $request): array
     {
         $this->write($request);
-        $answer = $this->read();
-        if (isset($answer['error'])) {
-            throw new RuntimeException(json_encode($request) . " was answered with {$answer['error']}");
+        $reply = $this->read();
+        if (isset($reply['error'])) {
+            throw new RuntimeException(json_encode($request) . " was refused: {$reply['error']}");
         }
-        return $answer;
+        return $reply;
     }
 
     public function signal(int $signal): void

@@ -8,20 +8,27 @@ use RuntimeException;
 use Throwable;
 
 /**
- * One soak run: starts everything, lets the faults and the callers loose, watches, and compares the books in the end.
+ * One soak run: starts everything, lets the faults and the callers loose, watches, and compares the
+ * books in the end.
  */
 final class Soak
 {
     /** A caller that says nothing for so long hangs: no call may take that long. */
     private const SILENCE = 40.0;
 
-    /** How much the memory of a caller may grow in KiB: its queues, twice (they are copied into batches), and some more. */
+    /**
+     * How much the memory of a caller may grow in KiB: its queues, twice (they are copied into
+     * batches), and some more.
+     */
     private const GROWTH = 2 * Cluster::GATEWAYS * 512 + 24 * 1024;
 
     /** How many client ids each gateway has. */
     private const CLIENTS = 10;
 
-    /** Callers get numbers so far apart, to have some for the processes that they fork and for those that come after them. */
+    /**
+     * Callers get numbers so far apart, to have some for the processes that they fork and for those
+     * that come after them.
+     */
     private const SENDERS = 1_000_000;
 
     private Cluster $cluster;
@@ -521,8 +528,8 @@ final class Soak
             if ($memory['threads'] > 2) {
                 $this->violation("caller $slot had {$memory['threads']} threads");
             }
-            // Standard streams, the event loop, the register, and of each gateway the connections of commands and questions,
-            // twice while it leaves and comes back.
+            // Standard streams, the event loop, the register, and of each gateway the connections
+            // of commands and queries, twice while it leaves and comes back.
             if ($memory['descriptors'] > 10 + Cluster::GATEWAYS * 6) {
                 $this->violation("caller $slot had {$memory['descriptors']} descriptors");
             }
@@ -621,8 +628,8 @@ final class Soak
     // ---- processes and files ----
 
     /**
-     * What kind of process a slot is: most stay from beginning to end; two in worker mode, one uses the class of
-     * GatewayClient, one forks, one comes and goes.
+     * What kind of process a slot is: most stay from beginning to end; two in worker mode, one uses
+     * the class of GatewayClient, one forks, one comes and goes.
      */
     private function stays(int $slot): bool
     {
@@ -674,7 +681,7 @@ final class Soak
     }
 
     /**
-     * Removes the files; answers how many lines were in the error logs of the callers.
+     * Removes the files; returns how many lines were in the error logs of the callers.
      */
     private function clean(): int
     {

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace GatewayWorker\Soak;
 
 /**
- * The class under test, and the gateways that it may send to: all that the register lists, or, as in a BusinessWorker, those
- * that are connected.
+ * The class under test, and the gateways that it may send to: all that the register lists, or, as
+ * in a BusinessWorker, those that are connected.
  */
 final class Subject
 {

@@ -1,7 +1,8 @@
 <?php
 
 /**
- * One of the processes that call. Its configuration is the JSON in its argument. It reports in lines of JSON:
+ * One of the processes that call. Its configuration is the JSON in its argument. It reports in
+ * lines of JSON:
  *
  *   beat: it is running         violation: something that must not happen
  *   report: the books           done, recovered, burst: it waits for the next order

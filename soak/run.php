@@ -1,12 +1,13 @@
 <?php
 
 /**
- * Soak: mixed random calls from several processes, with faults all the time; then calm, and the books are compared.
+ * Soak: mixed random calls from several processes, with faults all the time; then calm, and the
+ * books are compared.
  *
  *   php soak/run.php [--minutes=N | --calls=N] [--seed=N] [--callers=N] [--burst=N] [--json=FILE]
  *
- * With --minutes the storm lasts so long, with --calls it lasts until each caller has made so many calls. The exit code is 0
- * where nothing was wrong. Soak and its callers say what is looked at.
+ * With --minutes the storm lasts so long, with --calls it lasts until each caller has made so many
+ * calls. The exit code is 0 where nothing was wrong. Soak and its callers say what is looked at.
  */
 
 declare(strict_types=1);

@@ -1,6 +1,6 @@
 // Requests to PHP. What comes back is what PHP says; `error` in it has a class and a message.
 
-export async function ask(what, body = {}) {
+export async function request(what, body = {}) {
   let response;
   try {
     response = await fetch(`/api/${what}`, {
@@ -21,5 +21,5 @@ export async function ask(what, body = {}) {
   }
 }
 
-// The server of the page does not answer.
+// The server of the page does not respond.
 export class Unreachable extends Error {}

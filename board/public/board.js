@@ -1,6 +1,6 @@
 // The page: what the parts have to do with each other.
 
-import { ask, Unreachable } from './api.js';
+import { request, Unreachable } from './api.js';
 import { afterCall, call, changesPresence, php } from './calls.js';
 import { allClients, onChange, openClient, openClients } from './clients.js';
 import { allGateways, sendOrder, showGateways, showProcess } from './gateways.js';
@@ -79,7 +79,7 @@ function inWords(error) {
 
 let looking = null;
 
-// Looks at the status once. Whoever asks meanwhile gets the look that comes after.
+// Reads the status once. A caller in the meantime gets the reading after that.
 function look() {
   looking ??= lookNow().finally(() => {
     looking = null;
@@ -88,9 +88,9 @@ function look() {
 }
 
 async function lookNow() {
-  let answer;
+  let reply;
   try {
-    answer = await ask('status');
+    reply = await request('status');
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
     setAlert('page', t('alert.page'));
@@ -99,11 +99,11 @@ async function lookNow() {
     return;
   }
   setAlert('page', null);
-  setAlert('status', answer.error ? inWords(answer.error) : null);
+  setAlert('status', reply.error ? inWords(reply.error) : null);
   get('pulse').dataset.state = 'on';
   say(get('pulse-text'), 'live.on');
-  if (answer.status) showProcess(answer.status);
-  showGateways(answer, order);
+  if (reply.status) showProcess(reply.status);
+  showGateways(reply, order);
 }
 
 async function watch() {
@@ -118,13 +118,13 @@ async function order(gateway, what) {
     await openAndShow(gateway);
     return;
   }
-  let answer = {};
+  let reply = {};
   try {
-    answer = await sendOrder(gateway, what);
+    reply = await sendOrder(gateway, what);
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
   }
-  setAlert('order', answer.error ? inWords(answer.error) : null);
+  setAlert('order', reply.error ? inWords(reply.error) : null);
   await look();
   await learnPresence();
 }
@@ -164,7 +164,8 @@ async function example() {
 let learning = false;
 let learnAgain = false;
 
-// Asks PHP who is who. One question at a time: what changes meanwhile is asked for once more.
+// Asks PHP for uids, groups and sessions. One request at a time: a change in the meantime causes
+// one more.
 async function learnPresence() {
   if (learning) {
     learnAgain = true;
@@ -173,15 +174,15 @@ async function learnPresence() {
   learning = true;
   do {
     learnAgain = false;
-    let answer = {};
+    let reply = {};
     try {
-      answer = await ask('presence');
+      reply = await request('presence');
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
     }
-    setAlert('presence', answer.error ? inWords(answer.error) : null);
-    for (const client of answer.clients ? allClients() : []) {
-      client.setPresence(answer.clients[client.id] ?? { uid: null, groups: [], session: {} });
+    setAlert('presence', reply.error ? inWords(reply.error) : null);
+    for (const client of reply.clients ? allClients() : []) {
+      client.setPresence(reply.clients[client.id] ?? { uid: null, groups: [], session: {} });
     }
   } while (learnAgain);
   learning = false;
@@ -282,7 +283,7 @@ composer.addEventListener('submit', (event) => {
 });
 get('asker').addEventListener('submit', (event) => {
   event.preventDefault();
-  call(get('question').value);
+  call(get('query').value);
 });
 afterCall((method) => {
   look();

@@ -1,6 +1,6 @@
 // Calls of Gateway:: that PHP makes for this page, and the list of them.
 
-import { ask, Unreachable } from './api.js';
+import { request, Unreachable } from './api.js';
 
 const LISTED = 60;
 
@@ -12,39 +12,39 @@ export function afterCall(watcher) {
   watchers.push(watcher);
 }
 
-// Has PHP call a method; answers what came of it, or null where PHP could not be asked.
+// Has PHP call a method; returns the reply, or null if PHP cannot be reached.
 export async function call(method, args = {}, more = {}) {
-  let answer;
+  let reply;
   try {
-    answer = await ask('call', { method, arguments: args, ...more });
+    reply = await request('call', { method, arguments: args, ...more });
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
     watchers.forEach((watcher) => watcher(method));
     return null;
   }
-  add(answer, method);
+  add(reply, method);
   watchers.forEach((watcher) => watcher(method));
-  return answer;
+  return reply;
 }
 
-function add(answer, method) {
+function add(reply, method) {
   document.getElementById('no-calls').hidden = true;
   const item = document.createElement('li');
   const code = item.appendChild(document.createElement('code'));
   code.className = 'call';
   // What was refused has no code: it was not called.
-  code.textContent = answer.code ?? `Gateway::${method}()`;
+  code.textContent = reply.code ?? `Gateway::${method}()`;
   const outcome = item.appendChild(document.createElement('code'));
-  if (answer.error) {
+  if (reply.error) {
     item.className = 'failed';
-    outcome.textContent = `${answer.error.class.replace('GatewayWorker\\Lib\\', '')}: ${answer.error.message}`;
+    outcome.textContent = `${reply.error.class.replace('GatewayWorker\\Lib\\', '')}: ${reply.error.message}`;
   } else {
-    outcome.textContent = `→ ${answer.result}`;
+    outcome.textContent = `→ ${reply.result}`;
   }
-  if (answer.ms !== undefined) {
+  if (reply.ms !== undefined) {
     const time = item.appendChild(document.createElement('span'));
     time.className = 'soft';
-    time.textContent = `${answer.ms.toFixed(answer.ms < 10 ? 2 : 0)} ms`;
+    time.textContent = `${reply.ms.toFixed(reply.ms < 10 ? 2 : 0)} ms`;
   }
   list.prepend(item);
   while (list.children.length > LISTED) list.lastElementChild.remove();

@@ -61,8 +61,8 @@ class Client {
     });
     const name = (form, method, argument) => submit(form, async () => {
       const input = this.find(`${form} input`);
-      const answer = await call(method, { client_id: this.id, [argument]: input.value });
-      if (answer && !answer.error) input.value = '';
+      const reply = await call(method, { client_id: this.id, [argument]: input.value });
+      if (reply && !reply.error) input.value = '';
     });
     name('.bind', 'bindUid', 'uid');
     name('.join', 'joinGroup', 'group');

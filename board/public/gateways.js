@@ -1,6 +1,7 @@
-// The gateways: what Gateway::status() says about each, next to what the development gateway says itself.
+// The gateways: what Gateway::status() says about each, next to what the development gateway says
+// itself.
 
-import { ask } from './api.js';
+import { request } from './api.js';
 import { say, sayIn, t, translate } from './texts.js';
 
 // The counters that are shown large; all others are in the list below.
@@ -8,7 +9,8 @@ const FIGURES = ['accepted', 'written', 'queued', 'dropped'];
 // A chart has at most this many samples, and covers this many milliseconds.
 const SAMPLES = 120;
 const SPAN = 60000;
-// A rate is an average over at least this many milliseconds: one frame between two quick looks is no burst.
+// A rate is an average over at least this many milliseconds: one frame between two quick looks is
+// no burst.
 const WINDOW = 1000;
 
 const list = document.getElementById('gateways');
@@ -18,8 +20,8 @@ export function allGateways() {
   return gateways;
 }
 
-// Takes in a reply to `status`: `gateways`, and `status` with clusters that are found by address. `order` is what a
-// button does.
+// Takes in a reply to `status`: `gateways`, and `status` with clusters that are found by address.
+// `order` is what a button does.
 export function showGateways({ status, gateways: known }, order) {
   for (const [index, entry] of (known ?? []).entries()) {
     gateways[index] ??= new Gateway(index, order);
@@ -33,7 +35,7 @@ export function showGateways({ status, gateways: known }, order) {
 }
 
 export function sendOrder(gateway, order) {
-  return ask('gateway', { gateway: gateway.index, order });
+  return request('gateway', { gateway: gateway.index, order });
 }
 
 // How many frames were written in each of the last seconds, on average.

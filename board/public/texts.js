@@ -1,7 +1,8 @@
 // The words of the page in both languages, and how they get into it.
 //
-// An element says which words it wants: data-t for its content, data-t-label, data-t-title and data-t-placeholder for
-// these attributes. So everything on the page changes its language at once, whenever it came.
+// An element says which words it wants: data-t for its content, data-t-label, data-t-title and
+// data-t-placeholder for these attributes. So everything on the page changes its language at once,
+// whenever it came.
 
 export const texts = {
   en: {
@@ -68,8 +69,8 @@ export const texts = {
     'state.closed': 'disconnected',
     calls: 'Call log',
     'calls.empty': 'Every call that PHP makes for this page is listed here, with its return value or exception.',
-    ask: 'Query',
-    'ask.do': 'Run',
+    query: 'Query',
+    'query.do': 'Run',
     gateways: 'Gateways',
     'gateways.hint': 'Pause a gateway, or let it crash, then send: its queue fills, and empties when it is back. The others '
       + 'are not held up.',
@@ -176,8 +177,8 @@ export const texts = {
     'state.closed': '已断开',
     calls: '调用记录',
     'calls.empty': '本页让 PHP 执行的每次调用都列在这里，附返回值或异常。',
-    ask: '查询',
-    'ask.do': '查询',
+    query: '查询',
+    'query.do': '查询',
     gateways: 'Gateway',
     'gateways.hint': '暂停一个 Gateway 或让它崩溃，然后发送：它的队列会积压，恢复后清空。其他 Gateway 不受影响。',
     'gateway.name': 'Gateway {number}',

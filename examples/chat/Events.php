@@ -7,10 +7,11 @@ namespace ChatExample;
 use GatewayWorker\Lib\Gateway;
 
 /**
- * A chat with rooms. Clients and the chat talk in JSON, one object a message, with a "type"; README.md lists them.
+ * A chat with rooms. Clients and the chat talk in JSON, one object a message, with a "type";
+ * README.md lists them.
  *
- * A name is a uid and a room is a group, so that other PHP code can push to both: Gateway::sendToUid('ann', …). Who a
- * connection belongs to is in its session.
+ * A name is a uid and a room is a group, so that other PHP code can push to both:
+ * Gateway::sendToUid('ann', …). Who a connection belongs to is in its session.
  */
 class Events
 {
@@ -20,7 +21,8 @@ class Events
     private const LONGEST_TEXT = 4000;
 
     /**
-     * A client has connected: it is told which connection it is, so that it may tell a web application.
+     * A client has connected: it is told which connection it is, so that it may tell a web
+     * application.
      */
     public static function onConnect(string $client_id): void
     {
@@ -61,8 +63,8 @@ class Events
     }
 
     /**
-     * A connection has ended. The gateway has unbound it and taken it out of its groups already; the session is still
-     * there to be looked at.
+     * A connection has ended. The gateway has unbound it and taken it out of its groups already;
+     * the session is still there to be looked at.
      */
     public static function onClose(string $client_id): void
     {
@@ -89,7 +91,8 @@ class Events
         }
         Gateway::bindUid($client_id, $name);
         Gateway::joinGroup($client_id, $room);
-        // At once, and not by $_SESSION at the end of the callback: the list of names below is to have this one in it.
+        // At once, and not by $_SESSION at the end of the callback: the list of names below is to
+        // have this one in it.
         Gateway::setSession($client_id, ['name' => $name, 'room' => $room]);
         self::toRoom($room, 'entered', ['name' => $name], [$client_id]);
         self::answer('present', ['room' => $room, 'names' => self::names($room)]);

@@ -1,7 +1,8 @@
 <?php
 
 /**
- * What all parts of the chat have in common. Returns the configuration, which comes from the environment:
+ * What all parts of the chat have in common. Returns the configuration, which comes from the
+ * environment:
  *
  *   CHAT_REGISTER     where the register listens and is found, 127.0.0.1:1236
  *   CHAT_LISTEN       where the gateway takes clients, websocket://0.0.0.0:8282

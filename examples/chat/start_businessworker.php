@@ -1,7 +1,8 @@
 <?php
 
 /**
- * The workers: what clients say reaches Events.php here. GatewayWorker\Lib\Gateway is the extension's class.
+ * The workers: what clients say reaches Events.php here. GatewayWorker\Lib\Gateway is the
+ * extension's class.
  */
 
 declare(strict_types=1);

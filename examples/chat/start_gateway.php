@@ -18,7 +18,8 @@ $gateway->lanIp = $config['lan ip'];
 $gateway->startPort = $config['start port'];
 $gateway->registerAddress = $config['register'];
 $gateway->secretKey = $config['secret key'];
-// A client that says nothing for 50 seconds is gone; it shows that it is there with {"type":"ping"}.
+// A client that says nothing for 50 seconds is gone; it shows that it is there with
+// {"type":"ping"}.
 $gateway->pingInterval = 25;
 $gateway->pingNotResponseLimit = 2;
 

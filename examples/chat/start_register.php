@@ -1,7 +1,8 @@
 <?php
 
 /**
- * The register: gateways tell it their addresses, workers and PHP code that pushes ask for them. One for the cluster.
+ * The register: gateways tell it their addresses, workers and PHP code that pushes ask for them.
+ * One for the cluster.
  */
 
 declare(strict_types=1);

@@ -49,7 +49,7 @@ final class Cluster
     }
 
     /**
-     * @return list<string> where commands and questions go
+     * @return list<string> where commands and queries go
      */
     public function gateways(): array
     {

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace GatewayWorker\Lib;
 
 /**
- * Which client the running callback is about. GatewayWorker brings this class along and sets it before it calls
- * Events::onMessage(); the demo has no BusinessWorker and does it itself.
+ * Which client the running callback is about. GatewayWorker brings this class along and sets it
+ * before it calls Events::onMessage(); the demo has no BusinessWorker and does it itself.
  */
 class Context
 {

@@ -8,10 +8,12 @@ use GatewayWorker\Lib\Gateway;
 use Throwable;
 
 /**
- * Makes a call, prints it with its return value and with what each client received, and compares with what is due.
+ * Makes a call, prints it with its return value and with what each client received, and compares
+ * with what is due.
  *
- * What the clients received is read from their sockets: after each call every client is sent a last message, and what
- * comes before it, or before the end of the connection, is what the call has caused.
+ * What the clients received is read from their sockets: after each call every client is sent a last
+ * message, and what comes before it, or before the end of the connection, is what the call has
+ * caused.
  */
 final class Stage
 {
@@ -60,8 +62,8 @@ final class Stage
     }
 
     /**
-     * A call that is to return this, and to cause that these clients, and no others, receive these messages. A list of
-     * messages that ends with null is to end with the end of the connection.
+     * A call that is to return this, and to cause that these clients, and no others, receive these
+     * messages. A list of messages that ends with null is to end with the end of the connection.
      *
      * @param array<int|string, mixed>               $arguments
      * @param mixed                                  $returned  a value, or a function that says whether it is right
@@ -135,9 +137,14 @@ final class Stage
         $missing = array_diff(get_class_methods(Gateway::class), array_keys($this->called));
         $this->expect($missing === [], 'not called: ' . implode(', ', $missing));
         $colour = $this->wrong === 0 ? '1;32' : '1;31';
-        echo "\n", $this->paint($colour, "{$this->calls} calls of " . count($this->called) . " methods, "
-            . ($this->wrong === 0 ? 'all as expected' : "{$this->wrong} expectations did not hold")), "\n";
+        echo "\n", $this->paint($colour, "{$this->calls} calls, " . count($this->called) . ' methods: '
+            . ($this->wrong === 0 ? 'all as expected' : self::failures($this->wrong))), "\n";
         return $this->wrong === 0 ? 0 : 1;
+    }
+
+    private static function failures(int $count): string
+    {
+        return ($count === 1 ? '1 check' : "$count checks") . ' FAILED (see WRONG above)';
     }
 
     /**

@@ -7,7 +7,8 @@ namespace GatewayWorker\Demo;
 use RuntimeException;
 
 /**
- * A live client that speaks WebSocket, as far as the demo needs it: unfragmented messages from the gateway.
+ * A live client that speaks WebSocket, as far as the demo needs it: unfragmented messages from the
+ * gateway.
  */
 final class WebSocketClient extends Client
 {

@@ -15,7 +15,8 @@ use RuntimeException;
 use stdClass;
 
 /**
- * Every kind of call: each method, and the ways through it that differ (lists, a BusinessWorker, a failure).
+ * Every kind of call: each method, and the ways through it that differ (lists, a BusinessWorker, a
+ * failure).
  */
 final class Kinds
 {
@@ -24,12 +25,12 @@ final class Kinds
 
     /**
      * @param array{register: string, gateways: list<string>, clients: list<string>, other: string} $cluster the clients have
-     *        uids, groups and sessions, see {@see prepare()}; `other` is the register of another cluster
+     * uids, groups and sessions, see {@see prepare()}; `other` is the register of another cluster
      */
     public function __construct(private readonly array $cluster)
     {
         Gateway::$registerAddress = $cluster['register'];
-        $this->kinds = $this->sends() + $this->questions() + $this->ways();
+        $this->kinds = $this->sends() + $this->queries() + $this->ways();
         $methods = array_unique(array_map(static fn (string $kind): string => explode(',', $kind)[0], array_keys($this->kinds)));
         $public = array_map(
             static fn (ReflectionMethod $method): string => $method->getName(),
@@ -41,7 +42,7 @@ final class Kinds
     }
 
     /**
-     * Gives uids, groups and sessions to the clients, so that every answer has something in it.
+     * Gives uids, groups and sessions to the clients, so that every reply has content.
      *
      * @param list<string> $clients
      */
@@ -133,7 +134,7 @@ final class Kinds
     /**
      * @return array<string, callable(): mixed>
      */
-    private function questions(): array
+    private function queries(): array
     {
         $clients = $this->cluster['clients'];
         $uids = ['user-0', 'user-1', 'nobody'];
@@ -205,7 +206,7 @@ final class Kinds
                 Gateway::sendToClient($nobody, 'message');
                 Gateway::sendToUid('nobody', 'message');
             },
-            'setBusinessWorker, a question in worker mode' => static function () use ($worker): void {
+            'setBusinessWorker, a query in worker mode' => static function () use ($worker): void {
                 Gateway::setBusinessWorker($worker);
                 Gateway::getAllClientIdCount();
             },

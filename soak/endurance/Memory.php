@@ -34,9 +34,10 @@ final class Memory
     }
 
     /**
-     * What is held now, in bytes: `zend` is the engine's own memory and `malloc` that of the C library in all its arenas
-     * (null where it cannot be asked), both as they were given out, to the byte; `rss` and `anonymous` are what the kernel
-     * says, in whole pages. And the numbers of descriptors and threads.
+     * What is held now, in bytes: `zend` is the engine's own memory and `malloc` that of the C
+     * library in all its arenas (null where it cannot be asked), both as they were given out, to
+     * the byte; `rss` and `anonymous` are what the kernel says, in whole pages. And the numbers of
+     * descriptors and threads.
      *
      * @return array{zend: int, malloc: int|null, rss: int, anonymous: int, descriptors: int, threads: int}
      */
@@ -62,7 +63,8 @@ final class Memory
     }
 
     /**
-     * As {@see look()}, when the background has come to rest: when it says the same several times in a row.
+     * As {@see look()}, when the background has come to rest: when it says the same several times
+     * in a row.
      *
      * @return array{zend: int, malloc: int|null, rss: int, anonymous: int, descriptors: int, threads: int}
      */

@@ -1,12 +1,14 @@
 <?php
 
 /**
- * Makes so many calls of one kind in this process, and prints as JSON what it holds before and after.
+ * Makes so many calls of one kind in this process, and prints as JSON what it holds before and
+ * after.
  *
  *   php kind.php JSON
  *
- * The JSON names the cluster (see Kinds), `kind`, and `calls`; or, with `prepare`, the clients to be prepared; or, with `forks`,
- * how many children are to be forked, each of which sends, asks and exits. With `kinds` it prints which kinds there are.
+ * The JSON names the cluster (see Kinds), `kind`, and `calls`; or, with `prepare`, the clients to
+ * be prepared; or, with `forks`, how many children are to be forked, each of which sends, asks and
+ * exits. With `kinds` it prints which kinds there are.
  */
 
 declare(strict_types=1);

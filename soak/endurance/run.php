@@ -1,8 +1,9 @@
 <?php
 
 /**
- * Endurance: so many calls of each kind, each kind in a process of its own, and many processes that are forked and exit. What
- * a process holds afterwards has to be what it held before. Run it with `make endurance`.
+ * Endurance: so many calls of each kind, each kind in a process of its own, and many processes that
+ * are forked and exit. What a process holds afterwards has to be what it held before. Run it with
+ * `make endurance`.
  *
  *   php soak/endurance/run.php [--calls=N] [--forks=N] [--jobs=N] [--only=KIND|KIND] [--json=FILE]
  *
@@ -21,10 +22,11 @@ require dirname(__DIR__) . '/Process.php';
 /** Clients at each of the two gateways. */
 const CLIENTS = 6;
 /**
- * How much a process may have grown after all the calls, in bytes. The engine counts exactly, so that nothing may be left
- * there. The C library's allocator counts what it caches for a thread as given out, and the background keeps buffers
- * of the size of its largest batch: that is tens of KiB, however many calls are made. A leak of one word per call is 32 bytes
- * there: 160 kB after 5,000 calls.
+ * How much a process may have grown after all the calls, in bytes. The engine counts exactly, so
+ * that nothing may be left there. The C library's allocator counts what it caches for a thread as
+ * given out, and the background keeps buffers of the size of its largest batch: that is tens of
+ * KiB, however many calls are made. A leak of one word per call is 32 bytes there: 160 kB after
+ * 5,000 calls.
  */
 const BOUNDS = ['zend' => 0, 'malloc' => 96 << 10, 'rss' => 256 << 10, 'anonymous' => 256 << 10, 'descriptors' => 0, 'threads' => 0];
 

@@ -7,7 +7,8 @@ namespace FpmExample;
 use GatewayWorker\Lib\Gateway;
 
 /**
- * Pushes to users and rooms on behalf of web requests. Each action returns a status code and what is to become JSON.
+ * Pushes to users and rooms on behalf of web requests. Each action returns a status code and what
+ * is to become JSON.
  *
  * Who may push to whom is not decided here: put your framework's authentication in front of it.
  */
@@ -52,7 +53,8 @@ final class PushController
     }
 
     /**
-     * POST /users/{uid}/connections: a page tells which connection is its own, once the gateway has told it.
+     * POST /users/{uid}/connections: a page tells which connection is its own, once the gateway has
+     * told it.
      *
      * @param array<string, mixed> $form
      *
