@@ -145,7 +145,7 @@ impl Target {
             return self.narrow(call);
         }
         match &self.worker {
-            Some(worker) => self.cluster.follow_for_questions(&worker.known()?),
+            Some(worker) => self.cluster.follow_for_queries(&worker.known()?),
             None => self.cluster.discover(self.fresh, self.options)?,
         }
         Ok(())

@@ -415,7 +415,7 @@ fn the_query_connections_of_a_gateway_that_left_the_cluster_are_closed_when_its_
     assert!(question.is_closed());
     // One that is only asked has no link that could end.
     let asked = Peer::listen();
-    cluster.follow_for_questions(&[&asked.address]);
+    cluster.follow_for_queries(&[&asked.address]);
     let mut question = std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         let mut question = asked.accept();
@@ -424,7 +424,7 @@ fn the_query_connections_of_a_gateway_that_left_the_cluster_are_closed_when_its_
         asking.join().unwrap().unwrap();
         question
     });
-    cluster.follow_for_questions::<&str>(&[]);
+    cluster.follow_for_queries::<&str>(&[]);
     assert!(question.is_closed());
 }
 

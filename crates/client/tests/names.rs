@@ -38,15 +38,15 @@ fn in_worker_mode_a_name_that_is_not_found_is_an_error_and_looked_up_again_and_t
     let address = gateway_address(&there, 0);
     let cluster = worker("late name", &[]);
     cluster.follow(&[&address]);
-    cluster.follow_for_questions(&[&*address, NAME]);
+    cluster.follow_for_queries(&[&*address, NAME]);
     assert_eq!(missed(cluster, PATIENT), NAME);
     assert_eq!(counted(&there), 0, "an answer would not be whole");
     assert_eq!(cluster.client_count(b"", LEAVING_OUT).unwrap(), 0);
     assert_eq!(counted(&there), 1);
     // Where there is nobody else, it is an error in any case.
-    cluster.follow_for_questions(&[NAME]);
+    cluster.follow_for_queries(&[NAME]);
     assert_eq!(missed(cluster, LEAVING_OUT), NAME);
-    cluster.follow_for_questions(&[&*address, NAME]);
+    cluster.follow_for_queries(&[&*address, NAME]);
     wait_until("another look-up", || {
         assert_eq!(missed(cluster, PATIENT), NAME);
         looked_up(NAME) >= 2
@@ -70,7 +70,7 @@ fn while_the_resolver_takes_its_time_everybody_else_goes_on() {
     name(NAME, Some(&gateway_address(&slow, 0)));
     let held = hold(NAME);
     std::thread::scope(|scope| {
-        cluster.follow_for_questions(&[NAME]);
+        cluster.follow_for_queries(&[NAME]);
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         wait_until("the look-up", || looked_up(NAME) == 1);
         // What the background does each second where the status is published, and what every send does.
@@ -96,7 +96,7 @@ fn a_gateway_that_is_listed_under_several_names_is_one_gateway() {
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
         assert_eq!(listed(cluster).len(), 1, "{list:?}");
     }
-    cluster.follow_for_questions(&[NAMES[0], &peer.address]);
+    cluster.follow_for_queries(&[NAMES[0], &peer.address]);
     let mut link = peer.accept();
     for _ in 0..3 {
         link.expect(Command::SendToAll);
@@ -162,7 +162,7 @@ fn a_gateway_that_is_only_asked_is_followed_to_its_new_address_too() {
     let before = gateway();
     name(NAME, Some(&gateway_address(&before, 0)));
     let cluster = worker("asked gateway moves", &[]);
-    cluster.follow_for_questions(&[NAME]);
+    cluster.follow_for_queries(&[NAME]);
     cluster.client_count(b"", PATIENT).unwrap();
     before.stop();
     let after = gateway();

@@ -634,7 +634,7 @@ fn a_wrong_key_is_an_error_and_not_an_empty_answer() {
 fn those_to_be_asked_can_be_others_than_those_to_be_sent_to() {
     let (asked, sent_to) = (Peer::listen(), Peer::listen());
     let cluster = worker("asked", &[&sent_to]);
-    cluster.follow_for_questions(&[&asked.address]);
+    cluster.follow_for_queries(&[&asked.address]);
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     sent_to.accept().expect(Command::SendToAll);
     std::thread::scope(|scope| {

@@ -13,12 +13,12 @@ pub(super) struct List {
     pub(super) gateways: Vec<Arc<Gateway>>,
     /// Listed with a name instead of an ip, and still without an address; or without an answer at the address that they had,
     /// which they keep until another one is found.
-    pub(super) named: Vec<Named>,
+    pub(super) named: Vec<UnresolvedName>,
 }
 
 /// The name of a gateway that has to be looked up.
 #[derive(Clone, Debug)]
-pub(super) struct Named {
+pub(super) struct UnresolvedName {
     pub(super) name: String,
     /// Why it was not found, or is looked up again; none as long as nobody has looked.
     pub(super) trouble: Option<String>,
@@ -35,7 +35,7 @@ impl List {
         self.gateways.iter().any(|gateway| *gateway.address.text == *name)
     }
 
-    pub(super) fn named(&self, name: &str) -> Option<&Named> {
+    pub(super) fn named(&self, name: &str) -> Option<&UnresolvedName> {
         self.named.iter().find(|named| named.name == name)
     }
 

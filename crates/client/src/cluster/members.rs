@@ -8,7 +8,7 @@ use std::time::Instant;
 use gatewayworker_wire::ClientId;
 
 use crate::address::{self, GatewayAddress, GatewayKey, LookUpPause};
-use crate::cluster::gateway_list::{List, Named};
+use crate::cluster::gateway_list::{List, UnresolvedName};
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::link::counters::EndedLinks;
@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::sys::lock::lock;
 
 /// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
-const MOST_STRAYS: usize = 256;
+const MAX_UNLISTED: usize = 256;
 
 /// The gateways of one cluster.
 #[derive(Debug)]
@@ -35,17 +35,17 @@ struct State {
     /// Those to be sent to.
     listed: List,
     /// Those to be asked, where the caller names others than those to be sent to.
-    asked: Option<List>,
+    queried: Option<List>,
     look_ups: LookUpPause,
     /// Known from client ids only.
-    strays: HashMap<GatewayKey, Arc<Gateway>>,
+    unlisted: HashMap<GatewayKey, Arc<Gateway>>,
     /// Let go of, with frames that are still being sent: the end of the process waits for them too, and a gateway that is back
     /// before they are sent is taken from here.
     retiring: Vec<Arc<Gateway>>,
     /// What became of the frames of those whose links have ended.
     ended: EndedLinks,
-    /// The stray that was wanted last: scripts that only send to single clients need no list.
-    last_stray: Option<Arc<Gateway>>,
+    /// The unlisted that was wanted last: scripts that only send to single clients need no list.
+    last_unlisted: Option<Arc<Gateway>>,
 }
 
 impl Members {
@@ -69,15 +69,15 @@ impl Members {
     }
 
     /// Those to be asked, in their order. As [`Members::with`], for calling threads.
-    pub(crate) fn asked(&self) -> Vec<Arc<Gateway>> {
+    pub(crate) fn to_query(&self) -> Vec<Arc<Gateway>> {
         let mut state = lock(&self.state);
-        if !state.to_be_asked().named.is_empty() {
+        if !state.to_be_queried().named.is_empty() {
             state = self.look_up(state);
         }
-        state.to_be_asked().gateways.clone()
+        state.to_be_queried().gateways.clone()
     }
 
-    /// Members, strays, and those that have left and may still have frames to send.
+    /// Members, unlisted, and those that have left and may still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
         self.everybody_and_ended().0
     }
@@ -87,7 +87,7 @@ impl Members {
         let mut state = lock(&self.state);
         let gone = state.take_ended();
         let mut everybody = Vec::new();
-        for gateway in state.known().chain(state.strays.values()).chain(&state.retiring) {
+        for gateway in state.known().chain(state.unlisted.values()).chain(&state.retiring) {
             if !everybody.iter().any(|known| Arc::ptr_eq(known, gateway)) {
                 everybody.push(Arc::clone(gateway));
             }
@@ -104,11 +104,11 @@ impl Members {
     pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
         let state = lock(&self.state);
-        let mut known = state.listed.gateways.iter().chain(&state.last_stray);
+        let mut known = state.listed.gateways.iter().chain(&state.last_unlisted);
         if let Some(gateway) = known.find(|gateway| gateway.address.key() == key) {
             return Arc::clone(gateway);
         }
-        self.stray(state, id)
+        self.unlisted(state, id)
     }
 
     /// The addresses in the list, as they were told.
@@ -135,30 +135,30 @@ impl Members {
 
     /// Under the same lock, or a list that comes meanwhile would make another one of it.
     #[cold]
-    fn stray(&self, mut state: MutexGuard<'_, State>, id: ClientId) -> Arc<Gateway> {
+    fn unlisted(&self, mut state: MutexGuard<'_, State>, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
-        if let Some(asked) = &state.asked
-            && let Some(gateway) = asked.gateways.iter().find(|gateway| gateway.address.key() == key)
+        if let Some(queried) = &state.queried
+            && let Some(gateway) = queried.gateways.iter().find(|gateway| gateway.address.key() == key)
         {
             return Arc::clone(gateway);
         }
-        if state.strays.len() >= MOST_STRAYS && !state.strays.contains_key(&key) {
-            state.last_stray = None;
-            let strays: Vec<_> = state.strays.drain().map(|(_, gateway)| gateway).collect();
-            state.retire(&strays);
+        if state.unlisted.len() >= MAX_UNLISTED && !state.unlisted.contains_key(&key) {
+            state.last_unlisted = None;
+            let unlisted: Vec<_> = state.unlisted.drain().map(|(_, gateway)| gateway).collect();
+            state.retire(&unlisted);
         }
         let address = GatewayAddress::from_client_id(id, &self.background.settings.address_map);
-        let stray = self.gateway(&mut state, address);
-        state.strays.insert(key, Arc::clone(&stray));
-        state.last_stray = Some(Arc::clone(&stray));
-        stray
+        let unlisted = self.gateway(&mut state, address);
+        state.unlisted.insert(key, Arc::clone(&unlisted));
+        state.last_unlisted = Some(Arc::clone(&unlisted));
+        unlisted
     }
 
     /// The gateway at an address: one of a list, one that is known from client ids, one that has left and still has frames to
     /// send (new ones have to go behind them), or a new one.
     fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
         let known = state.known().find(|known| known.address.is_same(&address)).cloned();
-        let known = known.or_else(|| state.take_stray(&address)).or_else(|| state.take_back(&address));
+        let known = known.or_else(|| state.take_unlisted(&address)).or_else(|| state.take_back(&address));
         known.unwrap_or_else(|| {
             let observer: Weak<dyn LinkObserver> = self.me.clone();
             Gateway::new(address, &self.secret, observer, &self.background)
@@ -173,12 +173,13 @@ impl Members {
     /// Lets go of those of these gateways that are known from a client id only and never were there. (One that was, and is
     /// not now, may have closed the connection for a wrong secret key, which its link is about to find out.)
     #[cold]
-    pub(crate) fn forget_strays(&self, gateways: &[Arc<Gateway>]) {
+    pub(crate) fn forget_unlisted(&self, gateways: &[Arc<Gateway>]) {
         let mut state = lock(&self.state);
-        state.last_stray = None;
+        state.last_unlisted = None;
         let gone = gateways.iter().filter(|gateway| !gateway.link.was_online());
-        let strays: Vec<_> = gone.filter_map(|gateway| state.strays.remove(&gateway.address.key())).collect();
-        state.retire(&strays);
+        let unlisted: Vec<_> =
+            gone.filter_map(|gateway| state.unlisted.remove(&gateway.address.key())).collect();
+        state.retire(&unlisted);
     }
 
     /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
@@ -193,19 +194,19 @@ impl Members {
     }
 
     /// Takes over a list of those to be asked.
-    pub(crate) fn follow_asked<T: AsRef<str>>(&self, addresses: &[T]) {
+    pub(crate) fn follow_for_queries<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
-        if state.asked.as_ref().is_some_and(|asked| asked.is_of(addresses)) {
+        if state.queried.as_ref().is_some_and(|queried| queried.is_of(addresses)) {
             return;
         }
         let list = self.list(&mut state, addresses);
-        let gone = state.asked.replace(list);
+        let gone = state.queried.replace(list);
         state.retire(&gone.unwrap_or_default().gateways);
     }
 
     /// A list, of known gateways, new ones, and names that have to be looked up.
     fn list<T: AsRef<str>>(&self, state: &mut State, addresses: &[T]) -> List {
-        state.last_stray = None;
+        state.last_unlisted = None;
         let map = &self.background.settings.address_map;
         let mut list = List {
             followed: addresses.iter().map(|address| address.as_ref().to_owned()).collect(),
@@ -221,7 +222,8 @@ impl Members {
             } else if list.named(text).is_none() {
                 // One that is known not to be found was told of, and has its pause.
                 let known = state.lists().find_map(|list| list.named(text)).cloned();
-                list.named.push(known.unwrap_or_else(|| Named { name: text.to_owned(), trouble: None }));
+                list.named
+                    .push(known.unwrap_or_else(|| UnresolvedName { name: text.to_owned(), trouble: None }));
             }
         }
         list.group_by_ip();
@@ -238,7 +240,7 @@ impl Members {
                 let name = &*gateway.address.text;
                 if address::is_named(name) && list.named.iter().all(|named| named.name != name) {
                     let trouble = Some("it cannot be reached where it was".into());
-                    list.named.push(Named { name: name.to_owned(), trouble });
+                    list.named.push(UnresolvedName { name: name.to_owned(), trouble });
                 }
             }
         }
@@ -247,8 +249,9 @@ impl Members {
     /// A gateway to be asked whose name has no address, and why: an answer without it would not be whole.
     pub(crate) fn not_found(&self) -> Option<(String, String)> {
         let state = lock(&self.state);
-        let asked = state.to_be_asked();
-        let Named { name, trouble } = asked.named.iter().find(|named| !asked.has(&named.name))?;
+        let queried = state.to_be_queried();
+        let UnresolvedName { name, trouble } =
+            queried.named.iter().find(|named| !queried.has(&named.name))?;
         Some((name.clone(), trouble.clone().unwrap_or_default()))
     }
 
@@ -287,7 +290,7 @@ impl Members {
         if state.lists().all(|list| list.named(name).is_none()) {
             return;
         }
-        state.last_stray = None;
+        state.last_unlisted = None;
         let gateway = self.gateway(state, address);
         let mut gone = Vec::new();
         for list in state.lists_mut().filter(|list| list.named(name).is_some()) {
@@ -331,9 +334,9 @@ impl LinkObserver for Members {
     /// that is known from client ids only: now.
     fn link_given_up(&self, address: &GatewayAddress) {
         let mut state = lock(&self.state);
-        if let Some(stray) = state.take_stray(address) {
-            state.last_stray = None;
-            state.retire(&[stray]);
+        if let Some(unlisted) = state.take_unlisted(address) {
+            state.last_unlisted = None;
+            state.retire(&[unlisted]);
         }
     }
 
@@ -347,11 +350,11 @@ impl LinkObserver for Members {
 
 impl State {
     fn lists(&self) -> impl Iterator<Item = &List> {
-        iter::once(&self.listed).chain(&self.asked)
+        iter::once(&self.listed).chain(&self.queried)
     }
 
     fn lists_mut(&mut self) -> impl Iterator<Item = &mut List> {
-        iter::once(&mut self.listed).chain(&mut self.asked)
+        iter::once(&mut self.listed).chain(&mut self.queried)
     }
 
     /// The gateways of all lists; those of both lists come twice.
@@ -359,8 +362,8 @@ impl State {
         self.lists().flat_map(|list| &list.gateways)
     }
 
-    fn to_be_asked(&self) -> &List {
-        self.asked.as_ref().unwrap_or(&self.listed)
+    fn to_be_queried(&self) -> &List {
+        self.queried.as_ref().unwrap_or(&self.listed)
     }
 
     /// Lets go of those that stand in no list any more.
@@ -379,10 +382,10 @@ impl State {
     }
 
     /// The gateway at this address that is known from client ids, which is none of those from now on.
-    fn take_stray(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
+    fn take_unlisted(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
         let key = address.key();
-        let is_it = self.strays.get(&key).is_some_and(|stray| stray.address.is_same(address));
-        if is_it { self.strays.remove(&key) } else { None }
+        let is_it = self.unlisted.get(&key).is_some_and(|unlisted| unlisted.address.is_same(address));
+        if is_it { self.unlisted.remove(&key) } else { None }
     }
 
     /// Takes those out whose links have ended; of these the total alone is kept.

@@ -79,8 +79,8 @@ impl Cluster {
     }
 
     /// Takes over the caller's list of the gateways to be asked, where it is another than that of those to be sent to.
-    pub fn follow_for_questions<T: AsRef<str>>(&self, addresses: &[T]) {
-        self.members.follow_asked(addresses);
+    pub fn follow_for_queries<T: AsRef<str>>(&self, addresses: &[T]) {
+        self.members.follow_for_queries(addresses);
     }
 
     /// Makes sure that the gateways are known; with `fresh`, asks the register anew

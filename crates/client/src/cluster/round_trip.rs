@@ -61,7 +61,7 @@ impl Cluster {
     }
 
     fn replies_of_all(&self, command: Command, ext: &[u8], options: CallOptions) -> Result<Replies, Error> {
-        let gateways = self.only.clone().unwrap_or_else(|| self.members.asked());
+        let gateways = self.only.clone().unwrap_or_else(|| self.members.to_query());
         // The look-up has told the log already.
         if self.only.is_none()
             && let Some((name, reason)) = self.members.not_found()

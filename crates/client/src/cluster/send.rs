@@ -79,7 +79,7 @@ impl Cluster {
         if self.waits() && !link.is_online() {
             let one = [Arc::clone(gateway)];
             self.wait_connected(&one, WaitFor::AnyOne, &mut deadline)
-                .inspect_err(|_| self.members.forget_strays(&one))?;
+                .inspect_err(|_| self.members.forget_unlisted(&one))?;
         }
         let mut wake = false;
         let mut pushed = link.push(frame, true, &mut wake);
@@ -170,7 +170,7 @@ impl Cluster {
         if self.waits() && gateways.iter().any(|gateway| !gateway.link.is_online()) {
             let outcome = self.wait_connected(&gateways, WaitFor::All, &mut deadline);
             let gone: Vec<_> = gateways.iter().filter(|gateway| !gateway.link.is_online()).cloned().collect();
-            self.members.forget_strays(&gone);
+            self.members.forget_unlisted(&gone);
             outcome?;
         }
         let frames: Vec<_> =

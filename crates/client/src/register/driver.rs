@@ -10,7 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{interval_at, sleep, timeout};
 
 use crate::error::{Error, reason};
-use crate::register::grace::Unlisted;
+use crate::register::grace::GracePeriod;
 use crate::register::shared::Shared;
 use crate::runtime::background::SHORTEST_ATTEMPT;
 use crate::sys::lock::lock;
@@ -90,7 +90,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 impl Shared {
     /// One connection to one register, until it ends; why it did.
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
-        let (limit, mut unlisted) = {
+        let (limit, mut grace) = {
             let mut state = lock(&self.state);
             let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
             let limit = match state.waiting {
@@ -102,7 +102,7 @@ impl Shared {
             // Who asks afresh wants the list as it is.
             let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
-            (limit, Unlisted::new(if afresh { Vec::new() } else { state.followed.clone() }))
+            (limit, GracePeriod::new(if afresh { Vec::new() } else { state.followed.clone() }))
         };
         let connect = async {
             let socket = Socket::connect_async(target).await?;
@@ -124,7 +124,7 @@ impl Shared {
         loop {
             tokio::select! {
                 line = next_line(&mut lines, &socket) => match line {
-                    Ok(Some(line)) => match self.line(&line, &mut unlisted) {
+                    Ok(Some(line)) => match self.line(&line, &mut grace) {
                         Ok(true) => listed = true,
                         Ok(false) => {}
                         Err(error) => {
@@ -143,7 +143,7 @@ impl Shared {
                 () = &mut late, if !listed => {
                     return Error::RegisterSilent { registers: self.name(index), after: limit };
                 }
-                () = unlisted.grace_over() => self.follow(unlisted.give_up()),
+                () = grace.grace_over() => self.follow(grace.give_up()),
                 _ = ping.tick() => {
                     if let Err(error) = socket.get_ref().send_now(register::PING) {
                         return self.unreachable(index, reason(&error));
@@ -165,11 +165,11 @@ impl Shared {
     }
 
     /// Takes over a line; whether it was a list.
-    fn line(&self, line: &[u8], unlisted: &mut Unlisted) -> Result<bool, LineError> {
+    fn line(&self, line: &[u8], grace: &mut GracePeriod) -> Result<bool, LineError> {
         let Some(addresses) = register::addresses(line)? else {
             return Ok(false);
         };
-        self.follow(unlisted.add_to(addresses));
+        self.follow(grace.add_to(addresses));
         let mut state = lock(&self.state);
         state.lists += 1;
         state.list_at = Some(Instant::now());

@@ -10,7 +10,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The gateways that were known before a subscription was lost, and which its successor's lists may lack for [`GRACE`].
 #[derive(Debug)]
-pub(super) struct Unlisted {
+pub(super) struct GracePeriod {
     known: Vec<String>,
     /// The last list as the register gave it.
     listed: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct Unlisted {
     until: Option<Instant>,
 }
 
-impl Unlisted {
+impl GracePeriod {
     pub(super) fn new(known: Vec<String>) -> Self {
         Self { known, listed: Vec::new(), until: None }
     }
