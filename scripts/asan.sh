@@ -88,7 +88,7 @@ if [ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library/std" ]; 
     # there are none. fork() is not for it: it knows nothing of the threads that are gone in the child.
     RUSTFLAGS="-Zsanitizer=thread" TSAN_OPTIONS="die_after_fork=0" cargo +nightly test --locked -Zbuild-std \
         --target "$triple" --target-dir "$target/thread" -p gatewayworker-wire -p gatewayworker-client --lib \
-        --test links --test queries --test read_your_writes --test registers --test shutdown
+        --test link --test queries --test read_your_writes --test register --test shutdown
 else
     echo "==> no ThreadSanitizer: rust-src is not installed (rustup +nightly component add rust-src)"
 fi
