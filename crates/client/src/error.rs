@@ -1,5 +1,5 @@
-//! What can go wrong. Every variant that concerns a gateway or a register names it, and says what to look at where its reason
-//! does not.
+//! What can go wrong. Every variant that concerns a gateway or a register names it, and says what
+//! to check unless its reason does.
 
 use std::io;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-    /// A gateway has left the cluster while something was sent to it, or before it took what had been.
+    /// A gateway left the cluster before it took everything that was sent to it.
     #[error(
         "the gateway tcp://{gateway} has left the cluster and no longer takes commands (its clients get new ids when they reconnect)"
     )]

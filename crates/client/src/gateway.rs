@@ -9,7 +9,7 @@ use crate::pool::QueryPool;
 use crate::runtime::background::Background;
 use crate::secret::Secret;
 
-/// A gateway: commands go over its link, questions over the connections of its pool.
+/// A gateway: commands go over its link, queries over the connections of its pool.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) address: GatewayAddress,

@@ -1,4 +1,4 @@
-//! What went wrong last, and when: kept when all is well again, for whoever looks at it later.
+//! The last error, and when it happened: kept after recovery, for whoever looks at it later.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -10,13 +10,13 @@ use crate::sys::lock::lock;
 pub(crate) struct LastError(Mutex<Option<(String, Instant)>>);
 
 impl LastError {
-    /// It has happened now.
+    /// Records an error that happened now.
     #[cold]
     pub(crate) fn set(&self, text: String) {
         *lock(&self.0) = Some((text, Instant::now()));
     }
 
-    /// The error, and how many seconds ago it was.
+    /// The error, and its age in seconds.
     pub(crate) fn get(&self) -> (Option<String>, Option<f64>) {
         match &*lock(&self.0) {
             Some((text, at)) => (Some(text.clone()), Some(at.elapsed().as_secs_f64())),

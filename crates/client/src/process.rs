@@ -1,7 +1,7 @@
-//! All that this process has in the background: one thread, started at first use, and the clusters.
+//! What this process has in the background: one thread, started at first use, and the clusters.
 //!
-//! It is found again by [`Process::current`], whose static pointer is compared with the fork generation: a child
-//! leaks its parent's process state and starts its own.
+//! [`Process::current`] finds it through a static pointer, and compares its fork generation: a
+//! child leaks its parent's process state and starts its own.
 
 #![allow(unsafe_code)]
 
@@ -26,14 +26,15 @@ use crate::sys::fork;
 use crate::sys::lock::lock;
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
-/// The state that was ended. It is never freed: other threads may still look at it. A pointer to it is kept for those who look
-/// for memory that nobody knows any more; without the attribute the compiler would see that it is never read.
+/// The state that was ended. It is never freed: other threads may still look at it. Leak checkers
+/// find it through this pointer; without the attribute the compiler would drop the store, which
+/// nothing reads.
 #[used]
 static ENDED: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
-/// Held while a process state is made or ended.
+/// Held while a process state is created or ended.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// All that this process has in the background.
+/// The background of this process.
 pub struct Process {
     generation: u64,
     pub(crate) background: Arc<Background>,
@@ -41,7 +42,7 @@ pub struct Process {
     clusters: Mutex<Vec<&'static Cluster>>,
     stop: Arc<Notify>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// The state of the parent process, or null. Never looked into, only kept as [`ENDED`] is.
+    /// The state of the parent process, or null. Never read, only kept like [`ENDED`].
     _inherited: AtomicPtr<Self>,
 }
 
@@ -60,10 +61,11 @@ impl Process {
         (process.generation == fork::generation()).then_some(process)
     }
 
-    /// The state of this process; starts the background thread at the first call, which alone uses `settings`.
+    /// The state of this process. The first call starts the background thread, and is the only one
+    /// that uses `settings`.
     ///
     /// # Errors
-    /// Where no thread or no epoll descriptor can be had.
+    /// When no thread or no epoll descriptor is available.
     #[inline]
     pub fn current(settings: impl FnOnce() -> Settings) -> Result<&'static Self, Error> {
         match Self::existing() {
@@ -99,7 +101,7 @@ impl Process {
         Ok(process)
     }
 
-    /// The cluster of this id, made at the first call. It stays as long as the process does.
+    /// The cluster with this id, created by the first call. It lives as long as the process.
     pub fn cluster(&self, id: ClusterId) -> &'static Cluster {
         let mut clusters = lock(&self.clusters);
         match clusters.iter().find(|cluster| *cluster.id() == id) {
@@ -118,13 +120,13 @@ impl Process {
         lock(&self.clusters).clone()
     }
 
-    /// What the background has to tell.
+    /// The lines that the background has logged.
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.background.log
     }
 
-    /// The limits that this process works with.
+    /// The settings of this process.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.background.settings
@@ -141,8 +143,8 @@ impl Process {
         }
     }
 
-    /// Waits until everything accepted so far has been handed to the kernel. Answers the gateways for which that was
-    /// not possible within `timeout`, with the number of their frames that still wait.
+    /// Waits until everything accepted so far has been handed to the kernel. Returns the gateways
+    /// for which that took longer than `timeout`, with the number of frames still queued.
     pub fn flush(&self, timeout: Duration) -> Vec<Undelivered> {
         let deadline = Instant::now() + timeout;
         let links: Vec<_> = self.clusters().iter().flat_map(|cluster| cluster.links()).collect();
@@ -157,7 +159,8 @@ impl Process {
             .collect()
     }
 
-    /// Ends the background of this process, if it has one, after a [`Process::flush`]. Nothing may use it any more.
+    /// Ends the background of this process, if it has one, after a [`Process::flush`]. Nothing may
+    /// use it afterwards.
     pub fn shutdown(flush_timeout: Duration) -> Shutdown {
         let _starting = lock(&STARTING);
         let Some(process) = Self::existing() else {
@@ -167,7 +170,7 @@ impl Process {
         ENDED.store(CURRENT.swap(std::ptr::null_mut(), Ordering::AcqRel), Ordering::Release);
         process.stop.notify_one();
         if let Some(thread) = lock(&process.thread).take() {
-            // A panic of the thread has been reported where it happened; there is nobody left to tell.
+            // A panic of the thread has been reported where it happened.
             let _ = thread.join();
         }
         if let Some(directory) = &process.background.settings.status_path {
@@ -178,7 +181,7 @@ impl Process {
 }
 
 impl ProcessStatus {
-    /// The state of this process. Starts nothing where it has done nothing yet.
+    /// The state of this process. It starts nothing in a process that has done nothing yet.
     #[must_use]
     pub fn now() -> Self {
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
@@ -191,13 +194,13 @@ impl ProcessStatus {
 pub struct Undelivered {
     /// The gateway.
     pub gateway: Arc<str>,
-    /// How many frames still wait.
+    /// The number of frames still queued.
     pub frames: u64,
-    /// Why the connection is not there; empty where it is.
+    /// Why the gateway is not connected; empty if it is.
     pub reason: String,
 }
 
-/// What the end of the background left to tell.
+/// What was left when the background ended.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     /// What could not be delivered.

@@ -10,7 +10,7 @@ use gatewayworker_wire::{Command, Head, json};
 pub struct Secret(Arc<[u8]>);
 
 impl Secret {
-    /// A key of any bytes; the empty one means "none is used".
+    /// A key of any bytes; the empty one means that none is used.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
         Self(key.into())
@@ -41,7 +41,7 @@ impl Secret {
             // json_encode() returns false for a key that is not UTF-8, and false is sent as an empty body.
             body.clear();
         }
-        // A key cannot be so long that the frame's 32-bit length would not hold it.
+        // No key is too long for the frame's 32-bit length.
         Head::new(Command::GatewayClientConnect, 0).frame(b"", &body).unwrap_or_default()
     }
 }

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use crate::address::{AddressMap, Resolver, system_resolver};
 
-/// How the connections of this process behave; fixed when the first one is needed.
+/// How the connections of this process behave. Fixed when the first one is needed.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many bytes may wait for one gateway. The original's `sendToGatewayBufferSize`.
+    /// The most bytes queued for one gateway (the original's `sendToGatewayBufferSize`).
     pub send_buffer: usize,
     /// The longest reply that is accepted, in bytes.
     pub max_reply: usize,
     /// Advertised → reachable addresses.
     pub address_map: AddressMap,
-    /// Who looks names of registers and gateways up.
+    /// The resolver for names of registers and gateways.
     pub resolver: Resolver,
-    /// The directory in which this process publishes its status, if it does: see [`crate::status`].
+    /// The directory for the status file of this process, if there is to be one: see
+    /// [`crate::status`].
     pub status_path: Option<PathBuf>,
 }
 

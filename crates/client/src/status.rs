@@ -1,6 +1,7 @@
-//! The state of everything, to be looked at: from within ([`ProcessStatus::now`]), and from other processes where
-//! [`Settings::status_path`](crate::Settings::status_path) names a directory. There it is written once a second, from the
-//! first use of the process to its end, as `<pid>.json`: a [`ProcessStatus`] and the `time` of writing in seconds since 1970.
+//! The state of everything, from within ([`ProcessStatus::now`]) and for other processes, if
+//! [`Settings::status_path`](crate::Settings::status_path) names a directory. Its file `<pid>.json`
+//! is written once a second from the first use to the end of the process: a [`ProcessStatus`], and
+//! the `time` of writing in seconds since 1970.
 
 use std::sync::atomic::Ordering;
 
@@ -18,26 +19,26 @@ pub use crate::register::status::{RegisterState, RegisterStatus};
 pub struct ProcessStatus {
     /// The version of this crate.
     pub version: &'static str,
-    /// The number of the process.
+    /// The id of the process.
     pub pid: u32,
-    /// How many threads of ours it has: one from the first use on.
+    /// The number of background threads: one from the first use on.
     pub threads: u32,
-    /// The clusters, in the order in which they were used first.
+    /// The clusters, in the order of first use.
     pub clusters: Vec<ClusterStatus>,
 }
 
 /// The state of one cluster.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClusterStatus {
-    /// Who uses it.
+    /// The class that uses it.
     pub user: &'static str,
     /// `registers` or `worker`.
     pub mode: &'static str,
-    /// Whether connections authenticate. The key itself is shown nowhere.
+    /// Whether connections authenticate. The key itself is never shown.
     pub secret: bool,
     /// The subscription to the register, in client mode.
     pub register: Option<RegisterStatus>,
-    /// What became of the frames of gateways that have left, and whose links have ended.
+    /// The totals of the links that have ended, of gateways that have left.
     pub ended: EndedLinks,
     /// The gateways.
     pub gateways: Vec<GatewayStatus>,
@@ -55,36 +56,36 @@ pub struct GatewayStatus {
     /// The counters of the command link.
     #[serde(flatten)]
     pub commands: Counters,
-    /// Query connections that wait for a question.
+    /// Idle query connections.
     pub queries_idle: usize,
     /// Query connections opened so far.
     pub queries_opened: u64,
-    /// Questions asked.
+    /// Queries sent.
     pub queries: u64,
-    /// Questions that failed, for whatever reason.
+    /// Queries that failed, for whatever reason.
     pub queries_failed: u64,
-    /// Questions that were not answered in time.
+    /// Queries without a reply in time.
     pub queries_timed_out: u64,
-    /// Questions that were asked again, because an idle connection had died.
+    /// Queries that were repeated because an idle connection had died.
     pub queries_retried: u64,
-    /// How often the command link was made again after it had ended.
+    /// How often the command link reconnected.
     pub reconnects: u64,
-    /// What went wrong with the command link last, also where all is well since.
+    /// The last error of the command link, kept after recovery.
     pub last_error: Option<String>,
     /// How long ago that was, in seconds.
     pub last_error_age: Option<f64>,
-    /// Query connections that there are: those that wait, and those that carry a question.
+    /// Open query connections, idle or in use.
     pub queries_open: usize,
-    /// What went wrong with a question last.
+    /// The last error of a query.
     pub query_error: Option<String>,
     /// How long ago that was, in seconds.
     pub query_error_age: Option<f64>,
-    /// How many answers were timed. In a question to several gateways those are not that came while another one was waited
-    /// for.
+    /// The number of replies that were timed. A query to several gateways does not time replies
+    /// that arrived while it waited for another one.
     pub latency_count: u64,
-    /// Half of the answers took no longer than this from the sending of the question, in microseconds; within 3.2 %.
+    /// The median time from sending a query to its reply, in microseconds; within 3.2 %.
     pub latency_p50: Option<u64>,
-    /// As [`GatewayStatus::latency_p50`], 99 of 100 answers.
+    /// The 99th percentile, like [`GatewayStatus::latency_p50`].
     pub latency_p99: Option<u64>,
 }
 

@@ -1,11 +1,14 @@
-//! The status of this process as a file, for others to look at: `<directory>/<pid>.json`, written anew once a second.
+//! The status of this process as a file for others: `<directory>/<pid>.json`, written once a
+//! second.
 //!
-//! A file and not a socket: nothing listens, and a process that hangs still shows what it did last. It is written beside
-//! its place and renamed, so that a reader never sees half of one; it is readable by its owner alone, and removed when the
-//! process ends. That of a process that was killed stays: a reader tells by its number and its time.
+//! It is a file rather than a socket: nothing listens, and a process that hangs still shows what it
+//! did last. It is written under another name and renamed, so that no reader sees half of it. Only
+//! its owner can read it, and the end of the process removes it. The file of a killed process
+//! stays; readers recognise it by its pid and its time.
 //!
-//! Somebody else who may write to the directory can keep us from publishing and can forge files, but cannot make us write
-//! elsewhere: the file beside is made new (`O_EXCL` follows no link), and `rename` replaces a link instead of following it.
+//! Someone else who can write to the directory can keep us from writing and can forge files, but
+//! cannot make us write elsewhere: the temporary file is created anew (`O_EXCL` follows no link),
+//! and `rename` replaces a link instead of following it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -51,7 +54,7 @@ impl StatusFile {
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let file = match self.create() {
-            // A process of our number was killed while it wrote.
+            // A process with our pid was killed while it wrote.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&self.beside)?;
                 self.create()?
@@ -62,20 +65,20 @@ impl StatusFile {
         fork::close_file(file);
         let placed = written.and_then(|()| fs::rename(&self.beside, &self.path));
         if placed.is_err() {
-            // It is ours. What went wrong before is what is told.
+            // The file is ours. The error before is the one to report.
             let _ = fs::remove_file(&self.beside);
         }
         placed
     }
 
-    /// Makes the file beside. A child that is forked meanwhile closes it, as it closes all of ours.
+    /// Creates the temporary file. A child forked meanwhile closes it, like all of our descriptors.
     fn create(&self) -> io::Result<File> {
         fork::open_file(|| OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.beside))
     }
 }
 
-/// Publishes what `status` says as long as the background runs. An error is told once, until it works again or goes
-/// wrong otherwise.
+/// Writes what `status` returns, as long as the background runs. An error is logged once, until
+/// writing works again or fails differently.
 pub(crate) async fn run(status: impl Fn() -> ProcessStatus, log: Arc<Log>, directory: PathBuf) {
     let file = StatusFile::new(&directory);
     let mut bytes = Vec::new();
@@ -102,11 +105,11 @@ pub(crate) async fn run(status: impl Fn() -> ProcessStatus, log: Arc<Log>, direc
     }
 }
 
-/// Takes the file of this process away. The background has ended.
+/// Removes the file of this process. The background has ended.
 pub(crate) fn remove(directory: &Path) {
     let file = StatusFile::new(directory);
     for path in [file.path, file.beside] {
-        // It is not there where it could not be written, which was told.
+        // It does not exist if it could not be written, which was logged.
         let _ = fs::remove_file(path);
     }
 }

@@ -1,4 +1,4 @@
-//! Where gateways are reached that advertise another address than theirs.
+//! The map from advertised to reachable addresses.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -10,7 +10,7 @@ pub struct AddressMap {
     exact: BTreeMap<SocketAddrV4, SocketAddrV4>,
 }
 
-/// A part of an address map that cannot be read.
+/// A part of an address map that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not of the form advertised-ip[:port]=reachable-ip[:port]")]
 pub struct AddressMapError(pub String);
@@ -19,11 +19,12 @@ impl AddressMap {
     /// Maps nothing.
     pub const EMPTY: Self = Self { hosts: BTreeMap::new(), exact: BTreeMap::new() };
 
-    /// Reads `172.25.0.2=10.0.0.5,172.25.0.3:2900=10.0.0.5:12900`. A pair without ports maps every port of that ip to
-    /// the same port of the other; a pair with ports maps just that one and goes before.
+    /// Parses `172.25.0.2=10.0.0.5,172.25.0.3:2900=10.0.0.5:12900`. A pair without ports maps every
+    /// port of that ip to the same port of the other. A pair with ports maps that port only, and
+    /// takes precedence.
     ///
     /// # Errors
-    /// Where a pair has another form.
+    /// When a pair has another form.
     pub fn parse(text: &str) -> Result<Self, AddressMapError> {
         let mut map = Self::default();
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {

@@ -1,4 +1,4 @@
-//! The address of a gateway: what it is called, and where it is reached.
+//! The address of a gateway: its name, and where it can be reached.
 
 mod map;
 mod resolve;
@@ -14,16 +14,17 @@ pub use crate::address::map::{AddressMap, AddressMapError};
 pub(crate) use crate::address::resolve::{LookUpPause, is_named, resolve};
 pub use crate::address::resolve::{Resolver, system_resolver};
 
-/// A gateway's internal address as the register or a client id tells it, and where it is reached from here.
+/// A gateway's internal address as the register or a client id gives it, and where it can be
+/// reached from here.
 #[derive(Clone, Debug)]
 pub struct GatewayAddress {
     /// As the register advertises it: `ip:port`.
     pub text: Arc<str>,
-    /// The IPv4 address that stands in the ids of its clients.
+    /// The IPv4 address in the ids of its clients.
     pub ip: u32,
-    /// The port that stands in the ids of its clients.
+    /// The port in the ids of its clients.
     pub port: u16,
-    /// Where to connect to: the same, or what the [`AddressMap`] has for it.
+    /// Where to connect to: the same address, or the one that the [`AddressMap`] maps it to.
     pub reach: SocketAddr,
 }
 
@@ -40,17 +41,18 @@ impl GatewayAddress {
         }
     }
 
-    /// An `ip:port` text, without asking anybody; `None` where a name stands for the ip.
+    /// Parses `ip:port` without a resolver; `None` if it has a name instead of an ip.
     #[must_use]
     pub fn from_literal(text: &str, map: &AddressMap) -> Option<Self> {
         let address: SocketAddr = text.parse().ok()?;
         Some(Self::new(text, address, map))
     }
 
-    /// An `ip:port` or `name:port` text. May ask the resolver, so never to be called in the background thread.
+    /// Parses `ip:port` or `name:port`. It may call the resolver, so the background thread must not
+    /// use it.
     ///
     /// # Errors
-    /// Where the text is no address, or the name is unknown.
+    /// When the text is not an address, or the name is unknown.
     pub fn resolve(text: &str, resolver: Resolver, map: &AddressMap) -> io::Result<Self> {
         Ok(Self::new(text, resolve(text, resolver)?, map))
     }
@@ -58,19 +60,20 @@ impl GatewayAddress {
     fn new(text: &str, address: SocketAddr, map: &AddressMap) -> Self {
         let ip = match address {
             SocketAddr::V4(address) => address.ip().to_bits(),
-            // Client ids have room for IPv4 only; the original writes 0 there too.
+            // Client ids have room for IPv4 only; the original writes 0 here too.
             SocketAddr::V6(_) => 0,
         };
         Self { text: text.into(), ip, port: address.port(), reach: map.reach(address) }
     }
 
-    /// Whether it is the same gateway, whatever it is called. Those with IPv6 have nothing but their port in client ids.
+    /// Whether it is the same gateway under any name. Client ids hold only the port of a gateway
+    /// with IPv6.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.key() == other.key() && self.reach == other.reach
     }
 
-    /// The two numbers of a client id in one: what clusters look gateways up by.
+    /// The gateway's part of a client id as one number, by which clusters look gateways up.
     #[must_use]
     pub fn key(&self) -> GatewayKey {
         GatewayKey::new(self.ip, self.port)

@@ -1,21 +1,21 @@
-//! Names of registers and gateways: who looks them up, and how often.
+//! How names of registers and gateways are looked up, and how often.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// Looks up the addresses of a `name:port`. It may take its time: only calling threads wait for it.
+/// Looks up the addresses of a `name:port`. It may be slow: only calling threads wait for it.
 pub type Resolver = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
-/// The resolver of the system: hosts file, DNS, and whatever else it is set to.
+/// The resolver of the system: hosts file, DNS, and whatever else is configured.
 ///
 /// # Errors
-/// Where the name is unknown, or nobody is there to tell.
+/// When the name is unknown, or the resolver cannot be reached.
 pub fn system_resolver(name: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(name.to_socket_addrs()?.collect())
 }
 
-/// Whether a name stands for the ip, so that the address may become another one.
+/// Whether it has a name instead of an ip, so that the address may change.
 pub(crate) fn is_named(text: &str) -> bool {
     text.parse::<SocketAddr>().is_err()
 }
@@ -34,15 +34,15 @@ pub(crate) fn resolve(text: &str, resolver: Resolver) -> io::Result<SocketAddr> 
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
 
-/// When names may be looked up once more: the call that does it waits for the resolver.
+/// When names may be looked up again. The call that does so waits for the resolver.
 #[derive(Debug, Default)]
 pub(crate) struct LookUpPause {
     until: Option<Instant>,
 }
 
 impl LookUpPause {
-    /// The pause after names were looked up. A resolver that is not there may take many seconds to say so: no more than a
-    /// tenth of a caller's time is spent on it.
+    /// The shortest pause after a look-up. A resolver that is down may take many seconds to fail,
+    /// so no more than a tenth of a caller's time is spent on it.
     const SHORTEST: Duration = Duration::from_secs(1);
     const SHARE: u32 = 9;
 
@@ -50,7 +50,7 @@ impl LookUpPause {
         self.until.is_none_or(|until| Instant::now() >= until)
     }
 
-    /// Names have been looked up, from `began` until now.
+    /// Records a look-up that took from `began` until now.
     pub(crate) fn begin(&mut self, began: Instant) {
         let now = Instant::now();
         self.until = Some(now + Self::after(now - began));

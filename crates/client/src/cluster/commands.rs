@@ -1,8 +1,9 @@
-//! The operations that send: one per call of the PHP class. They return as soon as the frame is queued.
+//! The operations that send, one per call of the PHP class. They return as soon as the frame is
+//! queued.
 //!
-//! Errors, the same for all: [`Error::Unreachable`] and [`Error::Rejected`] in client mode, where the gateway (of a
-//! fan-out: every gateway) cannot be connected to; [`Error::QueueFull`]; [`Error::FrameTooLong`]. The register is
-//! asked by [`Cluster::discover`], which the fan-outs need to be called before.
+//! All of them fail with the same errors. [`Error::Unreachable`] and [`Error::Rejected`] in client
+//! mode, when the gateway cannot be connected to (for a fan-out: when no gateway can);
+//! [`Error::QueueFull`]; [`Error::FrameTooLong`]. Call [`Cluster::discover`] before a fan-out.
 
 use gatewayworker_wire::{ClientId, Command, Head, json};
 
@@ -22,7 +23,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A message that is sent as it is, through the gateway's encoder.
+    /// A message that the gateway's encoder sends unchanged.
     #[must_use]
     pub fn text(body: &'a [u8]) -> Self {
         Self { body, scalar: true, raw: false }
@@ -55,7 +56,7 @@ impl Cluster {
         self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, options)
     }
 
-    /// Sends to all clients but these (`sendToAll` with exclusions, command 6).
+    /// Sends to all clients except these (`sendToAll` with exclusions, command 6).
     pub fn send_to_all_except(
         &self,
         excluded: &[ClientId],
@@ -66,14 +67,16 @@ impl Cluster {
         self.send_to_each(message.head(Command::SendToAll, 0), b"", &special, message.body, options)
     }
 
-    /// Sends to the clients of uids (`sendToUid`, command 14). `uids` is what PHP's `json_encode` makes of the list.
+    /// Sends to the clients of uids (`sendToUid`, command 14). `uids` is the output of PHP's
+    /// `json_encode` for the list.
     #[inline]
     pub fn send_to_uids(&self, uids: &[u8], message: Message<'_>, options: CallOptions) -> Result {
         self.send_to_every(message.head(Command::SendToUid, 0), uids, message.body, options)
     }
 
-    /// Sends to the clients of groups but these (`sendToGroup`, command 22). `groups` is what PHP's `json_encode`
-    /// makes of the list; `None` where it fails, which makes the whole of ext empty, as in the original.
+    /// Sends to the clients of groups except these (`sendToGroup`, command 22). `groups` is the
+    /// output of PHP's `json_encode` for the list, or `None` if that failed: ext is then empty, as
+    /// in the original.
     pub fn send_to_groups(
         &self,
         groups: Option<&[u8]>,
@@ -160,14 +163,15 @@ impl Cluster {
     }
 }
 
-/// What of JSON stands around groups and connections, and what a connection takes up, at most.
+/// The room for the JSON around groups and connections, and for one connection, at most.
 const JSON_ROOM: usize = 32;
 const JSON_ROOM_OF_ID: usize = 24;
 
-/// What `ext` makes of the connections at each gateway, with an id that names the gateway.
+/// The extension data that `ext` makes of the connections at each gateway, with an id that names
+/// the gateway.
 fn by_gateway(ids: &[ClientId], ext: impl Fn(&[u32]) -> Vec<u8>) -> Vec<(ClientId, Vec<u8>)> {
     let gateway = |id: &ClientId| (id.ip, id.port);
-    // In their order at each gateway: the sort is stable.
+    // The sort is stable, so connections keep their order at each gateway.
     let mut ids = ids.to_vec();
     ids.sort_by_key(gateway);
     let mut connections = Vec::with_capacity(ids.len());

@@ -9,11 +9,11 @@ use gatewayworker_wire::frame::FrameTooLong;
 use crate::link::frame::{FrameBytes, SHARED_FROM};
 
 thread_local! {
-    /// Where frames are encoded: one buffer for all calls of a thread.
+    /// The buffer in which this thread encodes its frames.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A scratch buffer that grew beyond this is given back.
+/// A scratch buffer that grew beyond this is freed.
 const KEPT_SCRATCH: usize = 64 << 10;
 
 /// Encodes a frame for several gateways and runs `with` on it.
@@ -46,7 +46,7 @@ pub(super) struct EncodedFrame<'a> {
     head: [u8; Head::LEN],
     ext: &'a [u8],
     body: &'a [u8],
-    /// The whole frame, where it is large.
+    /// The whole frame, if it is large.
     large: Option<Bytes>,
 }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crate::gateway::Gateway;
 
-/// A list of gateways, as somebody has told it, and what became of it.
+/// A list of gateways as the register or the caller gave it, and what became of each entry.
 #[derive(Debug, Default)]
 pub(super) struct List {
-    /// As it was told, to see at once that nothing has changed.
+    /// The list as it was given, to notice at once that nothing has changed.
     pub(super) followed: Vec<String>,
-    /// Those with the same ip next to each other: the original's order of results.
+    /// Gateways with the same ip are neighbours: this is the order of results in the original.
     pub(super) gateways: Vec<Arc<Gateway>>,
-    /// Listed with a name instead of an ip, and still without an address; or without an answer at the address that they had,
-    /// which they keep until another one is found.
+    /// Names without an address yet, and names whose last address stopped working. The latter keep
+    /// that address until a new one is found.
     pub(super) named: Vec<UnresolvedName>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct List {
 #[derive(Clone, Debug)]
 pub(super) struct UnresolvedName {
     pub(super) name: String,
-    /// Why it was not found, or is looked up again; none as long as nobody has looked.
+    /// Why it was not found, or is looked up again; none before the first look-up.
     pub(super) trouble: Option<String>,
 }
 
@@ -39,14 +39,15 @@ impl List {
         self.named.iter().find(|named| named.name == name)
     }
 
-    /// Adds a gateway, unless it is there, perhaps with another name; [`List::group_by_ip`] has to follow.
+    /// Adds a gateway unless it is in the list, perhaps under another name. Call
+    /// [`List::group_by_ip`] afterwards.
     pub(super) fn add(&mut self, gateway: &Arc<Gateway>) {
         if !self.gateways.iter().any(|known| known.address.is_same(&gateway.address)) {
             self.gateways.push(Arc::clone(gateway));
         }
     }
 
-    /// Puts gateways with the same ip next to each other, in the order in which each ip stands first.
+    /// Makes gateways with the same ip neighbours, in the order in which each ip comes first.
     pub(super) fn group_by_ip(&mut self) {
         let mut order: Vec<u32> = Vec::new();
         for gateway in &self.gateways {

@@ -17,13 +17,14 @@ use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
 
-/// More gateways that are no members than this are not kept: ids come from outside, and any of them names an address.
+/// The most unlisted gateways that are kept. Client ids come from outside, and any of them names an
+/// address.
 const MAX_UNLISTED: usize = 256;
 
 /// The gateways of one cluster.
 #[derive(Debug)]
 pub(crate) struct Members {
-    /// For the links, which tell what became of them.
+    /// For the links, which report to it.
     me: Weak<Self>,
     secret: Secret,
     background: Arc<Background>,
@@ -32,19 +33,20 @@ pub(crate) struct Members {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those to be sent to.
+    /// The gateways that commands go to.
     listed: List,
-    /// Those to be asked, where the caller names others than those to be sent to.
+    /// The gateways that queries go to, if the caller gives another list for them.
     queried: Option<List>,
     look_ups: LookUpPause,
-    /// Known from client ids only.
+    /// Unlisted gateways, which are known from client ids only.
     unlisted: HashMap<GatewayKey, Arc<Gateway>>,
-    /// Let go of, with frames that are still being sent: the end of the process waits for them too, and a gateway that is back
-    /// before they are sent is taken from here.
+    /// Gateways that have left and still send what is queued. The end of the process waits for
+    /// them, and a gateway that returns in time is taken from here.
     retiring: Vec<Arc<Gateway>>,
-    /// What became of the frames of those whose links have ended.
+    /// The totals of the links that have ended.
     ended: EndedLinks,
-    /// The unlisted that was wanted last: scripts that only send to single clients need no list.
+    /// The unlisted gateway that was used last: a script that only sends to single clients needs no
+    /// list.
     last_unlisted: Option<Arc<Gateway>>,
 }
 
@@ -53,7 +55,8 @@ impl Members {
         Arc::new_cyclic(|me| Self { me: Weak::clone(me), secret, background, state: Mutex::default() })
     }
 
-    /// Runs `with` on the members, in their order. Names are looked up first, so this is for calling threads.
+    /// Runs `with` on the members, in their order. It looks names up first, so only calling threads
+    /// may use it.
     #[inline]
     pub(crate) fn with<T>(&self, with: impl FnOnce(&[Arc<Gateway>]) -> T) -> T {
         let mut state = lock(&self.state);
@@ -68,7 +71,8 @@ impl Members {
         self.with(<[_]>::to_vec)
     }
 
-    /// Those to be asked, in their order. As [`Members::with`], for calling threads.
+    /// The gateways that queries go to, in their order. Like [`Members::with`], for calling
+    /// threads.
     pub(crate) fn to_query(&self) -> Vec<Arc<Gateway>> {
         let mut state = lock(&self.state);
         if !state.to_be_queried().named.is_empty() {
@@ -77,12 +81,13 @@ impl Members {
         state.to_be_queried().gateways.clone()
     }
 
-    /// Members, unlisted, and those that have left and may still have frames to send.
+    /// Members, unlisted gateways, and those that have left and may still have frames to send.
     pub(crate) fn everybody(&self) -> Vec<Arc<Gateway>> {
         self.everybody_and_ended().0
     }
 
-    /// As [`Members::everybody`], and the total of all others that there ever were: each link counts in one of the two.
+    /// Like [`Members::everybody`], with the totals of all other links there ever were. Each link
+    /// counts in one of the two.
     pub(crate) fn everybody_and_ended(&self) -> (Vec<Arc<Gateway>>, EndedLinks) {
         let mut state = lock(&self.state);
         let gone = state.take_ended();
@@ -99,7 +104,7 @@ impl Members {
         (everybody, ended)
     }
 
-    /// The gateway of a client, be it a member or not.
+    /// The gateway of a client, whether it is a member or not.
     #[inline]
     pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
@@ -111,7 +116,7 @@ impl Members {
         self.unlisted(state, id)
     }
 
-    /// The addresses in the list, as they were told.
+    /// The addresses in the list, as they were given.
     pub(crate) fn addresses(&self) -> Vec<String> {
         lock(&self.state).listed.followed.clone()
     }
@@ -133,7 +138,7 @@ impl Members {
         Ok(self.of_client(ClientId { ip: found.ip, port: found.port, connection: 0 }))
     }
 
-    /// Under the same lock, or a list that comes meanwhile would make another one of it.
+    /// It keeps the lock: a list that arrived in between would create the same gateway twice.
     #[cold]
     fn unlisted(&self, mut state: MutexGuard<'_, State>, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
@@ -154,8 +159,8 @@ impl Members {
         unlisted
     }
 
-    /// The gateway at an address: one of a list, one that is known from client ids, one that has left and still has frames to
-    /// send (new ones have to go behind them), or a new one.
+    /// The gateway at an address: a listed one, an unlisted one, one that has left and still has
+    /// frames to send (new ones must go behind them), or a new one.
     fn gateway(&self, state: &mut State, address: GatewayAddress) -> Arc<Gateway> {
         let known = state.known().find(|known| known.address.is_same(&address)).cloned();
         let known = known.or_else(|| state.take_unlisted(&address)).or_else(|| state.take_back(&address));
@@ -165,13 +170,14 @@ impl Members {
         })
     }
 
-    /// Whether the gateway stands in a list, and is not known from a client id only.
+    /// Whether a list names the gateway, not only a client id.
     pub(crate) fn is_listed(&self, gateway: &Arc<Gateway>) -> bool {
         lock(&self.state).known().any(|listed| Arc::ptr_eq(listed, gateway))
     }
 
-    /// Lets go of those of these gateways that are known from a client id only and never were there. (One that was, and is
-    /// not now, may have closed the connection for a wrong secret key, which its link is about to find out.)
+    /// Forgets those of these gateways that are unlisted and never were connected. One that was
+    /// connected may have closed the connection because of a wrong secret key; its link is about to
+    /// find out.
     #[cold]
     pub(crate) fn forget_unlisted(&self, gateways: &[Arc<Gateway>]) {
         let mut state = lock(&self.state);
@@ -182,7 +188,8 @@ impl Members {
         state.retire(&unlisted);
     }
 
-    /// Takes over a new list: added gateways are used from now on, removed ones send what they have queued and close.
+    /// Takes over a new list. Added gateways are used from now on; removed ones send what is queued
+    /// and close.
     pub(crate) fn follow<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
         if state.listed.is_of(addresses) {
@@ -193,7 +200,7 @@ impl Members {
         state.retire(&gone.gateways);
     }
 
-    /// Takes over a list of those to be asked.
+    /// Takes over a list of the gateways that queries go to.
     pub(crate) fn follow_for_queries<T: AsRef<str>>(&self, addresses: &[T]) {
         let mut state = lock(&self.state);
         if state.queried.as_ref().is_some_and(|queried| queried.is_of(addresses)) {
@@ -204,7 +211,7 @@ impl Members {
         state.retire(&gone.unwrap_or_default().gateways);
     }
 
-    /// A list, of known gateways, new ones, and names that have to be looked up.
+    /// Builds a list of known gateways, new ones, and names that have to be looked up.
     fn list<T: AsRef<str>>(&self, state: &mut State, addresses: &[T]) -> List {
         state.last_unlisted = None;
         let map = &self.background.settings.address_map;
@@ -220,7 +227,7 @@ impl Members {
             } else if let Some(address) = GatewayAddress::from_literal(text, map) {
                 list.add(&self.gateway(state, address));
             } else if list.named(text).is_none() {
-                // One that is known not to be found was told of, and has its pause.
+                // A name that was not found before was logged, and waits for its next look-up.
                 let known = state.lists().find_map(|list| list.named(text)).cloned();
                 list.named
                     .push(known.unwrap_or_else(|| UnresolvedName { name: text.to_owned(), trouble: None }));
@@ -230,8 +237,8 @@ impl Members {
         list
     }
 
-    /// A gateway could not be reached. Those that are listed by name may have other addresses by now, as containers that are
-    /// replaced do: the next call looks.
+    /// Marks the names of unreachable gateways for a look-up by the next call: a container that was
+    /// replaced has another address.
     #[cold]
     pub(crate) fn doubt_names(&self) {
         let mut state = lock(&self.state);
@@ -246,7 +253,8 @@ impl Members {
         }
     }
 
-    /// A gateway to be asked whose name has no address, and why: an answer without it would not be whole.
+    /// A gateway to query whose name has no address, and the reason. A result without it would be
+    /// incomplete.
     pub(crate) fn not_found(&self) -> Option<(String, String)> {
         let state = lock(&self.state);
         let queried = state.to_be_queried();
@@ -255,8 +263,8 @@ impl Members {
         Some((name.clone(), trouble.clone().unwrap_or_default()))
     }
 
-    /// Looks up the names of both lists: new ones at once, those that were not found after a pause. It is done without the
-    /// lock, since the resolver may take its time and the background needs the lock too.
+    /// Looks up the names of both lists: new ones at once, others after a pause. It does not hold
+    /// the lock meanwhile: the resolver may be slow, and the background needs the lock too.
     #[cold]
     fn look_up<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let again = state.look_ups.is_over();
@@ -276,7 +284,7 @@ impl Members {
         let found: Vec<_> = names.iter().map(|name| (name, resolve(name))).collect();
         let mut state = lock(&self.state);
         state.look_ups.begin(began);
-        // The lists may have changed meanwhile.
+        // The lists may have changed in the meantime.
         for (name, address) in found {
             match address {
                 Ok(address) => self.found(&mut state, name, address),
@@ -295,7 +303,7 @@ impl Members {
         let mut gone = Vec::new();
         for list in state.lists_mut().filter(|list| list.named(name).is_some()) {
             list.named.retain(|named| named.name != name);
-            // Where another container has its name now, the gateway that was there is gone.
+            // If another container has the name now, the gateway that had it is gone.
             let is_gone = |known: &mut Arc<Gateway>| {
                 *known.address.text == *name && !known.address.is_same(&gateway.address)
             };
@@ -306,10 +314,10 @@ impl Members {
         state.retire(&gone);
     }
 
-    /// A name was not found. The log is told once, until it is found or the reason is another one.
+    /// A name was not found. Logged once, until it is found or the reason changes.
     fn missed(&self, state: &mut State, name: &str, reason: &str) {
         for list in state.lists_mut().filter(|list| list.has(name)) {
-            // It stays where it was.
+            // It keeps the address that it had.
             list.named.retain(|named| named.name != name);
         }
         let mut told = true;
@@ -330,8 +338,8 @@ impl LinkObserver for Members {
         }
     }
 
-    /// The link to this gateway has been away for long, and has frames that wait. No list tells when to let go of a gateway
-    /// that is known from client ids only: now.
+    /// The link has been down for long, and frames are queued. No list says when to drop an
+    /// unlisted gateway, so it is dropped now.
     fn link_given_up(&self, address: &GatewayAddress) {
         let mut state = lock(&self.state);
         if let Some(unlisted) = state.take_unlisted(address) {
@@ -340,10 +348,10 @@ impl LinkObserver for Members {
         }
     }
 
-    /// The link of a gateway that was let go of has ended: its idle query connections go with it.
+    /// The link of a gateway that has left has ended; its idle query connections end with it.
     fn link_ended(&self) {
         let ended = lock(&self.state).take_ended();
-        // They are closed without the lock.
+        // Close them without holding the lock.
         drop(ended);
     }
 }
@@ -357,7 +365,7 @@ impl State {
         iter::once(&mut self.listed).chain(&mut self.queried)
     }
 
-    /// The gateways of all lists; those of both lists come twice.
+    /// The gateways of all lists; one that both lists name comes twice.
     fn known(&self) -> impl Iterator<Item = &Arc<Gateway>> {
         self.lists().flat_map(|list| &list.gateways)
     }
@@ -366,7 +374,7 @@ impl State {
         self.queried.as_ref().unwrap_or(&self.listed)
     }
 
-    /// Lets go of those that stand in no list any more.
+    /// Retires those that no list names any more.
     fn retire(&mut self, gone: &[Arc<Gateway>]) {
         for old in gone {
             if !self.known().any(|kept| Arc::ptr_eq(kept, old)) {
@@ -381,21 +389,22 @@ impl State {
         }
     }
 
-    /// The gateway at this address that is known from client ids, which is none of those from now on.
+    /// Removes and returns the unlisted gateway at this address.
     fn take_unlisted(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
         let key = address.key();
         let is_it = self.unlisted.get(&key).is_some_and(|unlisted| unlisted.address.is_same(address));
         if is_it { self.unlisted.remove(&key) } else { None }
     }
 
-    /// Takes those out whose links have ended; of these the total alone is kept.
+    /// Removes and returns the gateways whose links have ended, and keeps their totals.
     fn take_ended(&mut self) -> Vec<Arc<Gateway>> {
         let gone: Vec<_> = self.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect();
         gone.iter().for_each(|gateway| self.ended.add(gateway.link.counters()));
         gone
     }
 
-    /// The gateway at this address that has left and is back before its queue has ended.
+    /// Removes and returns the gateway at this address that left and came back before its queue
+    /// ended.
     fn take_back(&mut self, address: &GatewayAddress) -> Option<Arc<Gateway>> {
         let is_it = |gateway: &Arc<Gateway>| gateway.address.is_same(address) && gateway.link.take_back();
         let place = self.retiring.iter().position(is_it)?;
@@ -455,7 +464,7 @@ mod tests {
         }
     }
 
-    /// In tests of this crate a second is long, see `LONG_OUTAGE`.
+    /// In tests of this crate an outage is long after 50 ms, see `LONG_OUTAGE`.
     #[test]
     fn a_gateway_that_only_client_ids_name_is_given_up_when_it_is_long_away_with_what_waits_for_it() {
         let members = members();
@@ -477,7 +486,7 @@ mod tests {
                 wait_until("the end to be noticed", || !link.is_online());
                 send();
             } else {
-                // A question waits, until the commands before it are confirmed.
+                // A query waits until the commands before it are confirmed.
                 link.barrier(&mut false).unwrap();
                 drop((listener, conn));
             }

@@ -1,5 +1,5 @@
-//! A cluster of gateways, as one caller sees it. Its operations, one per call of the PHP class, are in
-//! [`crate::cluster::commands`] and [`crate::cluster::queries`]; this is what they are made of.
+//! A cluster of gateways, as one caller sees it. [`commands`] and [`queries`] hold its operations,
+//! one per call of the PHP class.
 
 mod addressed;
 pub mod commands;
@@ -21,23 +21,24 @@ use crate::runtime::background::Background;
 use crate::secret::Secret;
 use crate::settings::CallOptions;
 
-/// What makes two clusters different: each has its own connections.
+/// What tells clusters apart. Each has its own connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClusterId {
     /// Who uses it: two PHP classes do not share connections.
     pub user: &'static str,
-    /// Where its gateways are known from.
+    /// Where its list of gateways comes from.
     pub discovery: Discovery,
     /// The shared key.
     pub secret: Secret,
 }
 
-/// Where the gateways of a cluster are known from.
+/// Where the list of gateways of a cluster comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Discovery {
-    /// The first of these registers that answers (client mode).
+    /// The first of these registers that replies (client mode).
     Registers(Vec<String>),
-    /// The caller of this number tells them with [`Cluster::follow`] (worker mode: the BusinessWorker knows them).
+    /// The caller with this number passes it to [`Cluster::follow`] (worker mode: the
+    /// BusinessWorker knows it).
     Caller(u32),
 }
 
@@ -67,7 +68,7 @@ impl Cluster {
         Self { id, members, register, background, only: None }
     }
 
-    /// What makes it different from others.
+    /// What tells it apart from other clusters.
     #[must_use]
     pub fn id(&self) -> &ClusterId {
         &self.id
@@ -78,16 +79,17 @@ impl Cluster {
         self.members.follow(addresses);
     }
 
-    /// Takes over the caller's list of the gateways to be asked, where it is another than that of those to be sent to.
+    /// Takes over the caller's list of the gateways that queries go to, if it differs from the list
+    /// for commands.
     pub fn follow_for_queries<T: AsRef<str>>(&self, addresses: &[T]) {
         self.members.follow_for_queries(addresses);
     }
 
-    /// Makes sure that the gateways are known; with `fresh`, asks the register anew
-    /// (`Gateway::$addressesCacheDisable`).
+    /// Makes sure that the list of gateways is known. With `fresh`, it requests a new one from the
+    /// register (`Gateway::$addressesCacheDisable`).
     ///
     /// # Errors
-    /// Where no register answers, or where it knows of no gateway.
+    /// When no register replies, or the register knows of no gateway.
     #[inline]
     pub fn discover(&self, fresh: bool, options: CallOptions) -> Result<(), Error> {
         let Some(register) = &self.register else {
@@ -107,8 +109,8 @@ impl Cluster {
         self.members.everybody().iter().map(|gateway| gateway.link.clone()).collect()
     }
 
-    /// In client mode a caller waits for connections and for room; in worker mode nothing waits, since the event loop
-    /// must not stand still.
+    /// Whether calls wait for connections and for room: in client mode. In worker mode the event
+    /// loop must not block.
     fn waits(&self) -> bool {
         self.register.is_some()
     }

@@ -1,13 +1,15 @@
-//! The operations that ask: one per question of the PHP class.
+//! The operations that query, one per call of the PHP class.
 //!
-//! Long replies are not collected but passed on as they are read: `each` gets the prefix of the client ids of the
-//! gateway that answered. Where it gets whole replies, it also gets how many rows all of them announce together, the same
-//! number each time: an array of them can be made in its final size. It is 0 where they are no arrays, and never more
-//! than they have bytes for.
+//! Long replies are not collected but passed on as they are read. `each` gets the prefix of the
+//! client ids of the gateway that replied. If it gets whole replies, it also gets the number of
+//! rows that all of them announce together, the same number each time, so that an array can be
+//! created in its final size. The number is 0 if the replies are not arrays, and never more than
+//! their bytes can hold.
 //!
-//! Errors, the same for all: [`Error::Unreachable`], [`Error::TimedOut`], [`Error::Closed`], [`Error::Rejected`],
-//! [`Error::BadReply`], [`Error::ReplyTooLong`]; none of them ever reads as "offline" or as an empty list.
-//! [`Cluster::discover`] has to go before the questions to all gateways.
+//! All of them fail with the same errors: [`Error::Unreachable`], [`Error::TimedOut`],
+//! [`Error::Closed`], [`Error::Rejected`], [`Error::BadReply`], [`Error::ReplyTooLong`]. None of
+//! them ever reads as "offline" or as an empty list. Call [`Cluster::discover`] before a query to
+//! all gateways.
 
 use gatewayworker_wire::client_id::ClientIdPrefix;
 use gatewayworker_wire::php::{Key, Scalar};
@@ -18,7 +20,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::settings::CallOptions;
 
-/// Which fields a [`Cluster::select`] asks for.
+/// The fields that [`Cluster::select`] requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fields {
     /// The uid.
@@ -51,8 +53,8 @@ impl Cluster {
         Ok(online)
     }
 
-    /// The session of a client (`getSession`, command 203): passes on its serialized form, `N;` where the client is
-    /// not connected.
+    /// The session of a client (`getSession`, command 203) in its serialized form; `N;` if the
+    /// client is not connected.
     #[inline]
     pub fn session(
         &self,
@@ -63,7 +65,8 @@ impl Cluster {
         self.query_one(id, Command::GetSessionByClientId, options, read)
     }
 
-    /// The uid of a client (`getUidByClientId`, command 25): null where it has none, nothing where it is not connected.
+    /// The uid of a client (`getUidByClientId`, command 25): null if it has none. `each` is not
+    /// called if the client is not connected.
     pub fn uid_of_client(
         &self,
         id: ClientId,
@@ -82,7 +85,8 @@ impl Cluster {
         })
     }
 
-    /// How many clients a group has, or all of them for the empty group (`getClientIdCountByGroup`, command 24).
+    /// The number of clients of a group, or of all clients for the empty group
+    /// (`getClientIdCountByGroup`, command 24).
     pub fn client_count(&self, group: &[u8], options: CallOptions) -> Result<i64, Error> {
         let mut count = 0i64;
         self.query_all(Command::GetClientCountByGroup, group, options, |_, payload, _| {
@@ -92,7 +96,8 @@ impl Cluster {
         Ok(count)
     }
 
-    /// How many clients each of some groups has (`batchGetClientIdCountByGroup`, command 28). `groups` is a JSON list.
+    /// The number of clients of each of some groups (`batchGetClientIdCountByGroup`, command 28).
+    /// `groups` is a JSON list.
     pub fn client_counts(
         &self,
         groups: &[u8],
@@ -115,8 +120,9 @@ impl Cluster {
         self.query_all(Command::GetClientIdByUid, uid, options, &mut each)
     }
 
-    /// The clients of many uids (`batchGetClientIdByUid`, command 16). `uids` is a JSON list. `each` gets every uid once
-    /// per gateway with `None`, and then with each of its clients there.
+    /// The clients of many uids (`batchGetClientIdByUid`, command 16). `uids` is a JSON list.
+    /// `each` gets every uid once per gateway with `None`, and then once for each of its clients
+    /// there.
     pub fn clients_of_uids(
         &self,
         uids: &[u8],
@@ -131,7 +137,8 @@ impl Cluster {
         })
     }
 
-    /// The ids of all groups (`getAllGroupIdList`, command 26). A group that several gateways have comes several times.
+    /// The ids of all groups (`getAllGroupIdList`, command 26). A group that several gateways have
+    /// comes several times.
     pub fn group_ids(
         &self,
         options: CallOptions,
@@ -157,7 +164,8 @@ impl Cluster {
         self.query_all(command, group.unwrap_or_default(), options, &mut each)
     }
 
-    /// As [`Cluster::session_lists`], row by row: the client's id and its session, serialized (empty: none).
+    /// Like [`Cluster::session_lists`], row by row: the client's id and its serialized session
+    /// (empty: none).
     pub fn sessions(
         &self,
         group: Option<&[u8]>,
@@ -169,8 +177,9 @@ impl Cluster {
         })
     }
 
-    /// Fields of all clients, or of those of some groups (command 25). `groups` is what PHP's `json_encode` makes of the
-    /// list. `each` gets every reply: read it with [`reply::selected`].
+    /// Fields of all clients, or of the clients of some groups (command 25). `groups` is the output
+    /// of PHP's `json_encode` for the list. `each` gets every reply: read it with
+    /// [`reply::selected`].
     pub fn select(
         &self,
         fields: Fields,
@@ -190,7 +199,7 @@ impl Cluster {
         self.query_all(Command::Select, ext, options, &mut each)
     }
 
-    /// As [`Cluster::select`], row by row: the client's id, its uid and its groups.
+    /// Like [`Cluster::select`], row by row: the client's id, its uid and its groups.
     pub fn select_rows(
         &self,
         fields: Fields,

@@ -11,7 +11,7 @@ use crate::query::{self, Query};
 use crate::settings::{CallOptions, OnUnavailable};
 
 impl Cluster {
-    /// Asks the gateway of a client.
+    /// Queries the gateway of a client.
     #[inline]
     pub(crate) fn query_one(
         &self,
@@ -28,7 +28,8 @@ impl Cluster {
         replies.read(|_, payload, _| read(payload))
     }
 
-    /// Asks the gateway of a client with extension data, which is dropped before the reply is read, see [`Replies`].
+    /// Queries the gateway of a client with extension data, which is dropped before the reply is
+    /// read, see [`Replies`].
     pub(crate) fn query_one_with(
         &self,
         id: ClientId,
@@ -46,8 +47,8 @@ impl Cluster {
         replies.read(|_, payload, _| read(payload))
     }
 
-    /// Asks every gateway the same. `read` gets each reply, and how many rows all of them announce together. Extension data
-    /// is dropped before, see [`Replies`].
+    /// Sends every gateway the same query. `read` gets each reply, and the number of rows that all
+    /// of them announce together. The extension data is dropped before, see [`Replies`].
     pub(crate) fn query_all(
         &self,
         command: Command,
@@ -62,7 +63,7 @@ impl Cluster {
 
     fn replies_of_all(&self, command: Command, ext: &[u8], options: CallOptions) -> Result<Replies, Error> {
         let gateways = self.only.clone().unwrap_or_else(|| self.members.to_query());
-        // The look-up has told the log already.
+        // The look-up has logged it already.
         if self.only.is_none()
             && let Some((name, reason)) = self.members.not_found()
             && (options.on_unavailable == OnUnavailable::Fail || gateways.is_empty())

@@ -15,10 +15,11 @@ use crate::link::frame::FrameBytes;
 use crate::link::{Attempt, CommandLink, Refusal};
 use crate::settings::CallOptions;
 
-/// When a call stops to wait: `$connectTimeout` after it first had to, for whatever and however many it waits for.
+/// When a call stops waiting: `$connectTimeout` after it first had to, for everything that it waits
+/// for together.
 struct Deadline {
     timeout: Duration,
-    /// Calls that wait for nothing look at no clock.
+    /// Unset until the call has to wait: most calls never read the clock.
     at: Option<Instant>,
 }
 
@@ -32,7 +33,7 @@ impl Deadline {
     }
 }
 
-/// How many of several gateways are waited for.
+/// Which of several gateways a call waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WaitFor {
     AnyOne,
@@ -66,7 +67,7 @@ impl Cluster {
         self.send_patiently(&gateway, frame, options)
     }
 
-    /// As [`Cluster::send_to`], where that was not possible at once.
+    /// Like [`Cluster::send_to`], for a frame that could not be sent at once.
     #[cold]
     pub(super) fn send_patiently(
         &self,
@@ -112,7 +113,8 @@ impl Cluster {
         sent.map_err(|error| *error)
     }
 
-    /// Sends a frame to every gateway; to those of these clients with extension data of their own.
+    /// Sends a frame to every gateway, with different extension data for the gateways of these
+    /// clients.
     pub(crate) fn send_to_each(
         &self,
         head: Head,
@@ -155,9 +157,9 @@ impl Cluster {
         self.finish(fan_out, deadline)
     }
 
-    /// Sends frames to the gateways of some clients, with extension data of its own for each. As in a fan-out one reachable
-    /// gateway is enough; but a gateway that is no member (its address came with a client id) gets its frame only if
-    /// it can be reached: nobody would ever take it otherwise.
+    /// Sends frames to the gateways of some clients, each with its own extension data. As in a
+    /// fan-out, one reachable gateway is enough. But an unlisted gateway gets its frame only if it
+    /// can be reached: otherwise nobody would ever take it.
     pub(crate) fn send_to_some(
         &self,
         head: Head,
@@ -199,7 +201,8 @@ impl Cluster {
     /// Waits until one of these gateways is connected, or until each of them is or cannot be.
     ///
     /// # Errors
-    /// Where none is: the first that is late, or else what kept the first from being connected.
+    /// When none is: the time-out of the first that is late, or else why the first could not
+    /// connect.
     #[cold]
     fn wait_connected(
         &self,
@@ -212,7 +215,7 @@ impl Cluster {
             gateways.iter().map(|gateway| (&gateway.link, gateway.link.prepare())).collect();
         let outcomes = || attempts.iter().map(|(link, attempt)| (link, link.outcome(*attempt)));
         let is_connected = |outcome: &Option<Result<(), Error>>| matches!(outcome, Some(Ok(())));
-        // Those that are late are found below.
+        // The late ones are found below.
         let _ = self.background.events.wait(deadline.get(), || {
             let one = wait_for == WaitFor::AnyOne && outcomes().any(|(_, outcome)| is_connected(&outcome));
             (one || outcomes().all(|(_, outcome)| outcome.is_some())).then_some(())
@@ -227,7 +230,8 @@ impl Cluster {
         }
     }
 
-    /// Ends a fan-out. The error is boxed: nearly always there is none, which is then told in a register.
+    /// Ends a fan-out. The error is boxed: there rarely is one, and the common result then fits a
+    /// CPU register.
     #[inline]
     fn finish(&self, fan_out: FanOut<'_>, deadline: &mut Deadline) -> Result<(), Box<Error>> {
         if fan_out.wake {
@@ -236,7 +240,8 @@ impl Cluster {
         if fan_out.refused.is_empty() { Ok(()) } else { self.settle_refused(fan_out.refused, deadline) }
     }
 
-    /// Frames of a fan-out that found no room: waits for it in client mode; says in the log who did not get theirs.
+    /// Handles frames of a fan-out that found no room: waits for it in client mode, and logs which
+    /// gateways did not get theirs.
     #[cold]
     fn settle_refused(
         &self,
@@ -254,7 +259,7 @@ impl Cluster {
             if wake {
                 link.wake();
             }
-            // As in FanOut::push(): one that has left the cluster meanwhile has no clients to send to.
+            // As in FanOut::push(): a gateway that has left the cluster has no clients to send to.
             if pushed == Err(Refusal::Full) {
                 link.refuse();
                 result = result.and(Err(Box::new(link.refusal(Refusal::Full))));
@@ -274,13 +279,13 @@ struct FanOut<'a> {
 
 impl<'a> FanOut<'a> {
     fn new(gateways: usize) -> Self {
-        // One system call to wake the background is cheaper than one per gateway to send.
+        // One system call to wake the background costs less than one per gateway to send.
         Self { lone_allowed: gateways == 1, wake: false, refused: Vec::new() }
     }
 
     #[inline]
     fn push(&mut self, gateway: &Gateway, frame: FrameBytes<'a>) {
-        // Another error means that the gateway has left the cluster since the list was looked at: it has no clients to
+        // Any other refusal means that the gateway has left the cluster since: it has no clients to
         // send to.
         if gateway.link.push(frame, self.lone_allowed, &mut self.wake) == Err(Refusal::Full) {
             self.refused.push((gateway.link.clone(), frame));
@@ -295,7 +300,7 @@ fn wait_for_room(
     wake: &mut bool,
 ) -> Result<(), Refusal> {
     loop {
-        // The background has to know of what is queued, or no room will come.
+        // The background has to hear of the queued frames, or room will never come.
         link.wake();
         let room = link.wait_room(frame.len(), deadline);
         match link.push(frame, false, wake) {

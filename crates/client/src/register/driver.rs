@@ -1,4 +1,5 @@
-//! The task of a subscription, on the background thread: connects to one register after the other, and takes lists.
+//! The task of a subscription on the background thread: connects to one register after the other,
+//! and receives lists.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,12 +17,12 @@ use crate::runtime::background::SHORTEST_ATTEMPT;
 use crate::sys::lock::lock;
 use crate::sys::socket::Socket;
 
-/// How often the connection is kept alive (`PERSISTENCE_CONNECTION_PING_INTERVAL` of the original).
+/// The interval of keep-alive pings (`PERSISTENCE_CONNECTION_PING_INTERVAL` in the original).
 const PING: Duration = Duration::from_secs(25);
-/// The pause after all registers have failed, and its longest form.
+/// The first pause after all registers have failed, and the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_LIMIT: Duration = Duration::from_secs(2);
-/// A single register of several gets at least this long to answer.
+/// The least time that one register of several gets to reply.
 const SHORTEST_TURN: Duration = Duration::from_millis(200);
 
 /// The life of the subscription.
@@ -45,7 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 break;
             }
             if logged.as_ref() != Some(&error.to_string()) {
-                // The name stands there already.
+                // The subject names the register already.
                 let reason = match &error {
                     Error::RegisterUnreachable { reason, .. } => reason.clone(),
                     other => other.to_string(),
@@ -88,18 +89,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// One connection to one register, until it ends; why it did.
+    /// One connection to one register. Returns why it ended.
     async fn subscribe(&self, index: usize, target: SocketAddr) -> Error {
         let (limit, mut grace) = {
             let mut state = lock(&self.state);
             let share = u32::try_from(self.registers.len()).unwrap_or(u32::MAX).max(1);
             let limit = match state.waiting {
-                // Nobody waits: a call that was in a hurry must not keep a slow register away from all others.
+                // Nobody waits. A short time-out of an earlier call must not lock out a slow
+                // register.
                 0 => state.timeout.max(SHORTEST_ATTEMPT),
-                // They are to hear of the other registers, too.
+                // Callers wait: leave time for the other registers.
                 _ => (state.timeout / share).max(SHORTEST_TURN),
             };
-            // Who asks afresh wants the list as it is.
+            // A refresh wants the list as it is now.
             let afresh = state.wanted > state.serving;
             state.serving = state.wanted;
             (limit, GracePeriod::new(if afresh { Vec::new() } else { state.followed.clone() }))
@@ -164,7 +166,7 @@ impl Shared {
         lock(&self.state).followed = addresses;
     }
 
-    /// Takes over a line; whether it was a list.
+    /// Handles a line. Returns whether it was a list.
     fn line(&self, line: &[u8], grace: &mut GracePeriod) -> Result<bool, LineError> {
         let Some(addresses) = register::addresses(line)? else {
             return Ok(false);
@@ -181,7 +183,7 @@ impl Shared {
     }
 }
 
-/// The next line; `None` at the end of the stream. Can be cancelled without losing anything.
+/// The next line; `None` at the end of the stream. Cancelling it loses nothing.
 async fn next_line(lines: &mut Lines, socket: &AsyncFd<Socket>) -> io::Result<Option<Vec<u8>>> {
     loop {
         match lines.take() {

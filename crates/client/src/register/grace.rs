@@ -1,20 +1,21 @@
-//! Gateways that a register which was restarted does not list yet.
+//! Gateways that a restarted register does not list yet.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// A register that was restarted learns of its gateways anew, one after the other, as each finds it again. So for this long
-/// after a subscription was lost and made again, gateways that its lists lack are kept.
+/// A restarted register learns of its gateways one by one, as each reconnects. For this long after
+/// a subscription was re-established, gateways missing from its lists are kept.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The gateways that were known before a subscription was lost, and which its successor's lists may lack for [`GRACE`].
+/// The gateways that were known before a subscription was lost. Lists of the next one may lack them
+/// for [`GRACE`].
 #[derive(Debug)]
 pub(super) struct GracePeriod {
     known: Vec<String>,
     /// The last list as the register gave it.
     listed: Vec<String>,
-    /// From the first list on.
+    /// Set when the first list arrives.
     until: Option<Instant>,
 }
 
@@ -23,7 +24,7 @@ impl GracePeriod {
         Self { known, listed: Vec::new(), until: None }
     }
 
-    /// The list, with those that may still come back. Known ones keep their places.
+    /// The list, with the gateways that may still come back. Known ones keep their places.
     pub(super) fn add_to(&mut self, listed: Vec<String>) -> Vec<String> {
         if self.known.is_empty() {
             return listed;
@@ -34,7 +35,7 @@ impl GracePeriod {
         self.known.iter().cloned().chain(added).collect()
     }
 
-    /// Ready once the gateways that are still unlisted have had their time; never where there are none to wait for.
+    /// Ready when the grace period is over; never if no gateway is waited for.
     pub(super) async fn grace_over(&self) {
         match self.until {
             Some(until) if !self.known.is_empty() => sleep_until(until).await,

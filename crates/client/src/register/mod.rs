@@ -1,10 +1,11 @@
-//! The subscription to the register, which tells where the gateways are.
+//! The subscription to the register, which knows where the gateways are.
 //!
-//! One connection per cluster stays open: the register pushes the list on every change. While it is away the last list
-//! is kept. Several registers are tried in turn. Lines of JSON, see `GatewayWorker\Register`.
+//! One connection per cluster stays open, and the register pushes the list on every change. The
+//! last list stays valid while the register is away. Several registers are tried in turn. The
+//! protocol is lines of JSON, see `GatewayWorker\Register`.
 //!
-//! [`Register`] is the handle of calling threads, [`driver`] the task on the background thread, [`shared`] what both
-//! hold.
+//! [`Register`] is the handle of calling threads, [`driver`] the task on the background thread,
+//! [`shared`] what both hold.
 
 mod driver;
 mod grace;
@@ -25,7 +26,7 @@ use crate::sys::lock::lock;
 
 pub(crate) use crate::register::shared::OnList;
 
-/// A live subscription, as calling threads have it.
+/// The handle of a live subscription, for calling threads.
 pub(crate) struct Register(Arc<Shared>);
 
 impl fmt::Debug for Register {
@@ -44,10 +45,11 @@ impl Register {
         Self(Arc::new(Shared::new(registers, secret, on_list, background)))
     }
 
-    /// Makes sure that a list is known, waiting for the first one if need be; with `fresh`, for one that is asked for now.
+    /// Makes sure that a list is known, and waits for the first one if necessary. With `fresh`, it
+    /// requests a new one.
     ///
     /// # Errors
-    /// Where no register gives one within `timeout`.
+    /// When no register sends one within `timeout`.
     pub(crate) fn wait_listed(&self, fresh: bool, timeout: Duration) -> Result<(), Error> {
         {
             let state = lock(&self.0.state);
@@ -62,8 +64,9 @@ impl Register {
         self.wait_for_list(fresh, timeout)
     }
 
-    /// Once all registers have failed, those that are named may have moved, as containers do. The background must not ask the
-    /// resolver, so the next call does, and goes on with the last list.
+    /// Looks names up again once all registers have failed: a container may have moved. The
+    /// background must not call the resolver, so the next call does, and goes on with the last
+    /// list.
     #[cold]
     fn look_up_again(&self) {
         {
@@ -71,15 +74,15 @@ impl Register {
             if !state.stale || !state.look_ups.is_over() {
                 return;
             }
-            // One caller looks, not all of them. The next failure asks for it again.
+            // One caller looks, not all of them. The next failure requests it again.
             state.stale = false;
         }
-        // What was not found is where it was, if anywhere.
+        // A name that was not found keeps its address.
         let _ = self.look_up();
     }
 
-    /// Looks the registers up, without the lock; why the last one that was not found was not. It keeps the address that it
-    /// had: a resolver may be away for a while, too.
+    /// Looks the registers up without holding the lock. Returns why the last one that was not found
+    /// was not; it keeps its address, since a resolver may be away for a while too.
     fn look_up(&self) -> Option<String> {
         let began = Instant::now();
         let resolver = self.0.background.settings.resolver;

@@ -18,7 +18,7 @@ pub(crate) type OnList = Box<dyn Fn(&[String]) + Send + Sync>;
 /// One subscription.
 pub(super) struct Shared {
     pub(super) registers: Vec<String>,
-    /// Whether any of them is named, so that it may move.
+    /// Whether any of them is a name, whose address may change.
     pub(super) named: bool,
     pub(super) secret: Secret,
     pub(super) on_list: OnList,
@@ -32,26 +32,26 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) started: bool,
-    /// Resolved by the calling thread: name look-ups must stay out of the background.
+    /// Resolved by calling threads: name look-ups must stay out of the background.
     pub(super) targets: Vec<Option<SocketAddr>>,
-    /// All registers have failed since they were resolved: their names may have other addresses by now.
+    /// All registers have failed since they were resolved, so their addresses may have changed.
     pub(super) stale: bool,
     pub(super) look_ups: LookUpPause,
-    /// How many calls wait for a list, and how long the last of them is ready to.
+    /// The number of calls that wait for a list, and the time-out of the last of them.
     pub(super) waiting: usize,
     pub(super) timeout: Duration,
-    /// Counts the lists that came.
+    /// The number of lists received.
     pub(super) lists: u64,
     pub(super) list_at: Option<Instant>,
-    /// Counts the rounds through all registers that gave no list.
+    /// The number of rounds through all registers without a list.
     pub(super) failed_rounds: u64,
     pub(super) error: Option<Error>,
     pub(super) connected: Option<usize>,
-    /// The one that is connected has sent its list.
+    /// The connected register has sent its list.
     pub(super) online: bool,
-    /// The list that the gateways were taken from last.
+    /// The list that was passed on last.
     pub(super) followed: Vec<String>,
-    /// The number of `refresh` calls, and the one that the current connection was made for.
+    /// The number of refreshes requested, and the one that the current connection serves.
     pub(super) wanted: u64,
     pub(super) serving: u64,
 }

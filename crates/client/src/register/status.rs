@@ -11,15 +11,15 @@ pub struct RegisterStatus {
     pub registers: Vec<String>,
     /// What the subscription is doing.
     pub state: RegisterState,
-    /// The one that is connected.
+    /// The register that is connected.
     pub connected: Option<String>,
-    /// How many lists have come.
+    /// The number of lists received.
     pub lists: u64,
-    /// How old the last one is, in seconds.
+    /// The age of the last one, in seconds.
     pub list_age: Option<f64>,
-    /// What went wrong last, also where all is well since.
+    /// The last error, kept after recovery.
     pub last_error: Option<String>,
-    /// How long ago that was, in seconds.
+    /// Its age, in seconds.
     pub last_error_age: Option<f64>,
 }
 
@@ -31,9 +31,10 @@ pub enum RegisterState {
     Unused,
     /// Being connected, or waiting for the list.
     Connecting,
-    /// Connected, and the list has come.
+    /// Connected, and the list has arrived.
     Online,
-    /// No register could be reached, or the connection was lost. It is tried again; the last list is kept.
+    /// No register could be reached, or the connection was lost. It keeps trying; the last list
+    /// stays valid.
     Failed,
 }
 

@@ -1,4 +1,4 @@
-//! What links and subscriptions have of the background thread.
+//! What links and subscriptions need of the background thread.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,13 +39,13 @@ impl Background {
         }
     }
 
-    /// How long the background waits for a connection: what the last call was ready to wait, or longer. A call that is in a
-    /// hurry gives up by itself; the connection is for all calls, and nobody else must go without it.
+    /// How long the background waits for a connection: the time-out of the last call, or longer. A
+    /// call with a short time-out gives up by itself, but the connection is for all calls.
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout.load(Ordering::Relaxed)).max(SHORTEST_ATTEMPT)
     }
 
-    /// A call that waits for a connection tells how long.
+    /// Records the time-out of a call that waits for a connection.
     pub(crate) fn set_connect_timeout(&self, timeout: Duration) {
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.connect_timeout.store(millis, Ordering::Relaxed);

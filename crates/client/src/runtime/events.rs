@@ -19,12 +19,13 @@ impl Events {
         }
     }
 
-    /// Waits until `done` has an answer; it is asked again after each event. `None`: the deadline has passed.
+    /// Waits until `done` returns a value; it is called again after each event. `None`: the
+    /// deadline has passed.
     pub(crate) fn wait<T>(&self, deadline: Instant, mut done: impl FnMut() -> Option<T>) -> Option<T> {
         let mut waiting = lock(&self.waiting);
         *waiting += 1;
         let answer = loop {
-            // Asked under the lock: an event cannot slip in between the answer and the wait.
+            // Called under the lock: no event can slip in between this and the wait.
             if let Some(answer) = done() {
                 break Some(answer);
             }

@@ -1,5 +1,5 @@
-//! What the background has to tell. It cannot write to PHP's log itself (that is the PHP thread's), so it leaves
-//! its lines here and the next call takes them along.
+//! The log of the background. Only PHP's thread can write to PHP's log, so the background leaves
+//! its lines here, and the next call takes them along.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sys::lock::lock;
 
-/// Lines beyond this many are counted instead of kept.
+/// Beyond this many lines, further ones are only counted.
 const KEPT: usize = 256;
 
 /// The lines that wait to be taken.
@@ -25,10 +25,10 @@ struct Lines {
 }
 
 impl Log {
-    /// Leaves a line: `<subject> <event>: <reason>`. The subject is a gateway or register (`tcp://ip:port`) or the name of a
-    /// setting, without spaces; the event is a few words.
+    /// Leaves a line: `<subject> <event>: <reason>`. The subject is a gateway or register
+    /// (`tcp://ip:port`) or the name of a setting, without spaces. The event is a few words.
     pub(crate) fn event(&self, subject: impl fmt::Display, event: &str, reason: impl fmt::Display) {
-        // Names of gateways come from a register: one with a space in it must not read as an event.
+        // Names of gateways come from a register: one with a space must not read as an event.
         let subject = subject.to_string().replace(char::is_whitespace, "_");
         let mut lines = lock(&self.lines);
         if lines.kept.len() < KEPT {
@@ -39,7 +39,7 @@ impl Log {
         self.waiting.store(true, Ordering::Release);
     }
 
-    /// Takes the lines that wait. Costs one load where there are none.
+    /// Takes the waiting lines. Costs one load if there are none.
     #[inline]
     pub fn take(&self) -> Vec<String> {
         if !self.waiting.load(Ordering::Acquire) {

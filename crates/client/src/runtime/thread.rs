@@ -11,13 +11,13 @@ use crate::runtime::waker::Waker;
 use crate::sys::fork;
 use crate::sys::signals::BlockedSignals;
 
-/// Enough for the deepest of our futures, and little enough not to show in a process's memory.
+/// Enough for our deepest future, and too little to show in a process's memory.
 const STACK: usize = 512 << 10;
 
 /// Starts the thread; it runs until `stop` is notified.
 ///
 /// # Errors
-/// Where no thread or no epoll descriptor can be had.
+/// When no thread or no epoll descriptor is available.
 pub(crate) fn spawn(stop: &Arc<Notify>, waker: &Arc<Waker>) -> io::Result<(JoinHandle<()>, Handle)> {
     let (started, start) = mpsc::channel();
     let thread = {
@@ -37,7 +37,7 @@ fn main_loop(stop: &Notify, waker: Arc<Waker>, started: &mpsc::Sender<io::Result
     let (runtime, descriptors) = match build() {
         Ok(built) => built,
         Err(error) => {
-            // The receiver waits for this; it cannot be gone.
+            // The receiver waits for this, so it still exists.
             let _ = started.send(Err(error));
             return;
         }
@@ -48,7 +48,8 @@ fn main_loop(stop: &Notify, waker: Arc<Waker>, started: &mpsc::Sender<io::Result
     fork::with_descriptors(|open| open.retain(|fd| !descriptors.contains(fd)));
 }
 
-/// Builds the runtime, and finds out which descriptors it opened: a fork's child has to close those too.
+/// Builds the runtime, and finds out which descriptors it opened: a forked child must close those
+/// too.
 fn build() -> io::Result<(tokio::runtime::Runtime, Vec<i32>)> {
     fork::with_descriptors(|open| {
         let before = event_descriptors();
@@ -59,8 +60,8 @@ fn build() -> io::Result<(tokio::runtime::Runtime, Vec<i32>)> {
     })
 }
 
-/// The epoll and event descriptors of this process. tokio does not tell which are its own. Empty where there is no
-/// `/proc`: the kqueue of other systems is not inherited by a fork.
+/// The epoll and event descriptors of this process: tokio does not say which are its own. Empty
+/// without `/proc`: the kqueue of other systems is not inherited by a fork.
 fn event_descriptors() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
         return Vec::new();

@@ -8,11 +8,12 @@ use tokio::sync::Notify;
 
 use crate::sys::lock::lock;
 
-/// Tells the background which links have work. However many links and frames there are, it is woken once.
+/// Tells the background which links have work. However many links and frames there are, it wakes
+/// the background once.
 ///
-/// In a burst it lets frames gather: woken again within [`BURST`] of the last time, it first sleeps for [`GATHER`], so that
-/// it writes many frames at once instead of being woken for a few. The sleep is the thread's, not the runtime's, whose
-/// timers are too coarse for it; the other links do not miss a tenth of a millisecond.
+/// In a burst it lets frames gather: woken again within [`BURST`], the background first sleeps for
+/// [`GATHER`], and then writes many frames at once. The whole thread sleeps, since the timers of
+/// the runtime are too coarse; a tenth of a millisecond does not hurt the other links.
 #[derive(Debug, Default)]
 pub(crate) struct Waker {
     ready: Mutex<Vec<Arc<Notify>>>,
@@ -25,7 +26,7 @@ const BURST: Duration = Duration::from_micros(300);
 const GATHER: Duration = Duration::from_micros(60);
 
 impl Waker {
-    /// Puts a link on the list, by what its task waits for; [`Waker::wake`] has to follow.
+    /// Puts a link on the list, by what its task waits for. Call [`Waker::wake`] afterwards.
     pub(crate) fn add(&self, work: Arc<Notify>) {
         lock(&self.ready).push(work);
     }
@@ -37,7 +38,7 @@ impl Waker {
         }
     }
 
-    /// As [`Waker::wake`], for something that somebody waits for.
+    /// Like [`Waker::wake`], for something that a caller waits for.
     pub(crate) fn wake_urgently(&self) {
         self.urgent.store(true, Ordering::Release);
         self.wake();
@@ -56,7 +57,7 @@ impl Waker {
             for work in ready.drain(..) {
                 work.notify_one();
             }
-            // The links run now, and come back here when they have written.
+            // The links run now, and return here when they have written.
             tokio::task::yield_now().await;
             last = Instant::now();
         }

@@ -1,12 +1,14 @@
 //! What a `fork()` does to this crate.
 //!
-//! Only the calling thread lives on in the child: the background thread is gone, its locks may be held for ever, and
-//! every descriptor is shared with the parent. So the child abandons all it inherited:
+//! Only the calling thread lives on in the child. The background thread is gone, its locks may be
+//! held for ever, and every descriptor is shared with the parent. So the child abandons everything
+//! it inherited:
 //!
-//! - [`generation`] grows by one in the child; whoever keeps state compares it and starts anew (leaking the old
-//!   state: dropping it would unregister the parent's sockets from the epoll set that both share);
-//! - the inherited descriptors are closed at once in the child, so that a connection ends when the parent ends.
-//!   They are only `close()`d: a `shutdown()` would end the parent's connections.
+//! - [`generation`] grows by one in the child. Owners of state compare it and start anew. They leak
+//!   the old state: dropping it would unregister the parent's sockets from the epoll set that both
+//!   share.
+//! - The child closes the inherited descriptors at once, so that a connection ends when the parent
+//!   ends. It only calls `close()`: a `shutdown()` would end the parent's connections.
 
 #![allow(unsafe_code)]
 
@@ -22,29 +24,29 @@ use crate::sys::lock::lock;
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// The descriptors that this process has opened and a child has to close. A `std` mutex on purpose: it keeps no
-/// state outside itself, so that a child can unlock it.
+/// The descriptors that this process has opened and a child must close. Deliberately a `std` mutex:
+/// it has no state outside itself, so a child can unlock it.
 static OPEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// How many forks lie between the first process and this one, plus one. Costs one relaxed load.
+/// The number of forks between the first process and this one, plus one. Costs one relaxed load.
 #[inline]
 #[must_use]
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Runs `change` on the list of open descriptors. No fork can happen meanwhile, so that a descriptor is never open
-/// without standing in the list, nor in the list after it was closed and its number was given to somebody else.
+/// Runs `change` on the list of open descriptors. No fork can happen meanwhile: a descriptor is in
+/// the list exactly as long as it is open, and its number is ours.
 pub(crate) fn with_descriptors<T>(change: impl FnOnce(&mut Vec<RawFd>) -> T) -> T {
     install();
     change(&mut lock(&OPEN))
 }
 
-/// Held while a file is opened or closed, which may take its time where a file system hangs: a fork waits for it, so that the
-/// file stands in the list of descriptors, and nobody else does. Always locked before [`OPEN`].
+/// Held while a file is opened or closed, which may take long if a file system hangs. Only a fork
+/// waits for it, so that the file is in the list of descriptors. Always locked before [`OPEN`].
 static FILES: Mutex<()> = Mutex::new(());
 
-/// Opens a file that a child closes, as it closes all of ours; [`close_file`] has to follow.
+/// Opens a file that a child closes like all of our descriptors. Close it with [`close_file`].
 ///
 /// # Errors
 /// Those of `open`.
@@ -70,16 +72,16 @@ type Guards = (MutexGuard<'static, ()>, MutexGuard<'static, Vec<RawFd>>);
 
 struct GuardSlot(std::cell::UnsafeCell<Option<Guards>>);
 
-// SAFETY: the slot is touched only by the fork handlers. A thread writes it after it has locked OPEN and empties it
-// before it unlocks OPEN, so that the lock itself serialises every access.
+// SAFETY: only the fork handlers touch the slot. A thread writes it after it has locked OPEN and
+// empties it before it unlocks OPEN, so the lock itself serialises every access.
 unsafe impl Sync for GuardSlot {}
 
 /// Registers the fork handlers, once per program image.
 pub(crate) fn install() {
     static DONE: OnceCell<()> = OnceCell::new();
     DONE.get_or_init(|| {
-        // SAFETY: three functions with the C ABI and no arguments, that live as long as the program: the extension
-        // is linked with `-z nodelete`.
+        // SAFETY: three functions with the C ABI and no arguments, which live as long as the
+        // program: the extension is linked with `-z nodelete`.
         unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     });
 }
@@ -102,8 +104,8 @@ extern "C" fn child() {
     let guards = unsafe { (*HELD.0.get()).take() };
     if let Some((_files, mut open)) = guards {
         for fd in open.drain(..) {
-            // SAFETY: the descriptor is open: it stands in the list, which did not change since prepare(). Its
-            // owner, inherited state of the parent, is never used in this process.
+            // SAFETY: the descriptor is open: it is in the list, which has not changed since
+            // prepare(). Its owner, inherited from the parent, is never used in this process.
             unsafe { libc::close(fd) };
         }
     }
@@ -132,7 +134,7 @@ mod tests {
         });
         is_opening.recv().unwrap();
         with_descriptors(|_| ());
-        // Nobody is there any more where this came too late.
+        // Nobody receives this if it comes too late.
         let _ = go_on.send(());
         let file = thread.join().unwrap().expect("who opens a socket does not wait for a file");
         let fd = file.as_raw_fd();

@@ -1,4 +1,5 @@
-//! What the system gives us, in the form in which the rest of the crate uses it.
+//! The operating system: forks, sockets, signals, locks. Holds the unsafe code of this crate,
+//! except for one block each in `process.rs` and `query/parked.rs`.
 
 pub mod fork;
 pub(crate) mod lock;

@@ -4,7 +4,8 @@
 
 use std::mem::MaybeUninit;
 
-/// While it lives, no signal is delivered to this thread, nor to a thread that it starts: signals are PHP's.
+/// While it lives, no signal is delivered to this thread or to a thread that it starts: signals
+/// belong to PHP.
 pub(crate) struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {

@@ -13,12 +13,13 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys::fork;
 
-/// A half-open connection (the peer vanished without a word) is noticed after at most
-/// `KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_PROBES` = 25 s.
+/// A half-open connection (the peer vanished silently) is noticed after at most `KEEPALIVE_IDLE +
+/// KEEPALIVE_INTERVAL * KEEPALIVE_PROBES` = 25 s.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
-/// The same for data that is not acknowledged, to which keep-alive probes do not apply. See [`Socket::adjust_user_timeout`].
+/// The same limit for unacknowledged data, to which keep-alive probes do not apply. See
+/// [`Socket::adjust_user_timeout`].
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -35,10 +36,10 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Starts to connect; [`Socket::connected`] tells how it went once the socket is writable.
+    /// Starts to connect. [`Socket::connected`] returns the outcome once the socket is writable.
     ///
     /// # Errors
-    /// Where the connection is refused at once, or no socket can be had.
+    /// When the connection is refused at once, or no socket is available.
     pub(crate) fn connect(to: SocketAddr) -> io::Result<Self> {
         let socket = fork::with_descriptors(|open| {
             let inner = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
@@ -67,8 +68,8 @@ impl Socket {
     /// # Errors
     /// Where the attempt fails.
     pub(crate) async fn connect_async(to: SocketAddr) -> io::Result<AsyncFd<Self>> {
-        // SAFETY: the socket owns its descriptor until it is dropped, and always answers with the same one. A fork's
-        // child closes its copy, but never uses the AsyncFd again.
+        // SAFETY: the socket owns its descriptor until it is dropped, and always returns the same
+        // one. A forked child closes its copy, but never uses the AsyncFd again.
         let socket = unsafe { AsyncFd::register(Self::connect(to)?)? };
         // The guard's readiness is not cleared: a connected socket stays writable.
         let _ = socket.writable().await?;
@@ -76,7 +77,7 @@ impl Socket {
         Ok(socket)
     }
 
-    /// How the connection attempt ended; to be asked once the socket is writable.
+    /// The outcome of the attempt to connect, once the socket is writable.
     ///
     /// # Errors
     /// Where it failed.
@@ -84,30 +85,31 @@ impl Socket {
         if let Some(error) = self.inner.take_error()? {
             return Err(error);
         }
-        // A port in the ephemeral range on which nobody listens can be given to the connecting socket itself, which
-        // then talks to itself (TCP's simultaneous open).
+        // A port in the ephemeral range without a listener can be given to the connecting socket
+        // itself, which then talks to itself (TCP's simultaneous open).
         if self.inner.local_addr()?.as_socket() == self.inner.peer_addr()?.as_socket() {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Ok(())
     }
 
-    /// To be called every few seconds where much is sent. Linux counts the time for which a peer takes nothing more as time
-    /// without an acknowledgement, although it acknowledges every probe of the kernel: it would end the connection of a
-    /// gateway that stands still, and what the kernel holds for it would be lost. So the limit is lifted while everything
-    /// that was sent is acknowledged, more waits, and the kernel's probes for room are answered.
+    /// Call this every few seconds while much is sent. Linux counts the time for which a peer's
+    /// window is full as time without an acknowledgement, although the peer acknowledges every
+    /// window probe. It would end the connection of a stalled gateway, and lose what the kernel
+    /// holds for it. So the limit is lifted while everything sent is acknowledged, more is waiting,
+    /// and the window probes are acknowledged.
     ///
     /// # Errors
-    /// Where the kernel does not tell, which it always does for a TCP socket.
+    /// When the kernel returns no information, which it always does for a TCP socket.
     #[cfg(target_os = "linux")]
     pub(crate) fn adjust_user_timeout(&self) -> io::Result<()> {
         let info = self.tcp_info()?;
-        // One probe may be on its way. Two without an answer: nobody is there.
+        // One probe may be in flight. Two without an acknowledgement mean that nobody is there.
         let is_full = info.tcpi_notsent_bytes > 0 && info.tcpi_unacked == 0 && info.tcpi_probes < 2;
         self.inner.set_tcp_user_timeout((!is_full).then_some(USER_TIMEOUT))
     }
 
-    /// Elsewhere there is no such limit, or no such count.
+    /// Other systems have no such limit, or no such counter.
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
     pub(crate) fn adjust_user_timeout(&self) -> io::Result<()> {
@@ -116,10 +118,10 @@ impl Socket {
 
     #[cfg(target_os = "linux")]
     fn tcp_info(&self) -> io::Result<libc::tcp_info> {
-        // What an old kernel does not know stays zero.
+        // Fields that an old kernel does not know stay zero.
         let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
         let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-        // SAFETY: the kernel stores at most `len` bytes, which is the size of what is lent to it.
+        // SAFETY: the kernel stores at most `len` bytes, which is the size of the buffer.
         let got = unsafe {
             let to = info.as_mut_ptr().cast();
             libc::getsockopt(self.inner.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, to, &raw mut len)
@@ -127,11 +129,11 @@ impl Socket {
         if got != 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: it has nothing but numbers, for which all bytes are valid.
+        // SAFETY: it consists of numbers only, for which all bytes are valid.
         Ok(unsafe { info.assume_init() })
     }
 
-    /// Blocking or not: query connections block, everything else does not.
+    /// Query connections block; everything else does not.
     pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
         self.inner.set_nonblocking(!blocking)
     }
@@ -141,30 +143,32 @@ impl Socket {
         self.inner.set_read_timeout(Some(timeout))
     }
 
-    /// Sends without waiting, also on a blocking socket; answers the number of bytes that the kernel took.
+    /// Sends without waiting, even on a blocking socket. Returns the number of bytes that the
+    /// kernel took.
     pub(crate) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
         self.inner.send_with_flags(bytes, SEND_FLAGS | libc::MSG_DONTWAIT)
     }
 
-    /// As [`Socket::send_now`], of several slices in one system call.
+    /// Like [`Socket::send_now`], for several slices in one system call.
     pub(crate) fn send_vectored_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.inner.send_vectored_with_flags(slices, SEND_FLAGS | libc::MSG_DONTWAIT)
     }
 
-    /// Whether the connection is open, as far as the kernel knows, and nothing has come that nobody has read. Does not wait,
-    /// also on a blocking socket.
+    /// Whether the connection is open, as far as the kernel knows, with nothing left to read. It
+    /// does not wait, even on a blocking socket.
     pub(crate) fn is_quiet(&self) -> bool {
         let peeked =
             self.inner.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Appends at most `max` received bytes to `to`; 0 is the end of the stream. Waits on a blocking socket.
+    /// Appends at most `max` received bytes to `to`; 0 means the end of the stream. Waits on a
+    /// blocking socket.
     pub(crate) fn recv(&self, to: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         self.recv_with_flags(to, max, 0)
     }
 
-    /// As [`Socket::recv`], without waiting, also on a blocking socket.
+    /// Like [`Socket::recv`] without waiting, even on a blocking socket.
     pub(crate) fn recv_now(&self, to: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         self.recv_with_flags(to, max, libc::MSG_DONTWAIT)
     }
@@ -188,7 +192,8 @@ impl AsRawFd for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         fork::with_descriptors(|open| {
-            // In another generation the descriptor was closed by the fork handler, and its number may be in use.
+            // In another generation the fork handler has closed the descriptor, and its number may
+            // be in use.
             if self.generation == fork::generation() {
                 let fd = self.inner.as_raw_fd();
                 open.retain(|other| *other != fd);
@@ -199,8 +204,9 @@ impl Drop for Socket {
     }
 }
 
-/// Waits until one of the sockets is ready or `timeout` has passed; answers whether any is. `poll(2)`, with the time-out
-/// rounded up to a millisecond; an interrupting signal counts as "none yet".
+/// Waits until one of the sockets is ready or `timeout` has passed. Returns whether any is ready.
+/// The time-out of `poll(2)` is rounded up to a millisecond; an interrupting signal counts as "none
+/// yet".
 pub(crate) fn poll(sockets: &mut [libc::pollfd], timeout: Duration) -> io::Result<bool> {
     let millis = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int;
     // SAFETY: the pointer and the length are those of a live, exclusively borrowed slice.
@@ -227,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks again and again, as the background does.
+    /// Repeats the call, as the background does.
     fn wait_until(what: &str, socket: &Socket, reached: impl Fn(Option<Duration>) -> bool) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         loop {
