@@ -66,7 +66,8 @@ pub fn throw(error: &Error) {
         Error::TimedOut { .. } | Error::Closed { .. } => Kind::NoAnswer,
         Error::RegisterGarbage { .. } | Error::BadReply { .. } | Error::ReplyTooLong { .. } => Kind::BadReply,
         Error::QueueFull { .. } => Kind::QueueFull,
-        Error::FrameTooLong(_) | Error::Runtime(_) => Kind::Gateway,
+        // FrameTooLong and Runtime, which have no class of their own.
+        _ => Kind::Gateway,
     };
     throw_kind(kind, &error.to_string());
 }

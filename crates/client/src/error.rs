@@ -10,6 +10,7 @@ use gatewayworker_wire::frame::FrameTooLong;
 
 /// Why an operation of a cluster failed.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// No register of the list could be reached, and no list of gateways is known from before.
     #[error(
@@ -146,7 +147,7 @@ pub enum Error {
     FrameTooLong(#[from] FrameTooLong),
     /// The background thread could not be started.
     #[error("the background thread of the gateway client could not be started: {0}")]
-    Runtime(String),
+    Runtime(#[source] Arc<io::Error>),
 }
 
 /// The short text of an I/O error, as PHP's stream functions give it: without "(os error 111)".

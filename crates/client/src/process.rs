@@ -83,7 +83,7 @@ impl Process {
         fork::install();
         let (stop, waker) = (Arc::new(Notify::new()), Arc::new(Waker::default()));
         let (thread, handle) =
-            thread::spawn(&stop, &waker).map_err(|error| Error::Runtime(error.to_string()))?;
+            thread::spawn(&stop, &waker).map_err(|error| Error::Runtime(Arc::new(error)))?;
         let background = Arc::new(Background::new(handle, waker, settings));
         let process = Box::leak(Box::new(Self {
             generation: fork::generation(),

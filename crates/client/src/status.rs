@@ -16,6 +16,7 @@ pub use crate::register::status::{RegisterState, RegisterStatus};
 
 /// The state of one process.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ProcessStatus {
     /// The version of this crate.
     pub version: &'static str,
@@ -29,6 +30,7 @@ pub struct ProcessStatus {
 
 /// The state of one cluster.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ClusterStatus {
     /// The class that uses it.
     pub user: &'static str,
@@ -46,6 +48,7 @@ pub struct ClusterStatus {
 
 /// The state of one gateway.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct GatewayStatus {
     /// As the register advertises it.
     pub address: String,

@@ -9,6 +9,7 @@ use crate::php::{Key, Reader, Scalar, Token};
 
 /// Why bytes are not the reply that is due.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// Not PHP-serialized data.
     #[error(transparent)]
