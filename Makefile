@@ -1,10 +1,10 @@
-# Everything that is done with this project. `make` alone lists it.
+# The commands of this project. `make` alone lists them.
 
 PHP ?= php
 PHP_CONFIG ?= php-config
-# Looked for when it is needed, as it may be installed first. rustup tells only new shells where it has put it.
+# Looked up when needed, as it may be installed first. rustup puts itself into PATH for new shells only.
 CARGO ?= $(firstword $(shell command -v cargo) $(wildcard $(HOME)/.cargo/bin/cargo) cargo)
-# Looked for when it is needed: `make test` may have to install it first.
+# Looked up when needed: `make test` may have to install it first.
 PHPUNIT ?= $(or $(firstword $(wildcard vendor/bin/phpunit vendor/bin/phpunit.phar)),$(shell command -v phpunit))
 # Options for PHPUnit, such as PHPUNIT_FLAGS='--filter SendTest'.
 PHPUNIT_FLAGS ?=
@@ -20,7 +20,7 @@ EXTENSION := $(RELEASE)/libgatewayworker.$(if $(filter Darwin,$(shell uname -s))
 export GATEWAYWORKER_SO := $(EXTENSION)
 export GATEWAYD := $(RELEASE)/gatewayd
 
-# The build is told of PHP only where it is not the one in PATH: it starts anew whenever these change.
+# The build gets PHP only if it is not the one in PATH: it starts afresh whenever these change.
 BUILD_ENV = env -u PHP -u PHP_CONFIG \
 	$(if $(filter-out php,$(PHP)),PHP="$$(command -v $(PHP))") \
 	$(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG="$$(command -v $(PHP_CONFIG))")
@@ -37,7 +37,7 @@ SECTION = @printf '\n==> %s\n'
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
 
-help: ## list what there is
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## build, then show every call with live clients
@@ -48,7 +48,7 @@ board: build ## build, then serve a page to send from and to watch clients and s
 	$(SECTION) "board"
 	@$(PHP) board/run.php
 
-# The browser is missed by one test only, which says then why it was skipped.
+# Only one test needs the browser; it says why if it is skipped.
 test: setup-test compile test-rust lint test-php ## install what is missing, build, run every test and check
 	$(SECTION) "all tests have passed"
 
@@ -74,11 +74,11 @@ setup-browser:
 
 compile:
 	$(SECTION) "build (the first one takes some minutes)"
-	@# One after the other: together they would share features, and the next build of the extension alone would be another one.
+	@# One after the other: together they would share features, and the next build of the extension alone would differ.
 	$(BUILD_ENV) $(CARGO) build --locked --release -p gatewayworker
 	$(CARGO) build --locked --release -p gatewayworker-devgateway
 
-# The extension itself has no Rust tests: they could not be linked without PHP. Its tests are those of test-php.
+# The extension itself has no Rust tests: they could not be linked without PHP. test-php tests it.
 test-rust: ## run the tests of the core and of the development gateway
 	$(SECTION) "Rust tests"
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
@@ -90,7 +90,7 @@ test-rust: ## run the tests of the core and of the development gateway
 lint: ## check the format of the Rust code, clippy, its documentation, and the syntax of all PHP files
 	$(SECTION) "lint"
 	$(CARGO) fmt --all --check
-	@# The fuzz targets are no part of the workspace.
+	@# The fuzz targets are not part of the workspace.
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(BUILD_ENV) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked $(CORE) --no-deps
@@ -161,7 +161,7 @@ test-php84: ## do what test-php does with PHP 8.4, in a folder with a Debian 13 
 	$(SECTION) "PHP 8.4"
 	scripts/test-php84.sh $(PHPUNIT_FLAGS)
 
-# What cargo-deny looks at. The advisories are fetched from the net, the rest needs none.
+# What cargo-deny checks. Only the advisories need the network.
 AUDIT ?= advisories licenses bans sources
 
 audit: ## check advisories, licences, duplicates and sources of the dependencies (cargo-deny, see deny.toml)

@@ -178,7 +178,7 @@ final class ArgumentTest extends ClusterTestCase
             return Gateway::isOnline($id);
         });
         self::assertSame(['', []], [$outcome->printed, $outcome->warnings]);
-        self::assertTrue($outcome->thrown !== null || $outcome->logged !== '', 'nobody was told');
+        self::assertTrue($outcome->thrown !== null || $outcome->logged !== '', 'nothing was reported');
     }
 
     /**

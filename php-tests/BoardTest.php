@@ -13,7 +13,8 @@ use GatewayWorker\Tests\Support\WebDriver;
 /**
  * `make board`: what a person sees and does there, in a Chromium without a window.
  *
- * With BOARD_PICTURES, the name of a directory, the pictures of the documentation are put there: `make board-screenshot`.
+ * With BOARD_PICTURES, the name of a directory, the pictures of the documentation are put there:
+ * `make board-screenshot`.
  *
  * @group better-than-original
  * @group board
@@ -84,7 +85,7 @@ final class BoardTest extends GatewayTestCase
         $page->click(self::pane(2, '.to-this'));
         $page->type('#message', 'Only for you');
         $page->click('#send');
-        // Gateways deliver in order: with this one, everything else is there too.
+        // Gateways deliver in order: once this one has arrived, everything else has too.
         $this->send($page, 'all', null, 'Goodbye, 再见');
         $expected = [
             1 => ['Good morning, everyone', 'For Alice, wherever she is', 'The team meets at ten', 'Goodbye, 再见'],
@@ -250,7 +251,8 @@ final class BoardTest extends GatewayTestCase
 
         $page->click(self::pane(1, '.kick'));
         $this->await($page, self::pane(1, '', '[data-state=closed]'));
-        // The state is shown at once, what came before it with the next picture: all of it together.
+        // The state is shown at once, what came before it with the next picture: all of it
+        // together.
         $this->until(function () use ($page): bool {
             return $this->messages($page, 1) !== [];
         }, 'for the last message to be drawn');
@@ -340,14 +342,14 @@ final class BoardTest extends GatewayTestCase
      *
      * @param array<string, string> $headers
      */
-    public function testItAnswersOnlyItsOwnPage(int $status, string $path, ?string $body, array $headers = []): void
+    public function testItServesOnlyItsOwnPage(int $status, string $path, ?string $body, array $headers = []): void
     {
         $this->startBoard();
         $good = '{"method":"sendToAll","arguments":{"message":"hello"}}';
-        self::assertSame(200, $this->request('api/call', $good)['status'], 'a request of the page is answered');
-        $answer = $this->request($path, $body === 'good' ? $good : $body, $headers);
-        self::assertSame($status, $answer['status']);
-        self::assertNotSame('', json_decode($answer['body'], true)['error']['message'] ?? '', 'it says why');
+        self::assertSame(200, $this->request('api/call', $good)['status'], 'a request of the page is served');
+        $reply = $this->request($path, $body === 'good' ? $good : $body, $headers);
+        self::assertSame($status, $reply['status']);
+        self::assertNotSame('', json_decode($reply['body'], true)['error']['message'] ?? '', 'it says why');
         $status = json_decode($this->request('api/status', '{}')['body'], true)['status'];
         self::assertSame([1, 1, 1], array_column($status['clusters'][0]['gateways'], 'accepted'), 'nothing was sent');
     }
@@ -440,7 +442,8 @@ final class BoardTest extends GatewayTestCase
     }
 
     /**
-     * A request to the server of the page: POST where there is a body, as JSON unless headers say otherwise.
+     * A request to the server of the page: POST where there is a body, as JSON unless headers say
+     * otherwise.
      *
      * @param array<string, string> $headers
      *
@@ -457,8 +460,8 @@ final class BoardTest extends GatewayTestCase
         $options = ['ignore_errors' => true, 'header' => $lines, 'timeout' => 20.0];
         $options += $body === null ? [] : ['method' => 'POST', 'content' => $body];
         // Without its own Content-Type, the stream would make one up, with a notice.
-        $answer = @file_get_contents($this->url . $path, false, stream_context_create(['http' => $options]));
-        return ['status' => (int) substr($http_response_header[0], 9, 3), 'body' => (string) $answer];
+        $reply = @file_get_contents($this->url . $path, false, stream_context_create(['http' => $options]));
+        return ['status' => (int) substr($http_response_header[0], 9, 3), 'body' => (string) $reply];
     }
 
     private static function listens(string $address): bool
@@ -624,7 +627,7 @@ final class BoardTest extends GatewayTestCase
     }
 
     /**
-     * The pictures of the documentation, where they are wanted.
+     * The pictures of the documentation, if requested.
      */
     private function takePictures(WebDriver $page): void
     {

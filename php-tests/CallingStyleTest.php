@@ -194,21 +194,21 @@ final class CallingStyleTest extends ClusterTestCase
      * @dataProvider overrides
      *
      * @param array<mixed> $arguments
-     * @param mixed        $answer
+     * @param mixed        $reply
      * @param mixed        $expected
      */
     public function testAnOverrideIsHonouredByTheMethodsThatRestOnIt(
         string $method,
         array $arguments,
         string $overridden,
-        $answer,
+        $reply,
         $expected
     ): void {
         // There is no cluster: whoever does not call the override fails.
         Gateway::$registerAddress = '127.0.0.99:1';
         $this->handleEventOf('7f0000010b5400000001');
         $class = self::overriding($overridden);
-        $class::$answer = $answer;
+        $class::$reply = $reply;
         $class::$calls = 0;
         $outcome = $this->observe(static function () use ($class, $method, $arguments) {
             return $class::$method(...$arguments);
@@ -225,10 +225,10 @@ final class CallingStyleTest extends ClusterTestCase
     {
         Gateway::$registerAddress = '127.0.0.99:1';
         $class = self::overriding('batchGetClientIdByUid');
-        $class::$answer = ['ann' => ['x'], 'bob' => []];
+        $class::$reply = ['ann' => ['x'], 'bob' => []];
         self::assertSame(['ann' => 1, 'bob' => 0], $class::isUidsOnline(['ann', 'bob']));
         self::assertSame(1, $class::$calls);
-        $class::$answer = null;
+        $class::$reply = null;
         $outcome = $this->observe(static function () use ($class) {
             return $class::isUidsOnline(['ann']);
         });
@@ -241,7 +241,7 @@ final class CallingStyleTest extends ClusterTestCase
     }
 
     /**
-     * A subclass that overrides one method, which then returns $answer.
+     * A subclass that overrides one method, which then returns $reply.
      *
      * @return class-string
      */
@@ -250,11 +250,11 @@ final class CallingStyleTest extends ClusterTestCase
         $class = 'Overriding' . ucfirst($method);
         if (!class_exists(__NAMESPACE__ . "\\$class", false)) {
             eval('namespace ' . __NAMESPACE__ . "; class $class extends \\GatewayWorker\\Lib\\Gateway {
-                public static \$answer;
+                public static \$reply;
                 public static \$calls = 0;
                 public static function $method(...\$arguments) {
                     self::\$calls++;
-                    return self::\$answer;
+                    return self::\$reply;
                 }
             }");
         }

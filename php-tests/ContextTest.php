@@ -10,7 +10,8 @@ use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Php;
 
 /**
- * The class GatewayWorker\Lib\Context stays userland, is not needed, and is never loaded by the extension.
+ * The class GatewayWorker\Lib\Context stays userland, is not needed, and is never loaded by the
+ * extension.
  */
 final class ContextTest extends ClusterTestCase
 {
@@ -106,7 +107,8 @@ final class ContextTest extends ClusterTestCase
 
     public function testTheOtherGlobalsStayWhenTheSessionIsSet(): void
     {
-        // Some at the same place of the table of globals, whose size is less than 2048, before the session and behind it.
+        // Some at the same place of the table of globals, whose size is less than 2048, before the
+        // session and behind it.
         $this->enter('client');
         $client = $this->text(1);
         $php = Php::run('

@@ -14,7 +14,7 @@ use RecursiveIteratorIterator;
 use SplFileInfo;
 
 /**
- * What the documents name is there: files, headings, targets of make; and both languages say the same.
+ * Files, headings and make targets that the documents name exist, and both languages say the same.
  */
 final class DocumentationTest extends TestCase
 {
@@ -30,7 +30,7 @@ final class DocumentationTest extends TestCase
         'UPGRADING.md' => 'docs/zh-CN/upgrading.md',
     ];
 
-    /** What is done with the project by those who work on it is told in one place. */
+    /** What is done with the project by those who work on it is described in one place. */
     private const TARGETS = 'CONTRIBUTING.md';
 
     /**
@@ -101,7 +101,8 @@ final class DocumentationTest extends TestCase
     }
 
     /**
-     * The headings, as levels; the commands and code, without comments; what is named first in each row of a table.
+     * The headings, as levels; the commands and code, without comments; what is named first in each
+     * row of a table.
      */
     public function testBothLanguagesHaveTheSameSectionsCodeAndTables(): void
     {

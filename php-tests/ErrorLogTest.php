@@ -9,7 +9,8 @@ use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Php;
 
 /**
- * Bad ids and empty groups: the return value of the original, and a line in the error log instead of output.
+ * Bad ids and empty groups: the return value of the original, and a line in the error log instead
+ * of output.
  */
 final class ErrorLogTest extends ClusterTestCase
 {

@@ -185,8 +185,8 @@ final class ExamplesTest extends ClusterTestCase
         self::assertSame([200, ['bound' => true]], $this->request('POST', '/users/ann%20b/connections', $form));
         self::assertSame([200, ['online' => true]], $this->request('GET', '/users/ann%20b/presence'));
         $text = "it's \u{4f60}\u{597d}";
-        $answer = $this->request('POST', '/users/ann%20b/messages', ['text' => $text]);
-        self::assertSame([202, ['queued' => true]], $answer);
+        $reply = $this->request('POST', '/users/ann%20b/messages', ['text' => $text]);
+        self::assertSame([202, ['queued' => true]], $reply);
         self::assertSame(['type' => 'message', 'text' => $text], json_decode((string) $ann->receive(), true));
 
         Gateway::joinGroup($bob->clientId(), 'room');
@@ -299,7 +299,7 @@ final class ExamplesTest extends ClusterTestCase
     }
 
     /**
-     * What examples/chat/README.md tells.
+     * What examples/chat/README.md describes.
      *
      * @param array<string, string> $environment
      */
@@ -378,7 +378,8 @@ final class ExamplesTest extends ClusterTestCase
         foreach ([$ann, $bob] as $client) {
             $this->assertHears(['type' => 'left', 'name' => 'eva'], $client);
             $this->tell($client, ['type' => 'who']);
-            // A worker that was told of the first window's end only now has seen the second one closed, too.
+            // A worker that has just learned of the end of the first window has seen the second one
+            // close, too.
             do {
                 $heard = json_decode((string) $client->receive(), true);
             } while ($heard === ['type' => 'left', 'name' => 'eva']);
@@ -387,7 +388,8 @@ final class ExamplesTest extends ClusterTestCase
     }
 
     /**
-     * Connects a client to the chat. A gateway that no worker has found yet closes it: asked again then.
+     * Connects a client to the chat. A gateway that no worker has found yet closes it: another
+     * attempt is made then.
      */
     private function chatter(): Client
     {
@@ -521,7 +523,7 @@ final class ExamplesTest extends ClusterTestCase
     }
 
     /**
-     * Makes a request to examples/fpm: the status, and what the answer says.
+     * Makes a request to examples/fpm; returns the status and the decoded response.
      *
      * @param array<string, string> $form
      *
@@ -530,11 +532,11 @@ final class ExamplesTest extends ClusterTestCase
     private function request(string $method, string $path, array $form = []): array
     {
         $query = ['method' => $method, 'path' => $path] + $form;
-        $answer = $this->fpm->get(__DIR__ . '/fixtures/fpm-request.php', $query);
+        $reply = $this->fpm->get(__DIR__ . '/fixtures/fpm-request.php', $query);
         $head = $this->fpm->client()->head;
-        self::assertMatchesRegularExpression('~^Content-type: application/json~im', $head, $answer);
+        self::assertMatchesRegularExpression('~^Content-type: application/json~im', $head, $reply);
         preg_match('/^Status: (\d+)/m', $head, $match);
-        return [(int) ($match[1] ?? 200), json_decode($answer, true)];
+        return [(int) ($match[1] ?? 200), json_decode($reply, true)];
     }
 
     /**

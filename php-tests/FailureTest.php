@@ -16,7 +16,7 @@ use GatewayWorker\Tests\Support\Outcome;
 use GatewayWorker\Tests\Support\Php;
 
 /**
- * What happens when a gateway or the register does not do its part: an error that says so, never an empty answer.
+ * What happens when a gateway or the register fails: an error that says so, never an empty result.
  */
 final class FailureTest extends ClusterTestCase
 {
@@ -57,7 +57,7 @@ final class FailureTest extends ClusterTestCase
         'getAllGroupClientIdCount' => [],
     ];
 
-    /** The commands by which those queries are asked. */
+    /** The commands of those queries. */
     private const FAN_OUT_COMMANDS = [10, 15, 16, 23, 24, 25, 26, 28];
 
     /**
@@ -78,12 +78,12 @@ final class FailureTest extends ClusterTestCase
      *
      * @param array<mixed> $arguments
      */
-    public function testAQueryThrowsWhenAGatewayClosesInsteadOfAnswering(string $method, array $arguments): void
+    public function testAQueryThrowsWhenAGatewayClosesInsteadOfReplying(string $method, array $arguments): void
     {
         $this->enter('client');
         $this->text(0);
         foreach (self::FAN_OUT_COMMANDS as $command) {
-            $this->cluster->answer(1, $command, '', 100);
+            $this->cluster->reply(1, $command, '', 100);
         }
         try {
             $outcome = $this->observe(static function () use ($method, $arguments) {
@@ -91,38 +91,38 @@ final class FailureTest extends ClusterTestCase
             });
         } finally {
             foreach (self::FAN_OUT_COMMANDS as $command) {
-                $this->cluster->answer(1, $command, '', 0);
+                $this->cluster->reply(1, $command, '', 0);
             }
         }
         $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/clos|end of/i');
-        self::assertSame(1, Gateway::getAllClientCount(), 'the next query is answered');
+        self::assertSame(1, Gateway::getAllClientCount(), 'the next query gets its reply');
     }
 
     /**
      * @group better-than-original
      */
-    public function testAQueryOfOneClientThrowsWhenItsGatewayClosesInsteadOfAnswering(): void
+    public function testAQueryOfOneClientThrowsWhenItsGatewayCloses(): void
     {
         $this->enter('client');
         $client = $this->text(1);
         foreach (['isOnline' => 11, 'getSession' => 203, 'getUidByClientId' => 25] as $method => $command) {
-            $this->cluster->answer(1, $command, '', 100);
+            $this->cluster->reply(1, $command, '', 100);
             try {
                 $outcome = $this->observe(static function () use ($method, $client) {
                     return Gateway::$method($client->clientId());
                 });
             } finally {
-                $this->cluster->answer(1, $command, '', 0);
+                $this->cluster->reply(1, $command, '', 0);
             }
             $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/clos|end of/i');
         }
-        self::assertSame(1, Gateway::isOnline($client->clientId()), 'the next query is answered');
+        self::assertSame(1, Gateway::isOnline($client->clientId()), 'the next query gets its reply');
     }
 
     /**
      * @group better-than-original
      */
-    public function testAQueryThrowsWhenAGatewayDoesNotAnswerInTime(): void
+    public function testAQueryThrowsWhenAGatewayDoesNotReplyInTime(): void
     {
         $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
         $client = $this->text(1);
@@ -133,14 +133,14 @@ final class FailureTest extends ClusterTestCase
         });
         $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/time(d)?[ -]?out|in time/i');
         $this->cluster->gateway('mute_gateway', 1, ['muted' => false]);
-        self::assertSame(1, Gateway::getAllClientCount(), 'the late answer is not taken for that of another query');
+        self::assertSame(1, Gateway::getAllClientCount(), 'the late reply is not taken for that of another query');
         self::assertSame([], Gateway::getSession($client->clientId()));
     }
 
     /**
      * @group better-than-original
      */
-    public function testAQueryOfOneClientThrowsWhenItsGatewayDoesNotAnswerInTime(): void
+    public function testAQueryOfOneClientThrowsWhenItsGatewayIsTooSlow(): void
     {
         $this->requireNative('waits for ever');
         $this->pointAt($this->cluster = $this->started[] = Gatewayd::start());
@@ -181,7 +181,7 @@ final class FailureTest extends ClusterTestCase
      *
      * @param array<mixed> $arguments
      */
-    public function testWithPartialResultsAQueryAnswersWithoutAGatewayThatCannotBeReached(
+    public function testPartialResultsLeaveOutAnUnreachableGateway(
         string $method,
         array $arguments
     ): void {
@@ -194,40 +194,40 @@ final class FailureTest extends ClusterTestCase
         self::assertNotEmpty($whole);
         $nobody = self::unusedAddress();
         Gateway::setBusinessWorker($this->worker(array_merge($this->cluster->internalAddresses(), [$nobody])));
-        $ask = static function () use ($method, $arguments) {
+        $query = static function () use ($method, $arguments) {
             return Gateway::$method(...$arguments);
         };
-        $this->assertQueryFailed($this->observe($ask), $nobody, '/can ?not connect|refused/i');
+        $this->assertQueryFailed($this->observe($query), $nobody, '/can ?not connect|refused/i');
         ini_set('gatewayworker.partial_results', '1');
         try {
-            foreach (['told once' => 1, 'not again' => 0] as $what => $lines) {
-                $outcome = $this->observe($ask);
+            foreach (['logged once' => 1, 'not again' => 0] as $what => $lines) {
+                $outcome = $this->observe($query);
                 self::assertEquals($whole, $outcome->returned, (string) $outcome->thrown);
-                $told = "~^.*gatewayworker: tcp://$nobody left out of results: .*refused.*gatewayworker\.partial_results~m";
-                self::assertSame($lines, preg_match_all($told, $outcome->logged), "$what: {$outcome->logged}");
+                $line = "~^.*gatewayworker: tcp://$nobody left out of results: .*refused.*gatewayworker\.partial_results~m";
+                self::assertSame($lines, preg_match_all($line, $outcome->logged), "$what: {$outcome->logged}");
             }
             Gateway::setBusinessWorker($this->worker([$nobody]));
-            $this->assertQueryFailed($this->observe($ask), $nobody, '/can ?not connect|refused/i');
+            $this->assertQueryFailed($this->observe($query), $nobody, '/can ?not connect|refused/i');
         } finally {
             ini_restore('gatewayworker.partial_results');
         }
     }
 
     /**
-     * @dataProvider malformedAnswers
+     * @dataProvider malformedReplies
      * @group better-than-original
      */
-    public function testAQueryThrowsWhenTheAnswerIsNotWhatItShouldBe(string $bytes): void
+    public function testAQueryThrowsWhenTheReplyIsMalformed(string $bytes): void
     {
         $this->enter('client');
         $this->text(0);
-        $this->cluster->answer(1, 24, $bytes);
+        $this->cluster->reply(1, 24, $bytes);
         $outcome = $this->observe(static function () {
             return Gateway::getAllClientCount();
         });
-        $this->cluster->answer(1, 24, '', 0);
+        $this->cluster->reply(1, 24, '', 0);
         $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/./');
-        self::assertSame(1, Gateway::getAllClientCount(), 'the next query is answered');
+        self::assertSame(1, Gateway::getAllClientCount(), 'the next query gets its reply');
     }
 
     /**
@@ -237,24 +237,24 @@ final class FailureTest extends ClusterTestCase
     {
         $this->enter('client');
         $this->text(0);
-        $ask = static function (): array {
+        $query = static function (): array {
             return Gateway::getAllGroupIdList();
         };
         foreach (['N;', 'b:1;', 'd:0.5;'] as $id) {
-            $answer = "a:1:{i:0;$id}";
-            $this->cluster->answer(1, 26, pack('N', strlen($answer)) . $answer);
-            $outcome = $this->observe($ask);
+            $reply = "a:1:{i:0;$id}";
+            $this->cluster->reply(1, 26, pack('N', strlen($reply)) . $reply);
+            $outcome = $this->observe($query);
             $this->assertQueryFailed($outcome, $this->cluster->internal(1), '/GetGroupIdList.+a group id is neither/');
             self::assertInstanceOf(BadReplyException::class, $outcome->thrown);
         }
-        $this->cluster->answer(1, 26, '', 0);
-        self::assertSame([], Gateway::getAllGroupIdList(), 'the next query is answered');
+        $this->cluster->reply(1, 26, '', 0);
+        self::assertSame([], Gateway::getAllGroupIdList(), 'the next query gets its reply');
     }
 
     /**
      * @return array<string, array{string}>
      */
-    public static function malformedAnswers(): array
+    public static function malformedReplies(): array
     {
         return [
             'nothing' => [pack('N', 0)],
@@ -267,7 +267,7 @@ final class FailureTest extends ClusterTestCase
     /**
      * @group better-than-original
      */
-    public function testAWrongSecretIsAnErrorAndNoEmptyAnswer(): void
+    public function testAWrongSecretIsAnErrorAndNoEmptyResult(): void
     {
         $this->enter('client with secret');
         $client = $this->text(1);
@@ -317,11 +317,11 @@ final class FailureTest extends ClusterTestCase
     }
 
     /**
-     * In a process of its own: its link tries again for as long as there is one.
+     * In a process of its own: its link retries for the whole life of the process.
      *
      * @group better-than-original
      */
-    public function testAGatewayThatRefusesTheSecretIsNamedForSendsInTheExceptionTheLogAndTheStatus(): void
+    public function testARejectedSecretIsReportedEverywhere(): void
     {
         $this->requireNative('sends to it for ever');
         $gateways = $this->started[] = Gatewayd::start(1, self::SECRET);
@@ -331,7 +331,8 @@ final class FailureTest extends ClusterTestCase
             '
                 use GatewayWorker\Lib\Gateway;
                 [, Gateway::$registerAddress, Gateway::$secretKey] = $argv;
-                // The first ones are sent on a connection that the gateway has not closed yet, or that it has just closed.
+                // The first ones are sent on a connection that the gateway has not closed yet, or
+                // that it has just closed.
                 $thrown = null;
                 for ($i = 0; !$thrown instanceof GatewayWorker\Lib\RejectedException && $i < 10000; $i++, usleep(1000)) {
                     try {
@@ -520,16 +521,17 @@ final class FailureTest extends ClusterTestCase
         self::assertSame(0, Gateway::getAllClientCount());
         $this->cluster->gateway('stop_gateway', 1);
         $this->cluster->gateway('start_gateway', 1);
-        // Questions have connections of their own.
+        // Queries have connections of their own.
         Clock::waitUntil(static function (): bool {
             try {
                 return Gateway::getAllClientCount() === 0;
             } catch (Exception $exception) {
                 return false;
             }
-        }, 'for the gateway to answer again');
+        }, 'for the gateway to reply again');
         $client = $this->text(1);
-        // Commands fail, or are lost with the connection whose end has not been noticed yet, until there is a new one.
+        // Commands fail, or are lost with the connection whose end has not been noticed yet, until
+        // there is a new one.
         $received = null;
         Clock::waitUntil(static function () use ($client, &$received): bool {
             try {
@@ -593,11 +595,12 @@ final class FailureTest extends ClusterTestCase
     }
 
     /**
-     * An address at which nobody listens.
+     * An address without a listener.
      */
     private static function unusedAddress(): string
     {
-        // No gateway of the tests is ever started at this host, so the port stays free for the length of a test.
+        // No gateway of the tests is ever started at this host, so the port stays free for the
+        // length of a test.
         $listener = stream_socket_server('tcp://127.0.0.99:0');
         $address = stream_socket_get_name($listener, false);
         fclose($listener);

@@ -8,7 +8,7 @@ use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 
 /**
- * Groups: who is in them, messages to them, and questions about them.
+ * Groups: who is in them, messages to them, and queries about them.
  */
 final class GroupTest extends ClusterTestCase
 {

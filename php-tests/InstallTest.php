@@ -9,7 +9,8 @@ use GatewayWorker\Tests\Support\GatewayTestCase;
 use GatewayWorker\Tests\Support\Implementation;
 
 /**
- * Installing and uninstalling: `make install` into a scratch root, the way of phpize, and what PIE goes by.
+ * Installing and uninstalling: `make install` into a scratch root, the way of phpize, and what PIE
+ * goes by.
  *
  * @group better-than-original
  */
@@ -34,7 +35,7 @@ final class InstallTest extends GatewayTestCase
         parent::tearDown();
     }
 
-    public function testWhatIsInstalledLoadsWithoutAWordAndUninstallingLeavesNothing(): void
+    public function testInstalledFilesLoadAndUninstallingLeavesNothing(): void
     {
         self::requireProgram('make');
         $this->make('install');
@@ -53,7 +54,10 @@ final class InstallTest extends GatewayTestCase
         self::assertSame(['.', '..'], scandir($this->scratch), 'no folder either');
     }
 
-    /** In the layout of Debian each SAPI has its folder of links; elsewhere all share the one that PHP scans. */
+    /**
+     * In the layout of Debian each SAPI has its folder of links; elsewhere all share the one that
+     * PHP scans.
+     */
     public function testEverySapiThatIsThereGetsIt(): void
     {
         self::requireProgram('make');
@@ -140,8 +144,9 @@ final class InstallTest extends GatewayTestCase
     }
 
     /**
-     * The rule of PIE 1.4 and newer: php_{name}-{version}_php{major.minor}-{arch}-{os}-{libc}[-debug]-{nts|zts}.zip, all of
-     * it in lower case, the version as it is tagged.
+     * The rule of PIE 1.4 and newer:
+     * php_{name}-{version}_php{major.minor}-{arch}-{os}-{libc}[-debug]-{nts|zts}.zip, all of it in
+     * lower case, the version as it is tagged.
      */
     public function testTheAssetsOfAReleaseHaveTheNamesThatPieLooksFor(): void
     {
@@ -174,7 +179,10 @@ final class InstallTest extends GatewayTestCase
         self::assertSame($names, $assets);
     }
 
-    /** What GitHub calls a machine decides for which processor and system a file is built; a wrong one fits its name only. */
+    /**
+     * What GitHub calls a machine decides for which processor and system a file is built; a wrong
+     * one fits its name only.
+     */
     public function testEachAssetIsBuiltOnAMachineOfItsKind(): void
     {
         $images = ['glibc' => ['bookworm', 'rust:1-slim-bookworm'], 'musl' => ['alpine', 'rust:1-alpine']];
@@ -214,7 +222,10 @@ final class InstallTest extends GatewayTestCase
         self::assertSame('>=8.1,<8.6', $package['require']['php']);
     }
 
-    /** Composer checks the file before it does anything: `composer require --dev` would fail in a clone. */
+    /**
+     * Composer checks the file before it does anything: `composer require --dev` would fail in a
+     * clone.
+     */
     public function testComposerTakesThePackageFile(): void
     {
         self::requireProgram('composer');
@@ -233,7 +244,10 @@ final class InstallTest extends GatewayTestCase
         self::assertStringNotContainsString('download-url-method', $output);
     }
 
-    /** Only what is released tells PIE about binaries; everything else in the tag is the commit that was tested. */
+    /**
+     * Only what is released tells PIE about binaries; everything else in the tag is the commit that
+     * was tested.
+     */
     public function testTheTagOfAReleaseTellsPieToTakeBinaries(): void
     {
         self::requireProgram('git');
@@ -278,7 +292,8 @@ final class InstallTest extends GatewayTestCase
             [PHP_BINARY, '-d', 'display_errors=1', '-d', 'display_startup_errors=1', '-d', 'log_errors=0',
                 '-d', "extension_dir=$extensions", '--ri', 'gatewayworker'],
             null,
-            // An empty part would stand for the folder that was compiled in, and php.ini is another one's.
+            // An empty part would stand for the folder that was compiled in, and php.ini is another
+            // one's.
             ['PHP_INI_SCAN_DIR' => $scanned, 'PHPRC' => $scanned]
         );
         self::assertSame(0, $code, $output);

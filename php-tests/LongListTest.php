@@ -34,7 +34,7 @@ final class LongListTest extends GatewayTestCase
     public function testEveryUidIsFoundUnderItself(): void
     {
         [$uids, $others] = [self::names('user-', 1, 3000), self::names('u', 1, 2000)];
-        $this->answerUids($uids, $others);
+        $this->replyUids($uids, $others);
         $list = Gateway::getAllUidList();
         $all = array_merge($uids, $others);
         self::assertSame(array_combine($all, $all), $list);
@@ -51,7 +51,7 @@ final class LongListTest extends GatewayTestCase
             $uids[] = substr(str_repeat("\xff\0\x80az", 60), 0, $length);
             $uids[] = substr(str_repeat('a uid of ASCII ', 20), 0, $length);
         }
-        $this->answerUids($uids, []);
+        $this->replyUids($uids, []);
         $list = Gateway::getAllUidList();
         self::assertSame(array_combine($uids, $uids), $list);
         foreach ($uids as $uid) {
@@ -61,18 +61,19 @@ final class LongListTest extends GatewayTestCase
 
     public function testUidsThatHaveTheSameHashStayApart(): void
     {
-        // "Ez" and "FY" have the same hash, and so has whatever is put together of the same number of them.
+        // "Ez" and "FY" have the same hash, and so has whatever is put together of the same number
+        // of them.
         $uids = [''];
         for ($length = 0; $length < 9; $length++) {
             $uids = array_merge(...array_map(static fn (string $uid): array => ["{$uid}Ez", "{$uid}FY"], $uids));
         }
-        $this->answerUids($uids, array_reverse($uids));
+        $this->replyUids($uids, array_reverse($uids));
         self::assertSame(array_combine($uids, $uids), Gateway::getAllUidList());
     }
 
     public function testNumericUidsAreIntegerKeysAndTheNextOneFollowsThem(): void
     {
-        $this->answerUids(['7', '007', '-3', '9', 'x', '9223372036854775808'], ['7', '5']);
+        $this->replyUids(['7', '007', '-3', '9', 'x', '9223372036854775808'], ['7', '5']);
         $list = Gateway::getAllUidList();
         $expected = [7 => '7', '007' => '007', -3 => '-3', 9 => '9', 'x' => 'x',
             '9223372036854775808' => '9223372036854775808', 5 => '5'];
@@ -84,7 +85,7 @@ final class LongListTest extends GatewayTestCase
 
     public function testTheLargestIntegerKeyLeavesNoNextOne(): void
     {
-        $this->answerUids([(string) PHP_INT_MAX], []);
+        $this->replyUids([(string) PHP_INT_MAX], []);
         $list = Gateway::getAllUidList();
         self::assertSame([PHP_INT_MAX => (string) PHP_INT_MAX], $list);
         $this->expectException(\Error::class);
@@ -95,8 +96,8 @@ final class LongListTest extends GatewayTestCase
     {
         // One string at once: under AddressSanitizer each growth is a copy.
         $rows = implode('', array_map(static fn (int $i): string => "i:$i;a:0:{}", range(0, self::MOST_ROOM)));
-        self::$cluster->answerPayload(0, self::SELECT, 'a:' . (self::MOST_ROOM + 1) . ":{{$rows}}");
-        self::$cluster->answerPayload(1, self::SELECT, 'a:0:{}');
+        self::$cluster->replyWith(0, self::SELECT, 'a:' . (self::MOST_ROOM + 1) . ":{{$rows}}");
+        self::$cluster->replyWith(1, self::SELECT, 'a:0:{}');
         $list = Gateway::getAllClientIdList();
         self::assertCount(self::MOST_ROOM + 1, $list);
         self::assertSame(array_keys($list), array_values($list));
@@ -106,7 +107,7 @@ final class LongListTest extends GatewayTestCase
     public function testALongListCanBeChangedLikeAnyOther(): void
     {
         $uids = self::names('user-', 1, 1000);
-        $this->answerUids($uids, []);
+        $this->replyUids($uids, []);
         $list = Gateway::getAllUidList();
         $copy = $list;
         foreach ($uids as $index => $uid) {
@@ -128,8 +129,8 @@ final class LongListTest extends GatewayTestCase
         // Fewer than an empty array has room for, about as many, and many more.
         foreach ([1, 8, 9, 3000] as $count) {
             $ids = range(1, $count);
-            self::$cluster->answerPayload(0, self::CLIENTS_OF_UID, serialize($ids));
-            self::$cluster->answerPayload(1, self::CLIENTS_OF_UID, serialize($ids));
+            self::$cluster->replyWith(0, self::CLIENTS_OF_UID, serialize($ids));
+            self::$cluster->replyWith(1, self::CLIENTS_OF_UID, serialize($ids));
             $list = Gateway::getClientIdByUid('user-1');
             self::assertTrue(array_is_list($list));
             self::assertCount(2 * $count, array_unique($list));
@@ -147,7 +148,8 @@ final class LongListTest extends GatewayTestCase
 
     public function testTheListsOfGroupsHaveTheOrderInWhichTheirClientsCame(): void
     {
-        // More groups than are remembered at once, with names of all kinds, and uids of several clients.
+        // More groups than are remembered at once, with names of all kinds, and uids of several
+        // clients.
         $groups = array_merge(self::names('room-', 1, 400), ['7', '', "\0", str_repeat('long', 300), '-0']);
         $expected = [];
         $replies = ['', ''];
@@ -161,8 +163,8 @@ final class LongListTest extends GatewayTestCase
                 $expected[$group][$uid] = $uid;
             }
         }
-        self::$cluster->answerPayload(0, self::SELECT, "a:2000:{{$replies[0]}}");
-        self::$cluster->answerPayload(1, self::SELECT, "a:1000:{{$replies[1]}}");
+        self::$cluster->replyWith(0, self::SELECT, "a:2000:{{$replies[0]}}");
+        self::$cluster->replyWith(1, self::SELECT, "a:1000:{{$replies[1]}}");
         self::assertSame($expected, Gateway::getAllGroupUidList());
     }
 
@@ -174,8 +176,8 @@ final class LongListTest extends GatewayTestCase
             $rows .= "i:$i;" . serialize(['uid' => "user-$i", 'groups' => [$group => $group, $i % 50 => (string) ($i % 50)]]);
         }
         foreach (['getAllGroupUidList', 'getAllGroupClientIdList'] as $method) {
-            self::$cluster->answerPayload(0, self::SELECT, 'a:400:{' . $rows . '}');
-            self::$cluster->answerPayload(1, self::SELECT, 'a:0:{}');
+            self::$cluster->replyWith(0, self::SELECT, 'a:400:{' . $rows . '}');
+            self::$cluster->replyWith(1, self::SELECT, 'a:0:{}');
             $lists = Gateway::$method();
             self::assertCount(450, $lists);
             foreach ($groups as $i => $group) {
@@ -194,7 +196,7 @@ final class LongListTest extends GatewayTestCase
     public function testSessionsThatHaveEqualPartsAreChangedOneByOne(): void
     {
         $session = ['name' => 'x', 'roles' => ['admin', 'user'], 'deep' => ['a' => ['b' => [1]]], 'n' => 0.5];
-        $this->answerSessions(array_fill(0, 20, $session), array_fill(0, 20, $session));
+        $this->replySessions(array_fill(0, 20, $session), array_fill(0, 20, $session));
         $sessions = array_values(Gateway::getAllClientSessions());
         self::assertSame(array_fill(0, 40, $session), $sessions);
         $sessions[5]['roles'][] = 'guest';
@@ -224,12 +226,12 @@ final class LongListTest extends GatewayTestCase
             foreach ($groups as $i => $row) {
                 $rows .= "i:$i;$row";
             }
-            self::$cluster->answerPayload(0, self::SELECT, "a:500:{{$rows}}");
-            self::$cluster->answerPayload(1, self::SELECT, 'a:0:{}');
+            self::$cluster->replyWith(0, self::SELECT, "a:500:{{$rows}}");
+            self::$cluster->replyWith(1, self::SELECT, 'a:0:{}');
             Gateway::getAllGroupUidList();
-            $this->answerUids(self::names('user-', 1, 500), self::names('user-', 1, 500));
+            $this->replyUids(self::names('user-', 1, 500), self::names('user-', 1, 500));
             Gateway::getAllUidList();
-            $this->answerSessions($sessions, $sessions);
+            $this->replySessions($sessions, $sessions);
             Gateway::getAllClientSessions();
         };
         $call();
@@ -250,27 +252,27 @@ final class LongListTest extends GatewayTestCase
     }
 
     /**
-     * Lays out the answers of both gateways about uids.
+     * Prepares the replies of both gateways about uids.
      *
      * @param list<string> ...$uids
      */
-    private function answerUids(array ...$uids): void
+    private function replyUids(array ...$uids): void
     {
         foreach ($uids as $gateway => $list) {
             $rows = array_map(static fn (string $uid): array => ['uid' => $uid], $list);
-            self::$cluster->answerPayload($gateway, self::SELECT, serialize($rows));
+            self::$cluster->replyWith($gateway, self::SELECT, serialize($rows));
         }
     }
 
     /**
-     * Lays out the answers of both gateways about sessions.
+     * Prepares the replies of both gateways about sessions.
      *
      * @param list<array<mixed>> ...$sessions
      */
-    private function answerSessions(array ...$sessions): void
+    private function replySessions(array ...$sessions): void
     {
         foreach ($sessions as $gateway => $list) {
-            self::$cluster->answerPayload($gateway, self::SESSIONS, serialize(array_map('serialize', $list)));
+            self::$cluster->replyWith($gateway, self::SESSIONS, serialize(array_map('serialize', $list)));
         }
     }
 }

@@ -79,7 +79,7 @@ final class PayloadTest extends ClusterTestCase
     }
 
     /**
-     * JSON has no form for such a uid: the message reaches nobody, and everything after it works.
+     * JSON cannot represent such a uid: the message reaches nobody, and everything after it works.
      *
      * @dataProvider modes
      */

@@ -8,7 +8,7 @@ use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 
 /**
- * Who is there.
+ * Presence: who is online.
  */
 final class PresenceTest extends ClusterTestCase
 {

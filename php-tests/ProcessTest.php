@@ -10,11 +10,15 @@ use GatewayWorker\Tests\Support\Gatewayd;
 use GatewayWorker\Tests\Support\Php;
 
 /**
- * What the extension has and the original has not: waiting for the commands, and a view of the state.
+ * What the extension has and the original has not: waiting for the commands, and a view of the
+ * state.
  */
 final class ProcessTest extends ClusterTestCase
 {
-    /** Goes before the code of a process of its own: flush() waits for all that a process has sent, to whomever. */
+    /**
+     * Prepended to the code of a separate process: flush() waits for all that a process has sent,
+     * to whomever.
+     */
     private const PREPARE = <<<'PHP'
         use GatewayWorker\Lib\Gateway;
         require $argv[1];

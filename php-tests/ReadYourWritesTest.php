@@ -9,10 +9,12 @@ use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\OriginalConnection;
 
 /**
- * A query sees every command that was issued before it, although they travel on different connections.
+ * A query sees every command that was issued before it, although they travel on different
+ * connections.
  *
- * The original keeps this promise outside of a BusinessWorker, where it has one connection for both, and inside with
- * luck only: there, the answer to a query may be ahead of the command that was issued first.
+ * The original keeps this promise outside of a BusinessWorker, where it has one connection for
+ * both, and inside with luck only: there, the reply to a query may be ahead of the command that was
+ * issued first.
  *
  * @group better-than-original
  */
@@ -118,7 +120,7 @@ final class ReadYourWritesTest extends ClusterTestCase
     /**
      * @dataProvider modes
      */
-    public function testOneMoreRoundTripIsMadeOnAGatewayWithOutstandingCommandsAndOnNoOther(string $mode): void
+    public function testOnlyAGatewayWithOutstandingCommandsGetsABarrier(string $mode): void
     {
         $this->enter($mode);
         [$a] = $this->fourClients();

@@ -10,10 +10,11 @@ use GatewayWorker\Tests\Support\GatewayTestCase;
 use GatewayWorker\Tests\Support\Outcome;
 
 /**
- * Sessions of random values, and of random bytes: what is read of them is what the engine's unserialize() reads, and what is
- * written is what its serialize() writes.
+ * Sessions of random values, and of random bytes: what is read of them is what the engine's
+ * unserialize() reads, and what is written is what its serialize() writes.
  *
- * The values differ from run to run. Each failure names the seed, which GATEWAYWORKER_TEST_SEED in the environment repeats.
+ * The values differ from run to run. Each failure names the seed, which GATEWAYWORKER_TEST_SEED in
+ * the environment repeats.
  */
 final class ReaderPropertyTest extends GatewayTestCase
 {
@@ -117,7 +118,8 @@ final class ReaderPropertyTest extends GatewayTestCase
     }
 
     /**
-     * Sessions of a few shapes in turn, as applications have them: what one has in common with those before it is not read anew.
+     * Sessions of a few shapes in turn, as applications have them: what one has in common with
+     * those before it is not read anew.
      */
     public function testAListOfSessionsOfAFewShapesIsReadAsTheEngineReadsThem(): void
     {
@@ -140,7 +142,8 @@ final class ReaderPropertyTest extends GatewayTestCase
                     $pairs .= serialize($key) . $value;
                 }
                 $bytes = 'a:' . count($keys) . ":{{$pairs}}";
-                // What the engine refuses (a reference that points elsewhere here) is for the other tests.
+                // What the engine refuses (a reference that points elsewhere here) is for the other
+                // tests.
                 $read = $this->engine($bytes);
                 if ($read->thrown === null && $read->returned !== false) {
                     $list[] = $bytes;
@@ -157,7 +160,7 @@ final class ReaderPropertyTest extends GatewayTestCase
     /**
      * @group better-than-original
      */
-    public function testBytesThatAreNoSessionThrowAndOthersAreReadAsTheEngineReadsThem(): void
+    public function testSessionsAreReadAsTheEngineReadsThem(): void
     {
         $seen = ['read' => 0, self::REFUSED => 0, self::THREW => 0];
         foreach ($this->mutations() as $bytes) {
@@ -166,7 +169,8 @@ final class ReaderPropertyTest extends GatewayTestCase
             $seen[self::kind($outcome)]++;
             if ($outcome->thrown === null) {
                 $this->assertSameAs($bytes, $outcome->returned);
-                // Since PHP 8.3 the engine warns of bytes behind the value, which the extension does not pass to it.
+                // Since PHP 8.3 the engine warns of bytes behind the value, which the extension
+                // does not pass to it.
                 $warnings = preg_grep('/Extra data/', $this->engine($bytes)->warnings, PREG_GREP_INVERT);
                 self::assertCount(count($warnings), $outcome->warnings, $this->about($bytes));
             } elseif (self::kind($outcome) === self::REFUSED) {
@@ -210,8 +214,8 @@ final class ReaderPropertyTest extends GatewayTestCase
                 }
             }
             $count = count(array_filter($broken));
-            $told = strpos($outcome->logged, "$count sessions are not") !== false;
-            self::assertSame($count > 0, $told, $this->about('') . $outcome->logged);
+            $isLogged = strpos($outcome->logged, "$count sessions are not") !== false;
+            self::assertSame($count > 0, $isLogged, $this->about('') . $outcome->logged);
         }
     }
 
@@ -245,7 +249,7 @@ final class ReaderPropertyTest extends GatewayTestCase
 
     private function getSession(string $bytes): Outcome
     {
-        self::$cluster->answerPayload(0, self::GET_SESSION, $bytes);
+        self::$cluster->replyWith(0, self::GET_SESSION, $bytes);
         return $this->observe(function () {
             return Gateway::getSession("{$this->prefix}00000001");
         });
@@ -261,7 +265,7 @@ final class ReaderPropertyTest extends GatewayTestCase
             $reply .= "i:$index;s:" . strlen($bytes) . ":\"$bytes\";";
         }
         $count = count($sessions);
-        self::$cluster->answerPayload(0, self::GET_ALL_SESSIONS, "a:$count:{{$reply}}");
+        self::$cluster->replyWith(0, self::GET_ALL_SESSIONS, "a:$count:{{$reply}}");
         return $this->observe(static function () {
             return Gateway::getAllClientSessions();
         });
@@ -303,7 +307,8 @@ final class ReaderPropertyTest extends GatewayTestCase
     }
 
     /**
-     * Requires what unserialize() makes of the bytes: types, order, references, -0 and NAN included.
+     * Requires what unserialize() makes of the bytes: types, order, references, -0 and NAN
+     * included.
      *
      * @param mixed $actual
      */
@@ -316,9 +321,9 @@ final class ReaderPropertyTest extends GatewayTestCase
     }
 
     /**
-     * Requires the right exception, and that the engine refuses the bytes too. Two things it lets pass: a number that is
-     * out of range, for which it takes another one and warns; and strings of the type S, with escapes in them, which no PHP
-     * writes, and which PHP 8.4 deprecates.
+     * Requires the right exception, and that the engine refuses the bytes too. Two things it lets
+     * pass: a number that is out of range, for which it takes another one and warns; and strings of
+     * the type S, with escapes in them, which no PHP writes, and which PHP 8.4 deprecates.
      */
     private function assertRefused(string $bytes, Outcome $outcome): void
     {
@@ -482,7 +487,8 @@ final class ReaderPropertyTest extends GatewayTestCase
         }
     }
 
-    // ---- serialized values as serialize() never writes them, and bytes that are nearly serialized values ----
+    // ---- serialized values as serialize() never writes them, and bytes that are nearly serialized
+    // values ----
 
     /**
      * A valid one: keys that come twice, numeric strings as keys, numbers in other forms.

@@ -252,7 +252,7 @@ final class SameAsOriginalTest extends ClusterTestCase
         $this->assertReceived(['sent 0', 'sent 1', 'sent 2', 'sent 3', 'sent 4', 'sent 5', 'last'], $client);
     }
 
-    public function testGatewayClientLetsABadExclusionFromAListPassAndThrowsForOneFromAll(): void
+    public function testGatewayClientThrowsForABadExclusionFromAllOnly(): void
     {
         $this->enter('client');
         $client = $this->text();

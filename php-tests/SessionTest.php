@@ -63,7 +63,7 @@ final class SessionTest extends ClusterTestCase
     /**
      * @dataProvider modes
      */
-    public function testNothingIsSentWhereAnObjectOfTheSessionBeforeThrowsWhenItGoesAway(string $mode): void
+    public function testNothingIsSentIfAnObjectOfTheOldSessionThrows(string $mode): void
     {
         foreach (['setSession', 'updateSession'] as $method) {
             $this->enter($mode);
@@ -146,7 +146,7 @@ final class SessionTest extends ClusterTestCase
     /**
      * @dataProvider modes
      */
-    public function testUpdatingTheSessionOfTheCurrentClientUpdatesTheVariableToo(string $mode): void
+    public function testUpdatingTheCurrentSessionUpdatesTheVariableToo(string $mode): void
     {
         $this->enter($mode);
         $client = $this->text(1);

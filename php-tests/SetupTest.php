@@ -9,7 +9,8 @@ use GatewayWorker\Tests\Support\GatewayTestCase;
 use GatewayWorker\Tests\Support\Implementation;
 
 /**
- * What scripts/setup.sh says and installs. apt-get and all that is looked for are stand-ins: nothing is installed.
+ * What scripts/setup.sh says and installs. apt-get and all that is looked for are stand-ins:
+ * nothing is installed.
  *
  * @group better-than-original
  */
@@ -96,7 +97,7 @@ final class SetupTest extends GatewayTestCase
         self::assertStringContainsString('setup: apt-get could not install clang; its output is above.', $output);
     }
 
-    /** fc-list comes with the browser: before it is there, nothing is known about fonts. */
+    /** fc-list comes with the browser: before that, nothing is known about fonts. */
     public function testTheFontIsInstalledTogetherWithTheBrowser(): void
     {
         $this->aptGet('for name in chromium chromedriver; do echo "#!/bin/sh" >"$BIN/$name"; chmod +x "$BIN/$name"; done

@@ -12,7 +12,8 @@ use GatewayWorker\Tests\Support\Surface;
 use ReflectionExtension;
 
 /**
- * The stub, from which editors and static analysers learn about the extension, says what Reflection says.
+ * The stub, from which editors and static analysers learn about the extension, says what Reflection
+ * says.
  */
 final class StubTest extends GatewayTestCase
 {

@@ -8,7 +8,7 @@ use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 
 /**
- * Subclasses that call the protected methods of the class, and such as override them.
+ * Subclasses that call the protected methods of the class, and subclasses that override them.
  */
 final class SubclassTest extends ClusterTestCase
 {

@@ -8,7 +8,7 @@ use GatewayWorker\Lib\Gateway;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 
 /**
- * Users: binding clients to uids, sending to them, and asking about them.
+ * Users: binding clients to uids, sending to them, and querying them.
  */
 final class UidTest extends ClusterTestCase
 {

@@ -11,13 +11,14 @@ use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Implementation;
 
 /**
- * Inside a BusinessWorker the gateways are those of its instance, and its connections are left alone.
+ * Inside a BusinessWorker the gateways are those of its instance, and its connections are left
+ * alone.
  */
 final class WorkerModeTest extends ClusterTestCase
 {
     private const WORKER_CONNECT = 200;
 
-    /** Nothing listens there: the register is not to be asked. */
+    /** Nothing listens there: the register must not be contacted. */
     private const NO_REGISTER = '127.0.0.99:1';
 
     public function testTheRegisterIsNotAsked(): void
@@ -67,7 +68,7 @@ final class WorkerModeTest extends ClusterTestCase
         self::assertNull(Gateway::sendToAll('x', [$b->clientId()]));
         self::assertSame(0, Gateway::isOnline($b->clientId()));
         self::assertNull(Gateway::getSession($b->clientId()));
-        self::assertSame('ann', Gateway::getUidByClientId($b->clientId()), 'this one is asked all the same');
+        self::assertSame('ann', Gateway::getUidByClientId($b->clientId()), 'this one is queried all the same');
         self::assertSame(1, Gateway::isOnline($a->clientId()));
         Gateway::setBusinessWorker(null);
         self::assertSame(['b' => 1], Gateway::getSession($b->clientId()));
@@ -113,7 +114,8 @@ final class WorkerModeTest extends ClusterTestCase
         Gateway::sendToAll('three');
         $this->assertReceived(['two', 'three'], $b);
         self::assertSame(['one', 'two'], [$a->receive(), $a->receive()]);
-        // The fence goes another way than those two, so that it could not tell that they have all come.
+        // The fence takes another path than those two, so it would not prove that they have all
+        // arrived.
         Gateway::setBusinessWorker(null);
         $this->assertReceived([], $a);
     }

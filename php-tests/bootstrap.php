@@ -4,9 +4,9 @@
  * Prepares a test run: loads the tests' own classes and makes sure that there is something to test.
  *
  * GATEWAYWORKER_TESTS_ALLOW_USERLAND=1 holds the tests against the original: a userland class
- * GatewayWorker\Lib\Gateway (brought in with auto_prepend_file) is accepted in place of the extension. Every test
- * passes with it then, save those in the group "better-than-original", each of which fails (in ReadYourWritesTest,
- * where the original depends on luck, some may pass).
+ * GatewayWorker\Lib\Gateway (brought in with auto_prepend_file) is accepted in place of the
+ * extension. Every test passes with it then, save those in the group "better-than-original", each
+ * of which fails (in ReadYourWritesTest, where the original depends on luck, some may pass).
  */
 
 declare(strict_types=1);

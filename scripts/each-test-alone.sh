@@ -1,6 +1,7 @@
 #!/bin/sh
-# A runner for `cargo test` that runs each test in a process of its own, as nextest does, for machines without nextest. Tests of
-# the client share the state of their process otherwise: its links, its log, its time to connect.
+# A runner for `cargo test` that runs each test in a process of its own, as nextest does, for
+# machines without nextest. Tests of the client share the state of their process otherwise: its
+# links, its log, its time to connect.
 
 set -u
 

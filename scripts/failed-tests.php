@@ -1,7 +1,8 @@
 <?php
 
 /**
- * Prints the names of the tests that have failed, from a report of PHPUnit (--log-junit), with what each of them said first.
+ * Prints the names of the tests that have failed, from a report of PHPUnit (--log-junit), with what
+ * each of them said first.
  */
 
 declare(strict_types=1);

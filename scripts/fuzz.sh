@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets of fuzz/, and chooses the inputs that are kept in fuzz/corpus/. See docs/fuzzing.md.
+# Runs the fuzz targets of fuzz/, and chooses the inputs that are kept in fuzz/corpus/. See
+# docs/fuzzing.md.
 #
 #   scripts/fuzz.sh run [target ...]      each for $FUZZ_MINUTES (20), one after the other; none named means all
 #   scripts/fuzz.sh corpus [target ...]   anew from what was kept and what the runs have found
 #
-# Needs a nightly toolchain and cargo-fuzz. Ends with an error at the first input for which a target fails.
+# Needs a nightly toolchain and cargo-fuzz. Ends with an error at the first input for which a target
+# fails.
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
@@ -47,7 +49,8 @@ found() {
     echo "$folder"
 }
 
-# fuzz TARGET CORPUS... -- OPTION...: the order in which libFuzzer writes into the first corpus and reads the others.
+# fuzz TARGET CORPUS... -- OPTION...: the order in which libFuzzer writes into the first corpus and
+# reads the others.
 fuzz() {
     cargo +nightly fuzz run --target-dir "$target" "$@"
 }
@@ -64,7 +67,8 @@ run() {
         -e 's/^stat::average_exec_per_sec: *\([0-9]*\)/\1 per second/p' "$log"
 }
 
-# Which features each input has, in files that libFuzzer writes to go on with a merge that was broken off.
+# Which features each input has, in files that libFuzzer writes to go on with a merge that was
+# broken off.
 features() {
     local name=$1 to=$2
     shift 2
@@ -74,7 +78,8 @@ features() {
     rm -rf "$work/unused"
 }
 
-# Always the input with the most that none before had: branches first, then how often they are taken.
+# Always the input with the most that none before had: branches first, then how often they are
+# taken.
 choose() {
     awk -v most="$most" '
         FNR == 1 { kind++; files = $1; next }

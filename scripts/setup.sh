@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes sure that everything is there for a job: `setup.sh build`, `setup.sh test` (what `build` needs, and more),
-# `setup.sh valgrind` and `setup.sh asan` (what `test` needs, and more), `setup.sh browser` (a Chromium for the test of the
-# board, and nothing else).
+# Installs what a job needs: `setup.sh build`, `setup.sh test` (what `build` needs, and more),
+# `setup.sh valgrind` and `setup.sh asan` (what `test` needs, and more), `setup.sh browser` (a
+# Chromium for the test of the board, and nothing else).
 #
-# On Debian and Ubuntu it installs what is missing, through apt-get, and says how much that is and how far it has come;
-# elsewhere it says what to install. It prints nothing if nothing is missing. PHP, PHP_CONFIG, PHPUNIT and CARGO name the
-# programs to use instead of those in PATH.
+# On Debian and Ubuntu it installs what is missing, through apt-get, and says how much that is and
+# how far it has come; elsewhere it says what to install. It prints nothing if nothing is missing.
+# PHP, PHP_CONFIG, PHPUNIT and CARGO name the programs to use instead of those in PATH.
 
 set -eu
 
@@ -50,8 +50,8 @@ candidate() {
     LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9]*\.[0-9]*\).*/\1/p'
 }
 
-# Which of Debian's packages hold a Rust that is new enough. The first is that of the distribution, which is often too old;
-# the second one is kept up to date for browsers.
+# Which Debian packages have a Rust that is new enough. The distribution's own is often too old; the
+# second one is kept up to date for browsers.
 find_rust() {
     rust=
     has apt-cache || return 0
@@ -117,7 +117,7 @@ check_rust() {
     fi
     if [ "$job" = test ] && ! { "$CARGO" fmt --version && "$CARGO" clippy --version; } >/dev/null 2>&1; then
         find_rust
-        # Those of another Rust do not fit.
+        # The packages of another Rust do not fit.
         is_packaged || rust=
         [ -n "$rust" ] || fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'."
         install "${rust#* }"
@@ -138,7 +138,8 @@ has_libclang() {
     return 1
 }
 
-# The compiler says the whole path of a library that it has, and the mere name of one that it has not.
+# The compiler prints the full path of a library that it has, and the bare name of one that it does
+# not have.
 has_libasan() {
     has cc && [ -e "$(cc -print-file-name=libasan.so)" ]
 }
@@ -185,8 +186,8 @@ has_one() {
     return 1
 }
 
-# Chromium brings fontconfig along: where that is missing too, there is no font yet. A browser from elsewhere may have its
-# own.
+# Chromium brings fontconfig along: where that is missing too, there is no font yet. A browser from
+# elsewhere may have its own.
 has_chinese_font() {
     if has fc-list; then
         [ -n "$(fc-list :lang=zh family)" ]
@@ -258,8 +259,8 @@ download_size() {
     printf '%s\n' "$uris" | awk '{ bytes += $3 } END { printf "%d MB", (bytes + 999999) / 1000000 }'
 }
 
-# Reads what apt-get prints, with its status lines among it, and says at every quarter how far it has come. The rest goes to
-# the log.
+# Reads the output of apt-get, status lines included, and reports progress at every quarter. The
+# rest goes to the log.
 progress() {
     said=
     while IFS= read -r line; do
@@ -268,8 +269,8 @@ progress() {
             pmstatus:*) doing="unpacking and configuring" ;;
             *) printf '%s\n' "$line" >>"$log"; continue ;;
         esac
-        # "pmstatus:php8.2-cli:43.7500:Unpacking php8.2-cli (amd64)": the percentage is the first field with a point in it
-        # that begins with a digit.
+        # "pmstatus:php8.2-cli:43.7500:Unpacking php8.2-cli (amd64)": the percentage is the first
+        # field with a point in it that begins with a digit.
         rest=${line#*:}
         while :; do
             field=${rest%%:*}

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Runs the PHP tests under valgrind's memcheck, with the extension in the profile `profiling`: PHPUnit, and every PHP and
-# php-fpm that the tests start or fork. Other programs (gatewayd, shells, the browser) are not looked into.
+# Runs the PHP tests under valgrind's memcheck, with the extension in the profile `profiling`:
+# PHPUnit, and every PHP and php-fpm that the tests start or fork. Other programs (gatewayd, shells,
+# the browser) are not looked into.
 #
 #   scripts/valgrind.sh [options of PHPUnit]
 #
-# Ends with an error where memcheck finds a wrong access anywhere, or memory that the extension has asked for and that nobody
-# knows any more. What PHP itself leaves behind, which a php-fpm that is killed does with all its tables, is not told of; nor
-# what a forked child has inherited from the stack of its parent's background thread, which it has no more.
-# "Possibly lost" is not asked for: that is what memcheck calls everything behind a hash table of Rust, which points into the
-# middle of its memory.
+# Ends with an error where memcheck finds a wrong access anywhere, or memory that the extension has
+# asked for and that nobody knows any more. What PHP itself leaves behind, which a php-fpm that is
+# killed does with all its tables, is not told of; nor what a forked child has inherited from the
+# stack of its parent's background thread, which it has no more. "Possibly lost" is not asked for:
+# that is what memcheck calls everything behind a hash table of Rust, which points into the middle
+# of its memory.
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
@@ -36,8 +38,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 echo "==> the PHP tests, which take some minutes"
-# The memory of a request comes from malloc(), so that memcheck sees each piece of it. PCRE's compiled patterns read beyond
-# the end of strings on purpose.
+# The memory of a request comes from malloc(), so that memcheck sees each piece of it. PCRE's
+# compiled patterns read beyond the end of strings on purpose.
 # shellcheck source=scripts/memory-tests.sh
 . scripts/memory-tests.sh
 code=0
@@ -49,8 +51,9 @@ env USE_ZEND_ALLOC=0 valgrind --tool=memcheck --num-callers=60 \
     --filter "$memory_tests" "$@" || code=$?
 processes=$(find "$work" -name 'memcheck.*' | wc -l)
 [ "$processes" -gt 0 ] || fail "no process has run under memcheck."
-# The reports stand in paragraphs with frames; a frame of the extension is one in a Rust file; one that has no name is code that
-# PCRE has generated. A forked child says the same command as its parent.
+# The reports stand in paragraphs with frames; a frame of the extension is one in a Rust file; one
+# that has no name is code that PCRE has generated. A forked child says the same command as its
+# parent.
 ours=$(awk '
     function is_ours() {
         if (report !~ /are definitely lost/) return report ~ /(at|by) 0x[0-9A-F]+: [^?]/

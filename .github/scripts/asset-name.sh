@@ -1,9 +1,9 @@
 #!/bin/sh
-# Prints the name under which PIE looks for a binary of a release:
-# `asset-name.sh VERSION PHP ARCH OS LIBC MODE`, such as `asset-name.sh v0.1.0 8.4 arm64 linux musl zts`.
+# Prints the name under which PIE looks for a binary of a release: `asset-name.sh VERSION PHP ARCH
+# OS LIBC MODE`, such as `asset-name.sh v0.1.0 8.4 arm64 linux musl zts`.
 #
-# VERSION is the tag as it is, with its v if it has one: PIE takes the version as Composer's package names it. Debug builds
-# of PHP (whose name would have -debug before the mode) are not released.
+# VERSION is the tag as it is, with its v if it has one: PIE takes the version as Composer's package
+# names it. Debug builds of PHP (whose name would have -debug before the mode) are not released.
 
 set -eu
 

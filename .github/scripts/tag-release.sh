@@ -1,9 +1,11 @@
 #!/bin/sh
-# Tags the version in Cargo.toml for a release: `tag-release.sh`, on a commit whose tests have passed. Then push the tag.
+# Tags the version in Cargo.toml for a release: `tag-release.sh`, on a commit whose tests have
+# passed. Then push the tag.
 #
-# The tag gets a commit of its own, on top of the current one and on no branch, whose composer.json tells PIE to take the
-# binaries of the release ("download-url-method"). On branches that line is missing: Composer before 2.9.5 refuses it, and
-# with it every `composer` command in a clone. PIE needs it only in what is released.
+# The tag gets a commit of its own, on top of the current one and on no branch, whose composer.json
+# tells PIE to take the binaries of the release ("download-url-method"). On branches that line is
+# missing: Composer before 2.9.5 refuses it, and with it every `composer` command in a clone. PIE
+# needs it only in what is released.
 
 set -eu
 

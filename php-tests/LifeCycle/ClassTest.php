@@ -8,7 +8,8 @@ use GatewayWorker\Tests\Support\LifeCycleTestCase;
 use GatewayWorker\Tests\Support\Php;
 
 /**
- * The class as userland sees it, with opcache, its JIT and its preloading; and the absence of the class.
+ * The class as userland sees it, with opcache, its JIT and its preloading; and the absence of the
+ * class.
  *
  * @group better-than-original
  */
@@ -99,7 +100,7 @@ final class ClassTest extends LifeCycleTestCase
         self::assertSame(array_fill_keys($names, true), $report['after']);
         self::assertSame(array_fill_keys($names, false), $report['internal']);
         self::assertSame(array_combine($names, ['userland', 'userland client']), $report['says']);
-        self::assertSame($names, $report['autoloaded'], 'the autoloader was asked');
+        self::assertSame($names, $report['autoloaded'], 'the autoloader was called');
         self::assertFalse($report['exceptions'], 'no other class of ours is there either');
     }
 
@@ -152,7 +153,7 @@ final class ClassTest extends LifeCycleTestCase
     }
 
     /**
-     * The settings that switch opcache on; skips where there is none.
+     * The settings that enable opcache; skips the test without opcache.
      *
      * @return array<string, string>
      */

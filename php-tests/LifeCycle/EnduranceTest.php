@@ -8,15 +8,16 @@ use GatewayWorker\Tests\Support\GatewayTestCase;
 use GatewayWorker\Tests\Support\Implementation;
 
 /**
- * No kind of call leaves anything behind in memory, and no fork a descriptor, a thread or a zombie. The short form of
- * `make endurance`: soak/endurance says what is looked at and how exactly.
+ * No kind of call leaves anything behind in memory, and no fork a descriptor, a thread or a zombie.
+ * The short form of `make endurance`: soak/endurance says what is looked at and how exactly.
  *
  * @group better-than-original
  */
 final class EnduranceTest extends GatewayTestCase
 {
     /**
-     * One word per call would be 160 kB of the C library's memory and 40 kB of the engine's, each well above its bound.
+     * One word per call would be 160 kB of the C library's memory and 40 kB of the engine's, each
+     * well above its bound.
      */
     private const CALLS = 5000;
 
@@ -25,7 +26,7 @@ final class EnduranceTest extends GatewayTestCase
     public function testNothingGrowsWithCallsAndForks(): void
     {
         $this->requireNative('has not been looked at in this way');
-        foreach (['pcntl' => 'to fork', 'FFI' => 'to ask the C library what it has given out'] as $extension => $why) {
+        foreach (['pcntl' => 'to fork', 'FFI' => 'to read how much the C library has allocated'] as $extension => $why) {
             if (!extension_loaded($extension)) {
                 self::markTestSkipped("the extension $extension is needed $why");
             }
@@ -39,7 +40,8 @@ final class EnduranceTest extends GatewayTestCase
             $grown[] = explode(': ', $failure)[0];
         }
         if ($grown !== []) {
-            // What the kernel and the C library count moves on a busy machine. What grows with calls does so each time.
+            // What the kernel and the C library count moves on a busy machine. What grows with
+            // calls does so each time.
             [$again, $said] = $this->measure(['--only=' . implode('|', array_unique($grown))]);
             self::assertSame([], $again['failures'], "$output\nand once more:\n$said");
         }

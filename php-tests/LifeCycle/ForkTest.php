@@ -8,8 +8,8 @@ use GatewayWorker\Tests\Support\Clock;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * Parent and children each work on their own connections, whenever the fork happens; nothing is lost, nothing sent
- * twice.
+ * Parent and children each work on their own connections, whenever the fork happens; nothing is
+ * lost, nothing sent twice.
  *
  * @group better-than-original
  */
@@ -54,7 +54,7 @@ final class ForkTest extends LifeCycleTestCase
         $this->resultOf('fork-first', ['client' => $client->clientId()]);
         $senders = ['parent' => 20, 'child0' => 20, 'child1' => 20, 'child2' => 20, 'child3' => 20];
         $this->assertDelivered($senders, $client);
-        self::assertSame(5, $this->cluster->stats()['register']['connections_total'], 'each process asks for itself');
+        self::assertSame(5, $this->cluster->stats()['register']['connections_total'], 'each process queries for itself');
     }
 
     public function testWhatIsQueuedIsSentByTheParentAloneAndOnce(): void
@@ -165,7 +165,7 @@ final class ForkTest extends LifeCycleTestCase
         self::assertSame(
             $stats['gateways'][0]['internal_open'] + $children,
             $stats['gateways'][0]['internal_total'],
-            'one for each child, which only asked; the parent never had to connect again'
+            'one for each child, which made queries only; the parent never had to connect again'
         );
         $this->assertDelivered(['parent' => $sent], $client);
     }
@@ -193,7 +193,8 @@ final class ForkTest extends LifeCycleTestCase
     }
 
     /**
-     * Puts as many clients as said into each group, so that every answer can be told from the others.
+     * Puts the given number of clients into each group, so that every reply differs from the
+     * others.
      *
      * @param array<string, int>    $groups
      * @param array<string, string> $ini

@@ -74,7 +74,7 @@ final class FpmTest extends ServerTestCase
         self::assertSame(10, $this->cluster->stats()['gateways'][1]['internal_total'], 'a connection per worker');
     }
 
-    public function testWhatIsSentAfterTheAnswerIsDeliveredToo(): void
+    public function testWhatIsSentAfterTheResponseIsDeliveredToo(): void
     {
         $this->startCluster();
         $this->startFpm();
@@ -190,7 +190,8 @@ final class FpmTest extends ServerTestCase
     }
 
     /**
-     * Has a worker queue more than a gateway takes, ends the worker, and lets the gateway read again.
+     * Has a worker queue more than a gateway takes, ends the worker, and lets the gateway read
+     * again.
      */
     private function deliverAtTheEnd(callable $end): void
     {

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\LifeCycle;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * GatewayClient\Gateway: a class of its own, where the setting gatewayworker.gateway_client asks for it.
+ * GatewayClient\Gateway: a class of its own, where the setting gatewayworker.gateway_client enables
+ * it.
  *
  * @group better-than-original
  */

@@ -7,7 +7,7 @@ namespace GatewayWorker\Tests\LifeCycle;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * A process that uses the class connects to others; nobody can connect to it.
+ * A process that uses the class only connects to others; nobody can connect to it.
  */
 final class ListenTest extends LifeCycleTestCase
 {

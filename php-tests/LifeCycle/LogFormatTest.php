@@ -9,13 +9,13 @@ use GatewayWorker\Tests\Support\LifeCycleTestCase;
 use GatewayWorker\Tests\Support\PhpProcess;
 
 /**
- * All lines of the error log have one format, whatever they are about.
+ * All lines of the error log have one format.
  *
  * @group better-than-original
  */
 final class LogFormatTest extends LifeCycleTestCase
 {
-    /** What it is about, as one word; what has happened; why. */
+    /** The subject, as one word; what has happened; why. */
     private const LINE = '~^gatewayworker: (tcp://\S+|gatewayworker\.\w+|[\w\\\\]+::\w+\(\)) ([a-z][a-z ]*[a-z]): (\S.*)$~D';
 
     public function testEveryLineNamesASubjectAnEventAndAReason(): void
@@ -95,7 +95,7 @@ final class LogFormatTest extends LifeCycleTestCase
             self::assertSame("tcp://{$this->cluster->internal(1)}", $match[1]);
             $events[] = $match[2];
         }
-        // The script waits in vain for the queue to be empty.
+        // The script waits for the queue to be empty, and gives up.
         self::assertEqualsCanonicalizing(['refuses frames', 'undelivered'], array_unique($events));
     }
 
@@ -111,7 +111,7 @@ final class LogFormatTest extends LifeCycleTestCase
         $script->writeLine('');
         self::assertSame(0, $script->wait());
         $lines = explode("\n", trim($script->errors()));
-        self::assertNotSame([''], $lines, 'a gateway without an address is told');
+        self::assertNotSame([''], $lines, 'a gateway without an address is logged');
         foreach ($lines as $line) {
             self::assertMatchesRegularExpression(self::LINE, $line);
             self::assertDoesNotMatchRegularExpression('~[\x00-\x1f]~', $line);

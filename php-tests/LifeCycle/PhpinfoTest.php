@@ -10,7 +10,7 @@ use GatewayWorker\Tests\Support\LifeCycleTestCase;
 use GatewayWorker\Tests\Support\Php;
 
 /**
- * The section of phpinfo(): complete and well formed, as text and as HTML, whatever it has to show.
+ * The section of phpinfo(): complete and well formed, as text and as HTML, whatever it shows.
  *
  * @group better-than-original
  */
@@ -68,7 +68,7 @@ final class PhpinfoTest extends LifeCycleTestCase
             preg_match('~<h2><a name="module_gatewayworker".*?(?=<h2>|</div>)~s', $html, $match),
             'there is a section'
         );
-        // Strict: it has to be XML, which is what phpinfo() makes.
+        // Strict: it must be XML, which phpinfo() produces.
         $document = new DOMDocument();
         $section = '<section>' . $match[0] . '</section>';
         self::assertTrue(@$document->loadXML($section), 'not well formed: ' . $section);

@@ -7,14 +7,14 @@ namespace GatewayWorker\Tests\LifeCycle;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * PHP code runs inside of many calls (an object is asked for its form, a BusinessWorker for its gateways): it may do
- * there what it may do anywhere else.
+ * PHP code runs inside many calls (an object is converted, a BusinessWorker for its gateways): it
+ * may do there what it may do anywhere else.
  *
  * @group better-than-original
  */
 final class ReentryTest extends LifeCycleTestCase
 {
-    /** What the calls answer, whatever happens inside of them. */
+    /** What the calls return, whatever happens inside them. */
     private const RESULTS = [
         'message' => true,
         'group' => null,
@@ -77,7 +77,8 @@ final class ReentryTest extends LifeCycleTestCase
     }
 
     /**
-     * Runs the script, and requires that these messages arrive (those of the script itself not counted).
+     * Runs the script, and requires that these messages arrive (those of the script itself not
+     * counted).
      *
      * @param list<string>|null $expected null: some that are not looked at
      *
@@ -104,8 +105,8 @@ final class ReentryTest extends LifeCycleTestCase
     }
 
     /**
-     * The messages that are sent from inside. The one from within __get() is not accepted: PHP does not call that
-     * function again inside of itself, so that the worker has no connections there.
+     * The messages that are sent from inside. The one from within __get() is not accepted: PHP does
+     * not call that function again inside of itself, so that the worker has no connections there.
      *
      * @param list<int> $numbers
      *

@@ -29,7 +29,7 @@ final class SettingsTest extends LifeCycleTestCase
         'status_path' => '',
     ];
 
-    /** Not for the eyes of anybody. */
+    /** Must not show up anywhere. */
     private const KEY = 'Th1s-1s-a-s3cret';
 
     public function testTheDefaultsAreThoseOfTheDocumentation(): void
@@ -217,7 +217,7 @@ final class SettingsTest extends LifeCycleTestCase
 
     public function testQueryTimeoutIsHonouredAndMayBeChanged(): void
     {
-        // No other one, which would have to answer within these times.
+        // No other gateway, which would have to reply within these times.
         $this->startCluster(1);
         $this->cluster->gateway('mute_gateway', 0, ['muted' => true]);
         $script = $this->script('time-out', [], ['gatewayworker.query_timeout' => '0.2']);
@@ -231,21 +231,21 @@ final class SettingsTest extends LifeCycleTestCase
         self::assertStringContainsString('gatewayworker.query_timeout ignored: expected ', $script->errors());
     }
 
-    public function testAnAnswerBeyondMaxReplyIsAnExceptionThatNamesTheSetting(): void
+    public function testAReplyBeyondMaxReplyIsAnExceptionThatNamesTheSetting(): void
     {
         $this->startCluster();
-        // The length alone: nobody waits for the rest.
-        $this->cluster->answer(1, 24, pack('N', 2000));
+        // The length alone: the rest is not waited for.
+        $this->cluster->reply(1, 24, pack('N', 2000));
         $script = $this->script('time-out', [], ['gatewayworker.max_reply' => '1K']);
         self::assertSame(0, $script->wait());
         $messages = json_decode($script->output(), true);
         self::assertStringContainsString('2000 bytes', $messages[0]);
         self::assertStringContainsString('gatewayworker.max_reply', $messages[0]);
         self::assertStringContainsString($this->cluster->internal(1), $messages[0]);
-        self::assertSame('answered', $messages[1], 'the next query has a connection of its own');
+        self::assertSame('replied', $messages[1], 'the next query has a connection of its own');
     }
 
-    public function testInAWorkerAFullSendBufferMeansFalseAtOnceAndOneLineInTheLog(): void
+    public function testInAWorkerAFullSendBufferIsFalseAndOneLineInTheLog(): void
     {
         $this->startCluster();
         $client = $this->text(1);
@@ -307,7 +307,7 @@ final class SettingsTest extends LifeCycleTestCase
         foreach ($clients as $i => $client) {
             $internal = $this->cluster->internal($i);
             [$ip, $port] = explode(':', $internal);
-            // Addresses of a documentation network: nobody is there.
+            // Addresses of a documentation network: unreachable.
             $other = "192.0.2.$i" . ($ports ? ':7000' : ":$port");
             $map[] = $ports ? "$other=$internal" : "192.0.2.$i=$ip";
             $advertised[] = $other;

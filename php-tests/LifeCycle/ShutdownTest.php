@@ -9,7 +9,8 @@ use GatewayWorker\Tests\Support\LifeCycleTestCase;
 use GatewayWorker\Tests\Support\PhpProcess;
 
 /**
- * What was accepted is delivered, however the process ends; and the wait for that is bounded and not silent.
+ * What was accepted is delivered, however the process ends; and the wait for that is bounded and
+ * not silent.
  *
  * @group better-than-original
  */
@@ -197,7 +198,8 @@ final class ShutdownTest extends LifeCycleTestCase
     }
 
     /**
-     * Starts a script that sends 300 big messages to a gateway that does not read, and 100 small ones to another.
+     * Starts a script that sends 300 big messages to a gateway that does not read, and 100 small
+     * ones to another.
      *
      * @param array{Client, Client} $clients
      * @param array<string, string> $ini
@@ -216,7 +218,7 @@ final class ShutdownTest extends LifeCycleTestCase
     }
 
     /**
-     * Requires the line about the second gateway, and answers the number of frames in it.
+     * Requires the line about the second gateway; returns the number of frames in it.
      */
     private function assertNamesWhatIsLeft(PhpProcess $script, string $waited): int
     {

@@ -47,7 +47,7 @@ final class SignalTest extends LifeCycleTestCase
         ]);
     }
 
-    public function testTheOtherThreadBlocksAllSignalsAndTheMainThreadIsLeftAlone(): void
+    public function testOnlyTheBackgroundThreadBlocksSignals(): void
     {
         if (!is_readable('/proc/self/task')) {
             self::markTestSkipped('there is no /proc/self/task here');
@@ -100,26 +100,26 @@ final class SignalTest extends LifeCycleTestCase
     public static function queries(): array
     {
         return [
-            'async, answered' => [true, true],
-            'async, not answered' => [true, false],
-            'dispatched, answered' => [false, true],
-            'dispatched, not answered' => [false, false],
+            'async, with a reply' => [true, true],
+            'async, without a reply' => [true, false],
+            'dispatched, with a reply' => [false, true],
+            'dispatched, without a reply' => [false, false],
         ];
     }
 
     /**
      * @dataProvider queries
      */
-    public function testASignalDuringAQueryIsHandledAndDoesNotEndIt(bool $async, bool $answered): void
+    public function testASignalDuringAQueryIsHandledAndDoesNotEndIt(bool $async, bool $hasReply): void
     {
         $this->startCluster();
         $script = $this->script(
             'signal-in-query',
-            ['async' => $async, 'signal' => $answered ? SIGUSR1 : SIGALRM],
-            ['gatewayworker.query_timeout' => $answered ? '20' : '1.2']
+            ['async' => $async, 'signal' => $hasReply ? SIGUSR1 : SIGALRM],
+            ['gatewayworker.query_timeout' => $hasReply ? '20' : '1.2']
         );
         self::assertSame('ready', $script->readJson());
-        if ($answered) {
+        if ($hasReply) {
             $this->cluster->gateway('pause_gateway', 1, ['paused' => true]);
             $script->writeLine('go');
             $script->signal(SIGUSR1);
@@ -131,7 +131,7 @@ final class SignalTest extends LifeCycleTestCase
         $events = $script->readJson();
         self::assertContains('signal', $events, 'the handler ran');
         self::assertCount(2, $events, 'once, and the query ended once');
-        if ($answered) {
+        if ($hasReply) {
             self::assertContains(0, $events);
         } else {
             self::assertStringContainsString('within 1.2 s', implode(' ', $events), 'the query had all its time');

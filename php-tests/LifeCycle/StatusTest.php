@@ -10,13 +10,14 @@ use GatewayWorker\Tests\Support\LifeCycleTestCase;
 use GatewayWorker\Tests\Support\PhpProcess;
 
 /**
- * Gateway::status(): what it has, and that the figures are those of what was done; and its file for others.
+ * Gateway::status(): what it has, and that the figures are those of what was done; and its file for
+ * others.
  *
  * @group better-than-original
  */
 final class StatusTest extends LifeCycleTestCase
 {
-    public function testEveryKeyIsThereWithItsTypeAndTheFiguresAreThoseOfWhatWasDone(): void
+    public function testEveryKeyHasItsTypeAndItsFigure(): void
     {
         $this->startCluster();
         $script = $this->begin(['client' => $this->text(0)->clientId()]);
@@ -24,9 +25,9 @@ final class StatusTest extends LifeCycleTestCase
             self::assertNull($this->order($script, $order));
         }
         for ($i = 0; $i < 20; $i++) {
-            self::assertSame(1, $this->order($script, 'ask one'));
+            self::assertSame(1, $this->order($script, 'query one'));
         }
-        self::assertSame(1, $this->order($script, 'ask'));
+        self::assertSame(1, $this->order($script, 'query'));
         $status = $this->order($script, 'status');
         self::assertSame(
             ['version' => 'string', 'pid' => 'integer', 'threads' => 'integer', 'clusters' => 'array'],
@@ -61,7 +62,7 @@ final class StatusTest extends LifeCycleTestCase
             self::assertSame($exact, $seen);
         }
         $first = $cluster['gateways'][0];
-        self::assertSame(21, $first['latency_count'], 'each answer was timed');
+        self::assertSame(21, $first['latency_count'], 'each reply was timed');
         self::assertIsInt($first['latency_p50']);
         self::assertGreaterThan(0, $first['latency_p50']);
         self::assertGreaterThanOrEqual($first['latency_p50'], $first['latency_p99']);
@@ -117,20 +118,20 @@ final class StatusTest extends LifeCycleTestCase
         self::assertIsFloat($gateway['last_error_age']);
     }
 
-    public function testAQuestionWithoutAnswerIsCountedAndItsErrorIsTold(): void
+    public function testAQueryWithoutAReplyIsCountedAndItsErrorIsShown(): void
     {
         $this->startCluster(1);
-        // The first question has to be answered within it, also on a busy machine.
+        // The first query has to get its reply within it, on a busy machine too.
         $script = $this->begin([], ['gatewayworker.query_timeout' => '1']);
-        self::assertSame(0, $this->order($script, 'ask'));
+        self::assertSame(0, $this->order($script, 'query'));
         $this->cluster->gateway('mute_gateway', 0, ['muted' => true]);
-        $message = $this->order($script, 'ask');
+        $message = $this->order($script, 'query');
         self::assertStringContainsString('did not reply', $message);
         $gateway = $this->order($script, 'status')['clusters'][0]['gateways'][0];
         self::assertSame([2, 1, 1], [$gateway['queries'], $gateway['queries_failed'], $gateway['queries_timed_out']]);
         self::assertSame($message, $gateway['query_error']);
         self::assertIsFloat($gateway['query_error_age']);
-        self::assertSame([0, 0], [$gateway['queries_open'], $gateway['queries_idle']], 'it is never asked on again');
+        self::assertSame([0, 0], [$gateway['queries_open'], $gateway['queries_idle']], 'it is never used again');
     }
 
     public function testTheFileComesWithTheFirstUseFollowsAndGoesWithTheProcess(): void
@@ -192,7 +193,7 @@ final class StatusTest extends LifeCycleTestCase
         self::assertStringNotContainsString(self::SECRET, $text);
     }
 
-    public function testADirectoryThatIsMissingIsOneLineInTheLogAndTheClassWorks(): void
+    public function testAMissingDirectoryIsOneLineInTheLog(): void
     {
         $this->startCluster();
         $directory = $this->directory() . '/missing';
@@ -205,7 +206,7 @@ final class StatusTest extends LifeCycleTestCase
         $line = "gatewayworker: gatewayworker.status_path is not written: $directory/{$script->pid()}.json: "
             . "No such file or directory\n";
         self::assertSame($line, $script->errors());
-        self::assertSame(0, $this->order($script, 'ask'));
+        self::assertSame(0, $this->order($script, 'query'));
         $script->writeLine('');
         self::assertSame([0, $line], [$script->wait(), $script->errors()], 'said once');
     }

@@ -7,7 +7,7 @@ namespace GatewayWorker\Tests\LifeCycle;
 use GatewayWorker\Tests\Support\LifeCycleTestCase;
 
 /**
- * One thread, and only where there is something for it to do.
+ * One thread, and only if it has something to do.
  *
  * @group better-than-original
  */

@@ -10,7 +10,8 @@ use GatewayWorker\Tests\Support\LifeCycleTestCase;
 use GatewayWorker\Tests\Support\PhpProcess;
 
 /**
- * bin/gatewayworker-top: what it shows of living processes, and what it makes of dead ones and of other files.
+ * bin/gatewayworker-top: what it shows of living processes, and what it makes of dead ones and of
+ * other files.
  *
  * @group better-than-original
  */

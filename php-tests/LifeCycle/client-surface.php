@@ -1,8 +1,8 @@
 <?php
 
 /**
- * The public methods of GatewayClient\Gateway and their parameters, all static, in their order: those of the original.
- * What has no type here must have none; what has no default is required.
+ * The public methods of GatewayClient\Gateway and their parameters, all static, in their order:
+ * those of the original. What has no type here must have none; what has no default is required.
  */
 
 declare(strict_types=1);

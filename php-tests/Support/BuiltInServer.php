@@ -64,7 +64,7 @@ final class BuiltInServer
     }
 
     /**
-     * Has a script run, and answers what it printed.
+     * Runs a script and returns what it printed.
      *
      * @param array<string, scalar> $query
      */
@@ -78,15 +78,15 @@ final class BuiltInServer
         fwrite($stream, "GET $target HTTP/1.0\r\nHost: {$this->address}\r\nConnection: close\r\n\r\n");
         stream_set_blocking($stream, false);
         $deadline = Clock::in($timeout);
-        $answer = '';
+        $reply = '';
         while (!feof($stream)) {
             if (!Clock::readable($stream, $deadline)) {
-                throw new RuntimeException("php -S does not answer; its log says: {$this->log()}");
+                throw new RuntimeException("php -S does not reply; its log says: {$this->log()}");
             }
-            $answer .= fread($stream, 1 << 16);
+            $reply .= fread($stream, 1 << 16);
         }
         fclose($stream);
-        return explode("\r\n\r\n", $answer, 2)[1] ?? '';
+        return explode("\r\n\r\n", $reply, 2)[1] ?? '';
     }
 
     /**

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\Support;
 use RuntimeException;
 
 /**
- * A process that talks in lines over its standard input and output and ends when its input is closed.
+ * A process that talks in lines over its standard input and output and ends when its input is
+ * closed.
  */
 final class ChildProcess
 {
@@ -71,7 +72,7 @@ final class ChildProcess
         $deadline = Clock::in($timeout);
         while (($end = strpos($this->buffer, "\n")) === false) {
             if (!Clock::readable($this->pipes[1], $deadline)) {
-                throw new RuntimeException("{$this->name} does not answer" . $this->said());
+                throw new RuntimeException("{$this->name} does not reply" . $this->said());
             }
             $chunk = (string) fread($this->pipes[1], 1 << 20);
             if ($chunk === '' && feof($this->pipes[1])) {
@@ -85,7 +86,7 @@ final class ChildProcess
     }
 
     /**
-     * Ends the process: asks by closing its input, and kills it if it does not obey.
+     * Ends the process: closes its input, and kills it if it goes on.
      */
     public function stop(): void
     {

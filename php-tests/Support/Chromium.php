@@ -9,7 +9,8 @@ use RuntimeException;
 /**
  * A Chromium without a window, driven by ChromeDriver. It reaches 127.0.0.1 and nothing else.
  *
- * CHROMIUM and CHROMEDRIVER in the environment name the programs; both have to be of the same version.
+ * CHROMIUM and CHROMEDRIVER in the environment name the programs; both have to be of the same
+ * version.
  */
 final class Chromium
 {
@@ -70,7 +71,7 @@ final class Chromium
     }
 
     /**
-     * Why there is none to be started; null where there is one.
+     * Why it cannot be started; null if it can.
      */
     public static function missing(): ?string
     {
@@ -84,7 +85,7 @@ final class Chromium
     }
 
     /**
-     * The browser, to be told what to do.
+     * The browser, for commands.
      */
     public function browser(): WebDriver
     {

@@ -24,7 +24,7 @@ abstract class Client
     private $clientId;
 
     /**
-     * Connects and waits for the greeting, in which the gateway tells the client its id.
+     * Connects and waits for the greeting, in which the gateway sends the client its id.
      */
     public function __construct(string $address)
     {
@@ -51,7 +51,8 @@ abstract class Client
     }
 
     /**
-     * The next message; null when the connection has been closed instead. Throws when neither happens in time.
+     * The next message; null when the connection has been closed instead. Throws when neither
+     * happens in time.
      */
     public function receive(float $timeout = 10.0): ?string
     {
@@ -61,7 +62,7 @@ abstract class Client
                 return null;
             }
             if (!$this->fill($deadline)) {
-                throw new RuntimeException('the client waited for a message in vain');
+                throw new RuntimeException('the client got no message in time');
             }
         }
         return $message;
@@ -106,7 +107,7 @@ abstract class Client
         $deadline = Clock::in(10.0);
         while (strlen($this->buffer) < $length && !$this->closed) {
             if (!$this->fill($deadline)) {
-                throw new RuntimeException("the client waited for $length bytes in vain");
+                throw new RuntimeException("the client did not get $length bytes in time");
             }
         }
         $bytes = substr($this->buffer, 0, $length);
@@ -129,7 +130,8 @@ abstract class Client
     {
         $this->closed = true;
         if (is_resource($this->stream)) {
-            // A child process may have inherited the socket, so closing it here would not end the connection.
+            // A child process may have inherited the socket, so closing it here would not end the
+            // connection.
             @stream_socket_shutdown($this->stream, STREAM_SHUT_RDWR);
             fclose($this->stream);
         }
@@ -141,7 +143,7 @@ abstract class Client
     abstract public function send(string $message): void;
 
     /**
-     * Does what has to be done before messages flow.
+     * Prepares the clients and connections before messages flow.
      */
     abstract protected function open(string $address): void;
 

@@ -12,8 +12,8 @@ use RuntimeException;
 final class Clock
 {
     /**
-     * The deadline that lies so many seconds ahead. Where everything is slower (under valgrind), the environment variable
-     * GATEWAYWORKER_TESTS_PATIENCE says how many times as long is waited.
+     * The deadline that lies so many seconds ahead. Where everything is slower (under valgrind),
+     * the environment variable GATEWAYWORKER_TESTS_PATIENCE says how many times as long is waited.
      */
     public static function in(float $seconds): float
     {
@@ -21,7 +21,8 @@ final class Clock
     }
 
     /**
-     * Waits until the stream can be read (the end of it can be read, too); false after the deadline.
+     * Waits until the stream can be read (the end of it can be read, too); false after the
+     * deadline.
      *
      * @param resource $stream
      */
@@ -41,18 +42,19 @@ final class Clock
     }
 
     /**
-     * Asks again and again until the condition holds. The last resort, for what sends no event to wait for.
+     * Asks again and again until the condition holds. The last resort, for what sends no event to
+     * wait for.
      *
      * @param callable(): bool $condition
      */
     public static function waitUntil(callable $condition, string $what, float $timeout = 10.0): void
     {
         $deadline = self::in($timeout);
-        // Nothing ever arrives here: it is what stream_select() waits on between two questions.
+        // Nothing ever arrives here: stream_select() waits on it between two checks.
         $silence = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
         while (!$condition()) {
             if (self::now() > $deadline) {
-                throw new RuntimeException("waited in vain: $what");
+                throw new RuntimeException("gave up waiting: $what");
             }
             self::select([$silence[0]], [], self::now() + 0.002);
         }

@@ -29,7 +29,8 @@ abstract class ClusterTestCase extends GatewayTestCase
     private static $counter = 0;
 
     /**
-     * The ways in which the class is used: outside of a BusinessWorker and within, without a secret and with one.
+     * The ways in which the class is used: outside of a BusinessWorker and within, without a secret
+     * and with one.
      *
      * @return array<string, array{string}>
      */
@@ -75,7 +76,7 @@ abstract class ClusterTestCase extends GatewayTestCase
      * A stand-in for a BusinessWorker, for setBusinessWorker().
      *
      * @param list<string>      $connected the gateways to which there is a connection
-     * @param list<string>|null $known     all gateways that the worker knows of, where they are others
+     * @param list<string>|null $known     all gateways that the worker knows of, if they differ
      */
     protected function worker(array $connected, ?array $known = null): WorkerStub
     {
@@ -143,7 +144,8 @@ abstract class ClusterTestCase extends GatewayTestCase
     /**
      * Requires that a client has got exactly these messages and no other so far.
      *
-     * A further message is sent after them, on the same way: once it is there, nothing else is on its way.
+     * A further message is sent after them, on the same path: once it has arrived, nothing else is
+     * on its way.
      *
      * @param list<string> $messages
      */
@@ -169,11 +171,13 @@ abstract class ClusterTestCase extends GatewayTestCase
     }
 
     /**
-     * Sees to it that nothing of this test is under way any more in a cluster that others enter after it.
+     * Sees to it that nothing of this test is under way any more in a cluster that others enter
+     * after it.
      *
-     * A command is on its way when the call returns: left alone, one of this test could reach a client of the next. The
-     * answer to a question comes after all commands that were sent before it, outside of a BusinessWorker or in the
-     * same one; each has connections of its own. The settings are fresh ones, whatever the test has made of them.
+     * A command is on its way when the call returns: left alone, one of this test could reach a
+     * client of the next. The reply to a query comes after all commands that were sent before it,
+     * outside of a BusinessWorker or in the same one; each has connections of its own. The settings
+     * are fresh ones, whatever the test has made of them.
      */
     private function settle(Gatewayd $cluster, string $secret): void
     {

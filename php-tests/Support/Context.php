@@ -5,7 +5,8 @@ declare(strict_types=1);
 namespace GatewayWorker\Lib;
 
 /**
- * A test double for the Context of GatewayWorker, which stays userland: it only holds whose event is being handled.
+ * A test double for the Context of GatewayWorker, which stays userland: it only holds whose event
+ * is being handled.
  */
 class Context
 {

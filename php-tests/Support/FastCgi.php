@@ -32,7 +32,7 @@ final class FastCgi
     /** @var string what PHP wrote to the error stream of the last request */
     public $errors = '';
 
-    /** @var string the head of the last answer */
+    /** @var string the head of the last response */
     public $head = '';
 
     /**
@@ -44,7 +44,7 @@ final class FastCgi
     }
 
     /**
-     * Has a script run, and answers what it printed.
+     * Runs a script and returns what it printed.
      *
      * @param array<string, scalar> $query
      */
@@ -121,12 +121,12 @@ final class FastCgi
     {
         while (strlen($this->buffer) < $length) {
             if (!Clock::readable($this->stream, $deadline)) {
-                throw new RuntimeException('php-fpm does not answer');
+                throw new RuntimeException('php-fpm does not reply');
             }
             $chunk = (string) fread($this->stream, 1 << 16);
             if ($chunk === '') {
                 $this->close();
-                throw new RuntimeException('php-fpm closed the connection before its answer');
+                throw new RuntimeException('php-fpm closed the connection before its response');
             }
             $this->buffer .= $chunk;
         }

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\Support;
 use RuntimeException;
 
 /**
- * A php-fpm of the same version as the PHP that runs the tests, with the extension and a pool of its own.
+ * A php-fpm of the same version as the PHP that runs the tests, with the extension and a pool of
+ * its own.
  */
 final class Fpm
 {
@@ -72,13 +73,13 @@ final class Fpm
             if (!proc_get_status($this->process)['running']) {
                 throw new RuntimeException('php-fpm ends at once: ' . file_get_contents("$directory/out"));
             }
-            // The file is there before anybody listens.
+            // The file exists before anybody listens.
             return file_exists("$directory/socket") && @stream_socket_client("unix://$directory/socket") !== false;
         }, 'for php-fpm to listen');
     }
 
     /**
-     * The program; null where there is none of our version.
+     * The program; null if there is none of our version.
      */
     public static function program(): ?string
     {
@@ -103,7 +104,7 @@ final class Fpm
     }
 
     /**
-     * Has a script run, and answers what it printed.
+     * Runs a script and returns what it printed.
      *
      * @param array<string, scalar> $query
      */

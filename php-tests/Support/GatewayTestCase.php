@@ -8,7 +8,8 @@ use PHPUnit\Framework\TestCase;
 use Throwable;
 
 /**
- * The base of all tests: the class under test starts as in a fresh request, and PHP's error log goes to a file.
+ * The base of all tests: the class under test starts as in a fresh request, and PHP's error log
+ * goes to a file.
  */
 abstract class GatewayTestCase extends TestCase
 {
@@ -37,7 +38,7 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
-     * What has been written to PHP's error log during the test.
+     * The lines written to PHP's error log during the test.
      */
     protected function errorLog(): string
     {
@@ -45,9 +46,9 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
-     * Makes a call and looks at everything that comes of it.
+     * Makes a call and observes all of its effects.
      *
-     * A complaint belongs in the error log and nowhere else; only the original prints it.
+     * Complaints belong in the error log and nowhere else; only the original prints them.
      *
      * @param callable(): mixed $call
      */
@@ -73,7 +74,7 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
-     * Requires that a call complained (or did not), in the place where the implementation under test does it.
+     * Requires that a call complained (or did not), in the way of the implementation under test.
      */
     protected function assertComplaint(bool $expected, Outcome $outcome): void
     {
@@ -87,8 +88,9 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
-     * Requires that the extension has written nothing to this log. PHP's own messages may contain the word
-     * "gatewayworker", as they name files, and the project may lie in a folder of that name.
+     * Requires that the extension has written nothing to this log. PHP's own messages may contain
+     * the word "gatewayworker", as they name files, and the project may lie in a folder of that
+     * name.
      */
     protected static function assertNothingLogged(string $log): void
     {
@@ -96,7 +98,7 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
-     * Fails at once with the original, where trying it would end or hang the process.
+     * Fails at once with the original, where trying it would kill or hang the process.
      */
     protected function requireNative(string $why): void
     {
@@ -106,7 +108,7 @@ abstract class GatewayTestCase extends TestCase
     }
 
     /**
-     * Tells the class under test whose event is being handled, as a BusinessWorker does.
+     * Sets the current client of the class under test, as a BusinessWorker does.
      *
      * @param mixed $session
      */

@@ -8,7 +8,8 @@ use GatewayWorker\Lib\Gateway;
 use RuntimeException;
 
 /**
- * A running development gateway: a register and gateways on loopback addresses, with a control connection.
+ * A running development gateway: a register and gateways on loopback addresses, with a control
+ * connection.
  */
 final class Gatewayd
 {
@@ -50,8 +51,9 @@ final class Gatewayd
     /**
      * A cluster of the given size, each gateway at an address of its own, on free ports.
      *
-     * No other cluster has these hosts: who has not given up on one that has ended, a link with frames or a subscription,
-     * goes on connecting to its addresses, and would be a stranger to whoever has got the port since.
+     * No other cluster has these hosts: who has not given up on one that has ended, a link with
+     * frames or a subscription, goes on connecting to its addresses, and would be a stranger to
+     * whoever has got the port since.
      *
      * @param list<string> $options further options of the program
      */
@@ -123,7 +125,7 @@ final class Gatewayd
     }
 
     /**
-     * Sends a request to the control port and returns the answer.
+     * Sends a request to the control port and returns the reply.
      *
      * @param array<string, mixed> $request
      *
@@ -132,11 +134,11 @@ final class Gatewayd
     public function control(array $request): array
     {
         fwrite($this->control, json_encode($request, JSON_THROW_ON_ERROR) . "\n");
-        $answer = json_decode((string) fgets($this->control), true);
-        if (!is_array($answer) || isset($answer['error'])) {
-            throw new RuntimeException('gatewayd answered ' . json_encode($request) . ' with ' . json_encode($answer));
+        $reply = json_decode((string) fgets($this->control), true);
+        if (!is_array($reply) || isset($reply['error'])) {
+            throw new RuntimeException('gatewayd replied to ' . json_encode($request) . ' with ' . json_encode($reply));
         }
-        return $answer;
+        return $reply;
     }
 
     /**
@@ -182,24 +184,25 @@ final class Gatewayd
     }
 
     /**
-     * Has a gateway answer a query with these bytes, length and all; with none, it closes the connection.
+     * Makes a gateway reply to a query with these bytes, length included; without any, it closes
+     * the connection.
      */
-    public function answer(int $gateway, int $command, string $bytes, int $times = 1): void
+    public function reply(int $gateway, int $command, string $bytes, int $times = 1): void
     {
         $this->gateway('reply', $gateway, ['command' => $command, 'hex' => bin2hex($bytes), 'times' => $times]);
     }
 
     /**
-     * Has a gateway answer a query with this payload, once.
+     * Makes a gateway reply to a query with this payload, once.
      */
-    public function answerPayload(int $gateway, int $command, string $payload): void
+    public function replyWith(int $gateway, int $command, string $payload): void
     {
-        $this->answer($gateway, $command, pack('N', strlen($payload)) . $payload);
+        $this->reply($gateway, $command, pack('N', strlen($payload)) . $payload);
     }
 
     /**
-     * Ends the process. Where this one uses the cluster, it waits until that has noticed and has told the log: it would do
-     * so in the middle of another test.
+     * Ends the process. Where this one uses the cluster, it waits until that has been noticed and
+     * logged: it would do so in the middle of another test.
      */
     public function stop(): void
     {
@@ -221,8 +224,8 @@ final class Gatewayd
     }
 
     /**
-     * Whether no connection to this cluster is there, and the last attempt to make one was refused: from then on there is
-     * nothing new to be said about it.
+     * Whether there is no connection to this cluster, and the last attempt to connect was refused:
+     * from then on there is nothing new to be said about it.
      *
      * @param array<string, mixed> $cluster as status() shows it
      */

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\Support;
 use GatewayWorker\Lib\Gateway;
 
 /**
- * What is under test: the extension, or the original userland class when the tests are held against that.
+ * What is under test: the extension, or the original userland class when the tests are held against
+ * that.
  */
 final class Implementation
 {
@@ -31,13 +32,15 @@ final class Implementation
         Gateway::$secretKey = '';
         Gateway::$connectTimeout = 3;
         Gateway::$persistentConnection = true;
-        // The original has one cache for all registers: with it, one test would talk to the cluster of another.
+        // The original has one cache for all registers: with it, one test would talk to the cluster
+        // of another.
         Gateway::$addressesCacheDisable = !self::isNative();
         Gateway::setBusinessWorker(null);
     }
 
     /**
-     * Makes sure that a class GatewayWorker\Lib\Context exists: the tests' own, unless the original is there.
+     * Makes sure that a class GatewayWorker\Lib\Context exists: the tests' own, unless the original
+     * is there.
      */
     public static function loadContext(): void
     {

@@ -5,8 +5,9 @@ declare(strict_types=1);
 namespace GatewayWorker\Tests\Support;
 
 /**
- * The base of the tests about processes: each has a cluster of its own, whose counters tell what the processes did, and
- * scripts that run in processes of their own. The test's own process never talks to that cluster.
+ * The base of the tests about processes: each has a cluster of its own, whose counters show what
+ * the processes did, and scripts that run in processes of their own. The test's own process never
+ * talks to that cluster.
  */
 abstract class LifeCycleTestCase extends ClusterTestCase
 {
@@ -56,7 +57,8 @@ abstract class LifeCycleTestCase extends ClusterTestCase
     }
 
     /**
-     * Runs a script of LifeCycle/scripts; it finds the register, the gateways and what is passed here in $config.
+     * Runs a script of LifeCycle/scripts; it finds the register, the gateways and what is passed
+     * here in $config.
      *
      * @param array<string, mixed>  $config
      * @param array<string, string> $ini
@@ -67,7 +69,7 @@ abstract class LifeCycleTestCase extends ClusterTestCase
     }
 
     /**
-     * Runs a script to its end, which has to be a good one, and answers what it printed as JSON.
+     * Runs a script to its end, which has to succeed, and returns the JSON that it printed.
      *
      * @param array<string, mixed>  $config
      * @param array<string, string> $ini
@@ -91,7 +93,7 @@ abstract class LifeCycleTestCase extends ClusterTestCase
     }
 
     /**
-     * An empty directory that goes with the test.
+     * An empty directory that is removed after the test.
      */
     protected function directory(): string
     {
@@ -104,7 +106,7 @@ abstract class LifeCycleTestCase extends ClusterTestCase
     }
 
     /**
-     * What every script has to know.
+     * The configuration that every script gets.
      *
      * @return array<string, mixed>
      */
@@ -117,8 +119,8 @@ abstract class LifeCycleTestCase extends ClusterTestCase
     }
 
     /**
-     * Requires that every connection to the cluster has ended, those to the register too; waits for that. Whatever was
-     * sent on them has then been processed.
+     * Requires that every connection to the cluster has ended, those to the register too; waits for
+     * that. Whatever was sent on them has then been processed.
      */
     protected function awaitNoConnections(string $why = ''): void
     {
@@ -137,8 +139,9 @@ abstract class LifeCycleTestCase extends ClusterTestCase
     }
 
     /**
-     * Requires that clients have got these messages, each exactly once and the numbered ones of each sender in order;
-     * that nothing else was sent to any client; and that whoever sent them has gone.
+     * Requires that clients have got these messages, each exactly once and the numbered ones of
+     * each sender in order; that nothing else was sent to any client; and that whoever sent them
+     * has gone.
      *
      * @param array<string, int> $senders how many messages "<sender> 0", "<sender> 1", … there are of each sender
      */

@@ -5,7 +5,8 @@ declare(strict_types=1);
 namespace GatewayWorker\Tests\Support;
 
 /**
- * A Markdown document: its links, headings, code and tables, as far as the documents of this project use them.
+ * A Markdown document: its links, headings, code and tables, as far as the documents of this
+ * project use them.
  */
 final class Markdown
 {
@@ -44,8 +45,8 @@ final class Markdown
     }
 
     /**
-     * The names that GitHub gives to the headings: in lower case, without punctuation, with - for each space, and numbered
-     * where one occurs again.
+     * The names that GitHub gives to the headings: in lower case, without punctuation, with - for
+     * each space, and numbered where one occurs again.
      *
      * @return list<string>
      */

@@ -8,10 +8,11 @@ use GatewayWorker\Lib\Gateway;
 use RuntimeException;
 
 /**
- * A worker's connection that really sends, for holding the tests against the original, which does write to it.
+ * A worker's connection that really sends, for holding the tests against the original, which does
+ * write to it.
  *
- * By default it waits until the gateway has seen what was sent; the original does not, and a query of it may be
- * answered before the command that was issued first.
+ * By default it waits until the gateway has seen what was sent; the original does not, and a query
+ * of it may be replied to before the command that was issued first.
  */
 final class OriginalConnection
 {

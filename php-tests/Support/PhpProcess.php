@@ -7,8 +7,8 @@ namespace GatewayWorker\Tests\Support;
 use RuntimeException;
 
 /**
- * A script that runs in a PHP process of its own while the test goes on: they talk in lines, and the test sends
- * signals.
+ * A script that runs in a PHP process of its own while the test goes on: they talk in lines, and
+ * the test sends signals.
  */
 final class PhpProcess
 {
@@ -38,7 +38,8 @@ final class PhpProcess
     public function __construct(string $script, array $config = [], array $ini = [])
     {
         $this->errors = (string) tempnam(sys_get_temp_dir(), 'gatewayworker-stderr-');
-        // Nothing is to be printed twice: what PHP has to say goes to the error log, which is standard error.
+        // Nothing may be printed twice: PHP's messages go to the error log, which is
+        // standard error.
         $ini += ['display_errors' => '0', 'log_errors' => '1', 'error_log' => '', 'html_errors' => '0'];
         $process = proc_open(
             array_merge(self::php($ini), [$script, json_encode($config, JSON_THROW_ON_ERROR)]),
@@ -95,7 +96,7 @@ final class PhpProcess
     }
 
     /**
-     * Tells the script something.
+     * Sends the script a line.
      */
     public function writeLine(string $line): void
     {
@@ -103,14 +104,14 @@ final class PhpProcess
     }
 
     /**
-     * What the script says next.
+     * The next line of the script.
      */
     public function readLine(float $timeout = 20.0): string
     {
         $deadline = Clock::in($timeout);
         while (($end = strpos($this->buffer, "\n")) === false) {
             if (!$this->fill($deadline)) {
-                throw new RuntimeException("the script says nothing: {$this->buffer}{$this->errors()}");
+                throw new RuntimeException("the script prints nothing: {$this->buffer}{$this->errors()}");
             }
             if (feof($this->pipes[1]) && strpos($this->buffer, "\n") === false) {
                 throw new RuntimeException("the script has ended: {$this->buffer}{$this->errors()}");
@@ -132,7 +133,7 @@ final class PhpProcess
     }
 
     /**
-     * Whether the process is there: it runs, or nobody has asked yet how it ended.
+     * Whether the process exists: it runs, or has not been waited for yet.
      */
     public function isRunning(): bool
     {
@@ -144,8 +145,8 @@ final class PhpProcess
     }
 
     /**
-     * Waits for the end: of the process and of all that hold its output. Answers the exit code (128 and the signal's
-     * number where one ended it).
+     * Waits for the end: of the process and of all that hold its output. Returns the exit code (128
+     * and the signal's number where one ended it).
      */
     public function wait(float $timeout = 30.0): int
     {
@@ -162,7 +163,7 @@ final class PhpProcess
     }
 
     /**
-     * What it printed and nobody has read yet; after its end.
+     * What it printed and has not been read yet; for use after its end.
      */
     public function output(): string
     {

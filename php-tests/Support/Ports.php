@@ -7,7 +7,7 @@ namespace GatewayWorker\Tests\Support;
 use RuntimeException;
 
 /**
- * Ports for programs that have to be told where to listen.
+ * Ports for programs that need one in their configuration.
  */
 final class Ports
 {
@@ -19,8 +19,9 @@ final class Ports
     private static $next;
 
     /**
-     * Ports of 127.0.0.1 at which nobody listens, and which the system gives to nobody by itself: neither to a connection
-     * that is made meanwhile, nor to who asks for any port. Each is handed out once.
+     * Ports of 127.0.0.1 without a listener, which the system assigns to nobody by itself:
+     * neither to a connection that is made meanwhile, nor to a program that asks for any port. Each
+     * is handed out once.
      *
      * @return list<int>
      */

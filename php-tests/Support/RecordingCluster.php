@@ -7,14 +7,15 @@ namespace GatewayWorker\Tests\Support;
 use GatewayWorker\Lib\Gateway;
 
 /**
- * A register and the three gateways of the wire vectors, recording what reaches them (see recorder.php).
+ * A register and the three gateways of the wire vectors, recording what reaches them (see
+ * recorder.php).
  */
 final class RecordingCluster
 {
     public const GATEWAYS = ['127.0.77.1:2900', '127.0.77.2:2900', '127.0.77.3:2901'];
     public const SECRET = "s3\"cr/et \u{e9}";
 
-    /** The connection that the recorder answers for without recording the question: 0xefffffff. */
+    /** The connection for which the recorder replies without recording the query: 0xefffffff. */
     private const FENCE = 'efffffff';
 
     /** @var ChildProcess */
@@ -49,13 +50,14 @@ final class RecordingCluster
      */
     public function prepare(bool $secret, array $replies): void
     {
-        $this->ask(['cmd' => 'prepare', 'secret' => $secret, 'replies' => (object) $replies]);
+        $this->request(['cmd' => 'prepare', 'secret' => $secret, 'replies' => (object) $replies]);
     }
 
     /**
-     * Everything recorded since prepare(): the frames by gateway, the number of barriers, and what was wrong.
+     * Everything recorded since prepare(): the frames by gateway, the number of barriers, and what
+     * was wrong.
      *
-     * A fence through each gateway comes first, so that no command is still under way.
+     * A fence through each gateway comes first, so that no command is still on its way.
      *
      * @return array{frames: list<array<string, mixed>>, barriers: int, problems: list<string>}
      */
@@ -65,7 +67,7 @@ final class RecordingCluster
             [$ip, $port] = explode(':', $address);
             Gateway::getUidByClientId(bin2hex(pack('Nn', ip2long($ip), $port)) . self::FENCE);
         }
-        return $this->ask(['cmd' => 'take']);
+        return $this->request(['cmd' => 'take']);
     }
 
     /**
@@ -81,7 +83,7 @@ final class RecordingCluster
      *
      * @return array<string, mixed>
      */
-    private function ask(array $request): array
+    private function request(array $request): array
     {
         $this->process->writeLine((string) json_encode($request));
         return json_decode($this->process->readLine(), true);

@@ -20,7 +20,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
         'gatewayConnections' => [],
     ];
 
-    /** For how many seconds a connection for questions is used. */
+    /** For how many seconds a query connection is used. */
     private const LIFE = 50;
 
     /**
@@ -80,7 +80,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
         $stats = $this->cluster->stats();
         self::assertSame(1, $stats['register']['connections_total'], 'connections to the register');
         foreach ($stats['gateways'] as $gateway) {
-            // One for commands, and one for questions in each of the times for which these are used.
+            // One for commands, and one for queries in each period for which these are used.
             $most = 2 + (int) ((Clock::now() - $start) / self::LIFE);
             self::assertLessThanOrEqual($most, $gateway['internal_total'], 'connections to a gateway');
         }
@@ -110,7 +110,8 @@ abstract class ServerTestCase extends LifeCycleTestCase
     }
 
     /**
-     * Memory can run out anywhere, so it does at one place after the other: inside of the extension, too.
+     * Memory can run out anywhere, so it does at one place after the other: inside of the
+     * extension, too.
      */
     public function testMemoryThatRunsOutInsideOfACallLeavesTheNextRequestsWell(): void
     {
@@ -121,7 +122,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
         // A session that takes some memory to be read.
         $this->do('session', ['client' => $id]);
         $this->resultOf('fill-sessions', ['clients' => [$id], 'elements' => 50000]);
-        foreach (['memory in a merged session', 'memory in an answer'] as $place) {
+        foreach (['memory in a merged session', 'memory in a reply'] as $place) {
             $ended = ['bad' => 0, 'good' => 0];
             for ($until = 40 << 20; $until < 63 << 20; $until += 1 << 18) {
                 $printed = $this->request(
@@ -140,10 +141,10 @@ abstract class ServerTestCase extends LifeCycleTestCase
     }
 
     /**
-     * The engine jumps out of a call in which an error ends the request, or memory runs out: what the call holds then is
-     * never freed by itself.
+     * The engine jumps out of a call in which an error ends the request, or memory runs out: what
+     * the call holds then is never freed by itself.
      */
-    public function testARequestThatEndsWhileAnAnswerIsReadLeavesNothingInTheProcess(): void
+    public function testARequestThatEndsWhileAReplyIsReadLeaksNothing(): void
     {
         if (!is_readable('/proc/self/statm')) {
             self::markTestSkipped('without /proc the memory of a process cannot be seen');
@@ -168,7 +169,7 @@ abstract class ServerTestCase extends LifeCycleTestCase
         self::assertSame(60, substr_count($this->serverLog(), 'Class NeverToBe contains'), 'they end as they were to');
         self::assertCount(1, $pages, 'it is one process');
         [[$before, $after]] = array_values($pages);
-        // 50 times two answers would be ten times as much.
+        // 50 times two replies would be ten times as much.
         self::assertLessThan(10 * $bytes, ($after - $before) * 4096, 'it grows with each request');
     }
 
@@ -181,12 +182,12 @@ abstract class ServerTestCase extends LifeCycleTestCase
             self::assertSame(['0.1', '1.5'], [$seen['before'], $seen['changed']]);
         }
         $this->cluster->gateway('mute_gateway', 1, ['muted' => true]);
-        $seen = $this->do('ask a silent gateway');
+        $seen = $this->do('query a silent gateway');
         self::assertStringContainsString('within 0.1 s', $seen['message'], 'the setting itself is back, too');
     }
 
     /**
-     * Has request.php run, which has to come to its end; what it saw.
+     * Runs request.php, which has to complete; returns what it saw.
      *
      * @param array<string, scalar> $query
      *

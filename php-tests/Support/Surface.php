@@ -13,7 +13,7 @@ use ReflectionMethod;
 final class Surface
 {
     /**
-     * What the class has to have.
+     * What the class must have.
      *
      * @return array<string, list<array<string, mixed>>>
      */

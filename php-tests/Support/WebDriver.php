@@ -24,7 +24,7 @@ final class WebDriver
      * Begins a session.
      *
      * @param string               $driver       the address of the driver, such as 127.0.0.1:9515
-     * @param array<string, mixed> $capabilities what the browser has to be
+     * @param array<string, mixed> $capabilities what the browser must support
      */
     public function __construct(string $driver, array $capabilities)
     {
@@ -50,7 +50,7 @@ final class WebDriver
     }
 
     /**
-     * Clicks on the element, which has to be visible and not covered.
+     * Clicks the element, which must be visible and not covered.
      */
     public function click(string $selector): void
     {
@@ -58,7 +58,7 @@ final class WebDriver
     }
 
     /**
-     * Types into the element, in place of what is there.
+     * Types into the element, replacing its text.
      */
     public function type(string $selector, string $text): void
     {
@@ -68,7 +68,8 @@ final class WebDriver
     }
 
     /**
-     * Chooses the option with this value of a select element, as a user with a keyboard would find it chosen.
+     * Chooses the option with this value of a select element, as a user with a keyboard would find
+     * it chosen.
      */
     public function choose(string $selector, string $value): void
     {
@@ -84,11 +85,11 @@ final class WebDriver
     }
 
     /**
-     * Whether the element is there and visible.
+     * Whether the element exists and is visible.
      */
     public function sees(string $selector): bool
     {
-        // At once: the page may replace the element between two questions of the protocol.
+        // At once: the page may replace the element between two requests of the protocol.
         $script = 'return [...document.querySelectorAll(arguments[0])].some((e) => e.checkVisibility())';
         return $this->run($script, [$selector]);
     }
@@ -163,17 +164,17 @@ final class WebDriver
             $options['content'] = json_encode((object) $body, JSON_THROW_ON_ERROR);
         }
         $stream = @fopen($this->session . $path, 'r', false, stream_context_create(['http' => $options]));
-        $answer = $stream === false ? '' : self::body($stream);
-        $value = json_decode($answer, true)['value'] ?? null;
-        if ($answer === '' || isset($value['error'])) {
+        $reply = $stream === false ? '' : self::body($stream);
+        $value = json_decode($reply, true)['value'] ?? null;
+        if ($reply === '' || isset($value['error'])) {
             $why = $value['message'] ?? error_get_last()['message'] ?? 'nothing';
-            throw new RuntimeException("the browser answers to $method $path " . json_encode($body) . ": $why");
+            throw new RuntimeException("the browser replies to $method $path " . json_encode($body) . ": $why");
         }
         return $value;
     }
 
     /**
-     * The body of an answer: the driver keeps the connection open behind it.
+     * The body of a response: the driver keeps the connection open behind it.
      *
      * @param resource $stream
      */

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\Support;
 use RuntimeException;
 
 /**
- * A WebSocket client, as far as RFC 6455 is needed here: text, binary, ping, close, fragments, any length.
+ * A WebSocket client, as far as RFC 6455 is needed here: text, binary, ping, close, fragments, any
+ * length.
  */
 final class WebSocketClient extends Client
 {
@@ -45,14 +46,14 @@ final class WebSocketClient extends Client
                 throw new RuntimeException("no WebSocket handshake from $address: {$this->buffer}");
             }
         }
-        $answer = substr($this->buffer, 0, $end + 2);
+        $reply = substr($this->buffer, 0, $end + 2);
         $this->buffer = substr($this->buffer, $end + 4);
         $accept = base64_encode(sha1($key . '258EAFA5-E914-47DA-95CA-C5AB0DC85B11', true));
         if (
-            !preg_match('~^HTTP/1\.1 101 ~', $answer)
-            || !preg_match('~^Sec-WebSocket-Accept: *' . preg_quote($accept, '~') . '\r$~im', $answer)
+            !preg_match('~^HTTP/1\.1 101 ~', $reply)
+            || !preg_match('~^Sec-WebSocket-Accept: *' . preg_quote($accept, '~') . '\r$~im', $reply)
         ) {
-            throw new RuntimeException("$address refuses the WebSocket handshake: $answer");
+            throw new RuntimeException("$address refuses the WebSocket handshake: $reply");
         }
     }
 

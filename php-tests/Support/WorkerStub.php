@@ -5,7 +5,8 @@ declare(strict_types=1);
 namespace GatewayWorker\Tests\Support;
 
 /**
- * A stand-in for a BusinessWorker: it knows gateways, and its connections to them must not be touched.
+ * A stand-in for a BusinessWorker: it knows gateways, and its connections to them must not be
+ * touched.
  */
 final class WorkerStub
 {
@@ -17,7 +18,7 @@ final class WorkerStub
 
     /**
      * @param list<string>      $connected the gateways to which there is a connection
-     * @param list<string>|null $known     all gateways that the worker knows of, where they are others
+     * @param list<string>|null $known     all gateways that the worker knows of, if they differ
      */
     public function __construct(array $connected, ?array $known = null)
     {

@@ -1,17 +1,18 @@
 <?php
 
 /**
- * A register and gateways that record what reaches them and answer as they are told: one process, one loop.
+ * A register and gateways that record what reaches them and reply as configured: one process, one
+ * loop.
  *
- * Argument: JSON with "gateways" (addresses to listen at) and "secret" (hex). Prints {"register":"…"}, then answers
- * each JSON line on its standard input with a line:
+ * Argument: JSON with "gateways" (addresses to listen on) and "secret" (hex). Prints
+ * {"register":"…"}, then replies to each JSON line on its standard input with a line:
  *
  *   {"cmd":"prepare","secret":bool,"replies":{address:[hex,…]}}   forget what was recorded; serve these replies
  *   {"cmd":"take"}                                                what was recorded since
  *
- * Two requests are no part of the record: the barrier (command 11 for connection 0, by which a client makes sure that
- * a gateway has seen its commands) and the fence (command 25 for the connection FENCE, by which a test does). Ends
- * with its standard input.
+ * Two requests are no part of the record: the barrier (command 11 for connection 0, by which a
+ * client makes sure that a gateway has seen its commands) and the fence (command 25 for the
+ * connection FENCE, by which a test does). Ends with its standard input.
  */
 
 declare(strict_types=1);
@@ -80,7 +81,8 @@ final class Recorder
                         ['stream' => $stream, 'at' => $at, 'in' => '', 'out' => '', 'authorized' => false];
                 }
             }
-            // Everything that has arrived is read before anything is answered: what was sent first counts first.
+            // Everything that has arrived is read before anything is replied to: what was sent
+            // first counts first.
             foreach ($read as $stream) {
                 if (isset($this->peers[(int) $stream])) {
                     $this->receive((int) $stream);
@@ -107,7 +109,7 @@ final class Recorder
     {
         $listener = stream_socket_server("tcp://$address", $code, $message);
         if ($listener === false) {
-            fwrite(STDERR, "cannot listen at $address: $message\n");
+            fwrite(STDERR, "cannot listen on $address: $message\n");
             exit(1);
         }
         $this->listeners[$name] = $listener;
@@ -132,7 +134,7 @@ final class Recorder
             return;
         }
         foreach (array_filter($this->replies) as $address => $left) {
-            $this->problems[] = "$address was not asked for its reply";
+            $this->problems[] = "$address was not queried for its reply";
         }
         $frames = [];
         foreach ($this->gateways as $address) {
@@ -179,12 +181,13 @@ final class Recorder
             if ($line === '{"event":"ping"}') {
                 continue;
             }
-            // The original puts the key into the line as it is, which is no JSON if the key has a quote in it.
+            // The original puts the key into the line as it is, which is no JSON if the key has a
+            // quote in it.
             $event = json_decode($line, true);
             $known = ($event['event'] ?? '') === 'worker_connect'
                 && in_array($event['secret_key'] ?? null, ['', $this->secret], true);
             if (!$known && $line !== '{"event":"worker_connect","secret_key":"' . $this->secret . '"}') {
-                $this->problems[] = "the register was told: $line";
+                $this->problems[] = "the register got: $line";
             }
             $peer['out'] .= json_encode(['event' => 'broadcast_addresses', 'addresses' => $this->gateways]) . "\n";
         }

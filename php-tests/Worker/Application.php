@@ -13,7 +13,8 @@ use GatewayWorker\Tests\Support\WebSocketClient;
 use RuntimeException;
 
 /**
- * The real GatewayWorker with the application in app/: masters that fork registers, gateways and workers.
+ * The real GatewayWorker with the application in app/: masters that fork registers, gateways and
+ * workers.
  */
 final class Application implements Site
 {
@@ -59,7 +60,7 @@ final class Application implements Site
     }
 
     /**
-     * The file that loads GatewayWorker and Workerman; null where there is none.
+     * The file that loads GatewayWorker and Workerman; null if there is none.
      */
     public static function autoload(): ?string
     {
@@ -102,7 +103,7 @@ final class Application implements Site
      * Starts a master with these parts of the application.
      *
      * @param list<string>   $parts
-     * @param list<int>|null $gateways numbers of the gateways that are meant; all where it is null
+     * @param list<int>|null $gateways numbers of the gateways; null means all
      */
     public function start(
         string $name,
@@ -185,7 +186,7 @@ final class Application implements Site
     }
 
     /**
-     * Waits for the end of a master that was told to stop.
+     * Waits for the end of a master that is stopping.
      */
     public function waitForEnd(string $name, int $pid): void
     {
@@ -204,7 +205,7 @@ final class Application implements Site
     }
 
     /**
-     * The process id of a master; 0 where there is none yet.
+     * The process id of a master; 0 if there is none yet.
      */
     public function masterPid(string $name): int
     {
@@ -261,7 +262,7 @@ final class Application implements Site
      */
     public function destroy(): void
     {
-        // A master may be about to fork: asked until nobody is left.
+        // A master may be about to fork: repeated until nobody is left.
         Clock::waitUntil(function (): bool {
             $processes = $this->processes();
             foreach ($processes as $pid) {
@@ -320,7 +321,8 @@ final class Application implements Site
     }
 
     /**
-     * All processes of this application: those that have one of its files open, as what they print goes to one.
+     * All processes of this application: those that have one of its files open, as what they print
+     * goes to one.
      *
      * @return list<int>
      */

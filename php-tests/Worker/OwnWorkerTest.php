@@ -10,8 +10,8 @@ use GatewayWorker\Tests\Support\Implementation;
 use PHPUnit\Framework\TestCase;
 
 /**
- * What RealWorkerTest tries with the real GatewayWorker, as far as it can be tried without: workers of the tests' own,
- * behind the development gateway.
+ * What RealWorkerTest tries with the real GatewayWorker, as far as it can be tried without: workers
+ * of the tests' own, behind the development gateway.
  */
 final class OwnWorkerTest extends TestCase
 {

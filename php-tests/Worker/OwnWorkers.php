@@ -66,7 +66,7 @@ final class OwnWorkers implements Site
     }
 
     /**
-     * Starts a worker. It is there when this returns.
+     * Starts a worker. It is ready when this returns.
      */
     private function worker(string $key): ChildProcess
     {

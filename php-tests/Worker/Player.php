@@ -8,10 +8,10 @@ use GatewayWorker\Tests\Support\Client;
 use RuntimeException;
 
 /**
- * Clients who tell the application what to do, and write down everything that they receive.
+ * Clients that command the application, and write down everything that they receive.
  *
- * What changes from run to run is written in names: client ids, addresses. The order within maps and lists is not
- * written down, since it depends on which gateway answers first.
+ * What changes from run to run is written in names: client ids, addresses. The order within maps
+ * and lists is not written down, since it depends on which gateway replies first.
  */
 final class Player
 {
@@ -126,10 +126,10 @@ final class Player
         $n = $this->tell($by, $steps);
         $results = [];
         foreach (array_keys($this->clients) as $name) {
-            $answer = null;
+            $reply = null;
             foreach ($this->clients[$name]->receiveUntil("fence $n") as $message) {
                 $decoded = json_decode($message, true);
-                if (($decoded['type'] ?? '') === 'answer' && $decoded['n'] === $n) {
+                if (($decoded['type'] ?? '') === 'reply' && $decoded['n'] === $n) {
                     $results = unserialize(base64_decode($decoded['results']));
                     foreach ($results as $result) {
                         $this->transcript[] = "    $by is told " . $this->show($result, true);
@@ -146,8 +146,8 @@ final class Player
     }
 
     /**
-     * A session is written back after the callback, and so after its answer. Once the next answer is there, it is
-     * known.
+     * A session is written back after the callback, and so after its reply. Once the next reply is
+     * there, it is known.
      */
     private function settle(string $by): void
     {
@@ -187,7 +187,7 @@ final class Player
     }
 
     /**
-     * Waits for a message of a certain type that nobody was told to send now.
+     * Waits for a message of a certain type that no step of the scenario requested.
      *
      * @return array<string, mixed>
      */

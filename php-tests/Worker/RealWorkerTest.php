@@ -10,7 +10,8 @@ use GatewayWorker\Tests\Support\Surface;
 use PHPUnit\Framework\TestCase;
 
 /**
- * The extension inside the real GatewayWorker: Register, four Gateways, two BusinessWorkers and clients.
+ * The extension inside the real GatewayWorker: Register, four Gateways, two BusinessWorkers and
+ * clients.
  */
 final class RealWorkerTest extends TestCase
 {
@@ -60,7 +61,7 @@ final class RealWorkerTest extends TestCase
     {
         $app = $this->everything($native, $secret);
         $class = $native ? 'native' : 'original';
-        self::assertSame([$class, $class], $app->lines('class '), 'the implementation that was asked for');
+        self::assertSame([$class, $class], $app->lines('class '), 'the implementation that was requested');
         self::assertSame(
             file(__DIR__ . '/scenario.txt', FILE_IGNORE_NEW_LINES),
             explode("\n", implode("\n", Scenario::play($app)))
@@ -76,7 +77,7 @@ final class RealWorkerTest extends TestCase
     }
 
     /**
-     * The original answers from a connection of its own, which may be ahead of the commands.
+     * The original replies on a connection of its own, which may be ahead of the commands.
      */
     public function testACallbackSeesItsOwnCommandsAtOnce(): void
     {
@@ -159,7 +160,7 @@ final class RealWorkerTest extends TestCase
         self::assertSame(
             array_fill(0, 2, 'GatewayWorker\Lib\UnreachableException businessWorker::getAllGatewayAddresses return empty'),
             $app->lines('early '),
-            'a question before any gateway is known'
+            'a query before any gateway is known'
         );
         $app->waitForWorkers();
         self::assertSame(
@@ -325,7 +326,8 @@ final class RealWorkerTest extends TestCase
     }
 
     /**
-     * Has a worker do these steps in the callback in which it first knows of, and is connected to, so many gateways.
+     * Has a worker do these steps in the callback in which it first knows of, and is connected to,
+     * so many gateways.
      *
      * @param list<array<mixed>> $steps
      *
@@ -343,7 +345,7 @@ final class RealWorkerTest extends TestCase
     }
 
     /**
-     * Two clients, of which the second is to receive many messages.
+     * Two clients; the second receives many messages.
      *
      * @return array{Player, Client}
      */

@@ -7,7 +7,8 @@ namespace GatewayWorker\Tests\Worker;
 /**
  * A play for four clients, in which every method is called from the callbacks of a BusinessWorker.
  *
- * Clients t0 and w0 are at the first gateways for text and for WebSocket, t1 and w1 at the second ones.
+ * Clients t0 and w0 are at the first gateways for text and for WebSocket, t1 and w1 at the second
+ * ones.
  */
 final class Scenario
 {
@@ -135,7 +136,8 @@ final class Scenario
         $player->call('t0', 'ungroup', 'no group');
         $player->call('t0', 'getAllGroupIdList');
 
-        // Everybody in a group has a uid here: lists by group are wrong in the original where that is not so.
+        // Every client in a group has a uid here: lists by group are wrong in the original where
+        // that is not so.
         $player->call('t0', 'bindUid', '@w1', 'bob');
         $player->call('t0', 'getUidListByGroup', 'room');
         $player->call('t0', 'getUidCountByGroup', 'room');
@@ -203,7 +205,8 @@ final class Scenario
     }
 
     /**
-     * A session that somebody else has changed is seen in the next callback, although the worker has one of its own.
+     * A session that somebody else has changed is seen in the next callback, although the worker
+     * has one of its own.
      */
     private static function staleSessions(Player $player): void
     {
@@ -223,7 +226,7 @@ final class Scenario
     }
 
     /**
-     * What is no good gets the same answers, and the same clients stay connected.
+     * Bad input gets the same results, and the same clients stay connected.
      */
     private static function complaints(Player $player): void
     {

@@ -8,7 +8,8 @@ use GatewayWorker\Tests\Support\TextClient;
 use GatewayWorker\Tests\Support\WebSocketClient;
 
 /**
- * Where the scenario is played: gateways for clients, with workers behind them that run the application in app/.
+ * Where the scenario is played: gateways for clients, with workers behind them that run the
+ * application in app/.
  */
 interface Site
 {

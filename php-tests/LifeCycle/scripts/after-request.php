@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Uses the class in the handler of a session that PHP writes when the request has ended for the extensions that were
- * loaded after that of sessions.
+ * Uses the class in the handler of a session that PHP writes when the request has ended for the
+ * extensions that were loaded after that of sessions.
  */
 
 declare(strict_types=1);

@@ -1,7 +1,8 @@
 <?php
 
 /**
- * What the scripts have in common: the test's configuration in $config, and ways to talk with the test.
+ * What the scripts have in common: the test's configuration in $config, and ways to talk with the
+ * test.
  */
 
 declare(strict_types=1);

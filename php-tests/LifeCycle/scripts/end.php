@@ -1,7 +1,7 @@
 <?php
 
 /**
- * Sends, and ends in the next statement, in the way that is asked for.
+ * Sends, and ends in the next statement, in the requested way.
  */
 
 declare(strict_types=1);

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Sends and queries, and forks again and again in between; the children send and query as well, and end in several
- * ways. Complains about wrong answers to queries (none are expected).
+ * Sends and queries, and forks again and again in between; the children send and query as well, and
+ * end in several ways. Complains about wrong replies to queries (none are expected).
  */
 
 declare(strict_types=1);
@@ -12,31 +12,31 @@ use GatewayWorker\Lib\Gateway;
 require __DIR__ . '/common.php';
 
 $wrong = [];
-$ask = static function (string $who) use ($config): void {
+$query = static function (string $who) use ($config): void {
     foreach ($config['groups'] as $group => $count) {
-        $answer = Gateway::getClientIdCountByGroup($group);
-        if ($answer !== $count) {
-            fwrite(STDERR, "$who got " . json_encode($answer) . " for $group\n");
+        $reply = Gateway::getClientIdCountByGroup($group);
+        if ($reply !== $count) {
+            fwrite(STDERR, "$who got " . json_encode($reply) . " for $group\n");
         }
     }
 };
 $client = $config['client'];
 $each = $config['messages'];
-$ask('the parent');
+$query('the parent');
 $children = [SIGKILL => [], 0 => []];
 for ($fork = 0; $fork < $config['forks']; $fork++) {
     send($client, 'parent', $fork * $each, $fork * $each + $each);
     $killed = $fork % 3 === 0;
-    $children[$killed ? SIGKILL : 0][] = child(static function () use ($fork, $client, $each, $ask, $killed): void {
+    $children[$killed ? SIGKILL : 0][] = child(static function () use ($fork, $client, $each, $query, $killed): void {
         send($client, "child$fork", 0, $each);
-        $ask("child $fork");
+        $query("child $fork");
         if ($killed) {
-            // The query that was answered is the proof that the messages before it have arrived.
+            // The reply to the query proves that the messages before it have arrived.
             posix_kill(getmypid(), SIGKILL);
         }
     });
     if ($fork % 4 === 3) {
-        $ask('the parent');
+        $query('the parent');
     }
     if ($fork % 10 === 9) {
         reap($children[SIGKILL], SIGKILL);

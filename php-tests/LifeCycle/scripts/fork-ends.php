@@ -1,7 +1,8 @@
 <?php
 
 /**
- * Children end in every way there is while the parent goes on; the parent's connections stay as they are.
+ * Children end in every way there is while the parent goes on; the parent's connections stay as
+ * they are.
  */
 
 declare(strict_types=1);
@@ -16,7 +17,7 @@ $goOn = static function () use ($client, &$sent): void {
     send($client, 'parent', $sent, $sent + 10);
     $sent += 10;
     if (Gateway::getAllClientIdCount() !== 1) {
-        fwrite(STDERR, "the parent got a wrong answer\n");
+        fwrite(STDERR, "the parent got a wrong reply\n");
     }
 };
 $ends = [

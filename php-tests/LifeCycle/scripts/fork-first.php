@@ -13,7 +13,7 @@ require __DIR__ . '/common.php';
 $use = static function (string $who) use ($config): void {
     send($config['client'], $who, 0, 20);
     if (Gateway::getAllClientIdCount() !== 1) {
-        fwrite(STDERR, "$who got a wrong answer\n");
+        fwrite(STDERR, "$who got a wrong reply\n");
     }
 };
 $children = [];

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Says which descriptors and threads there are before the first use, after it, and in a child; then in the
- * child's child.
+ * Says which descriptors and threads there are before the first use, after it, and in a child; then
+ * in the child's child.
  */
 
 declare(strict_types=1);

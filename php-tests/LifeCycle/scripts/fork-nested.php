@@ -19,7 +19,7 @@ $descend = static function (int $level) use (&$descend, $config): void {
         });
         send($config['client'], "level$level", 50, 100);
         if (Gateway::getAllClientIdCount() !== 1) {
-            fwrite(STDERR, "level $level got a wrong answer\n");
+            fwrite(STDERR, "level $level got a wrong reply\n");
         }
         reap($children);
     } else {

@@ -1,7 +1,8 @@
 <?php
 
 /**
- * The parent uses the class, forks and ends as it is told; its child lives on until the test says something.
+ * The parent uses the class, forks and ends on command; its child lives on until the test sends a
+ * line.
  */
 
 declare(strict_types=1);

@@ -1,7 +1,8 @@
 <?php
 
 /**
- * Inside of a worker, sends to a gateway that does not read, until there is no more room; and when there is again.
+ * Inside of a worker, sends to a gateway that does not read, until there is no more room; and when
+ * there is again.
  */
 
 declare(strict_types=1);
@@ -27,8 +28,8 @@ await();
 $written = static function (): int {
     return array_sum(array_column(Gateway::status()['clusters'][0]['gateways'], 'written_bytes'));
 };
-// Full is it when the system takes nothing more either. The background may be late on a busy machine: nothing must have been
-// written in a row of waits, and still there is no room.
+// Full is it when the system takes nothing more either. The background may be late on a busy
+// machine: nothing must have been written in a row of waits, and still there is no room.
 do {
     while ($report['accepted'] < 10000 && $send()) {
     }

@@ -1,7 +1,7 @@
 <?php
 
 /**
- * Sends, asks and waits, in both modes, and looks whether the process listens anywhere.
+ * Sends, queries and waits, in both modes, and checks whether the process listens anywhere.
  */
 
 declare(strict_types=1);
@@ -29,7 +29,7 @@ function sockets(): array
 }
 
 /**
- * Where something can come in that nobody here has asked for: the table and the line of each such socket.
+ * Sockets through which unsolicited data can arrive: the table and the line of each.
  *
  * @return array<string, string>
  */

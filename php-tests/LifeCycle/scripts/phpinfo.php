@@ -1,7 +1,7 @@
 <?php
 
 /**
- * phpinfo() with something to tell. Runs as a script and as a request.
+ * phpinfo() with something to show. Runs as a script and as a request.
  */
 
 declare(strict_types=1);

@@ -19,7 +19,7 @@ Context::$client_id = $client = $config['client'];
     = array_values(unpack('N1ip/n1port/N1connection', (string) hex2bin($client)));
 
 /**
- * Runs a function wherever a call asks for its form.
+ * Runs a function whenever a call converts it.
  */
 final class Inner implements JsonSerializable
 {
@@ -97,7 +97,7 @@ final class Destroyed
     }
 }
 
-/** Makes every call inside of which PHP code runs. */
+/** Makes every call inside which PHP code runs. */
 $outer = static function (callable $run) use ($client, $config): array {
     $results = [];
     $inner = new Inner($run);
@@ -179,7 +179,7 @@ switch ($config['what']) {
         $report = $outer($again);
         break;
     case 'other cluster':
-        // The call goes on where it began, although the statics are others by then.
+        // The call continues in its cluster, although the statics have changed by then.
         $again = static function (string $where) use (&$seen, $client, $config): void {
             $seen[] = $where;
             Gateway::$registerAddress = '127.0.0.1:9';

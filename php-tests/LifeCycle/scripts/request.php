@@ -38,7 +38,7 @@ function statics(): array
 }
 
 /**
- * Needs more memory than there is when it is asked for its form.
+ * Needs more memory than there is when it is converted.
  */
 final class Glutton implements JsonSerializable
 {
@@ -138,19 +138,19 @@ switch ($_GET['do']) {
         }
         Gateway::updateSession($client, [1 => 'z']);
         break;
-    case 'memory in an answer':
+    case 'memory in a reply':
         $fill = [];
         while (memory_get_usage() < $_GET['until']) {
             $fill[] = str_repeat('y', 1 << 16);
         }
-        $seen['answers'] = count(Gateway::getAllClientSessions());
+        $seen['replies'] = count(Gateway::getAllClientSessions());
         break;
     case 'deadly session':
         $text = str_repeat('x', (int) $_GET['bytes']);
         Gateway::setSocketSession($client, serialize(['text' => $text, 'deadly' => new Deadly()]));
         break;
     case 'all sessions':
-        $seen['answers'] = count(Gateway::getAllClientSessions());
+        $seen['replies'] = count(Gateway::getAllClientSessions());
         break;
     case 'memory in the list of gateways':
         Gateway::setBusinessWorker(new class {
@@ -193,7 +193,7 @@ switch ($_GET['do']) {
         ini_set('gatewayworker.query_timeout', '1.5');
         $seen['changed'] = ini_get('gatewayworker.query_timeout');
         break;
-    case 'ask a silent gateway':
+    case 'query a silent gateway':
         try {
             Gateway::getAllClientIdCount();
         } catch (Exception $exception) {

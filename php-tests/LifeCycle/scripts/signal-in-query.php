@@ -1,7 +1,7 @@
 <?php
 
 /**
- * Gets a signal while it waits for a gateway that does not answer in time, or only later.
+ * Gets a signal while it waits for a gateway that does not reply in time, or only later.
  */
 
 declare(strict_types=1);

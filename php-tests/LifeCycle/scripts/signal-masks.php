@@ -1,7 +1,8 @@
 <?php
 
 /**
- * Says which signals the threads block: the main thread before and after the first use, and the other one.
+ * Says which signals the threads block: the main thread before and after the first use, and the
+ * other one.
  */
 
 declare(strict_types=1);

@@ -24,7 +24,7 @@ $storm = child(static function () use ($parent): void {
 for ($i = 0; $i < 300; $i++) {
     send($config['client'], 'storm', $i * 10, $i * 10 + 10);
     if (Gateway::getAllClientIdCount() !== 1) {
-        fwrite(STDERR, "a wrong answer\n");
+        fwrite(STDERR, "a wrong reply\n");
     }
 }
 $flushed = Gateway::flush();

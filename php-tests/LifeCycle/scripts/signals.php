@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Signals in every shape. With "used" the class is used before and in between, without it nothing of it is touched:
- * what this prints has to be the same.
+ * Signals in every shape. With "used" the class is used before and in between, without it nothing
+ * of it is touched: the output must be the same.
  */
 
 declare(strict_types=1);
@@ -16,7 +16,7 @@ $use = static function () use ($used, $config): void {
     if ($used) {
         Gateway::sendToClient($config['client'], 'x');
         if (Gateway::getAllClientIdCount() !== 1) {
-            fwrite(STDERR, "a wrong answer\n");
+            fwrite(STDERR, "a wrong reply\n");
         }
     }
 };
@@ -28,10 +28,10 @@ $while = static function (int $signal, callable $run) {
             usleep(3000);
         }
     });
-    $answer = $run();
+    $reply = $run();
     posix_kill($metronome, SIGKILL);
     pcntl_waitpid($metronome, $status);
-    return $answer;
+    return $reply;
 };
 $report = [];
 $seen = [];
@@ -51,7 +51,7 @@ foreach ([SIGUSR1, SIGHUP, SIGTERM, SIGINT, SIGIO, SIGPIPE] as $signal) {
 }
 $report['asynchronous'] = $seen;
 
-// Not asynchronous: only when asked for, in order.
+// Not asynchronous: only on request, in order.
 pcntl_async_signals(false);
 $seen = [];
 foreach ([SIGUSR1, SIGUSR2, SIGHUP] as $signal) {
@@ -75,8 +75,8 @@ $report['time_nanosleep'] = $while(SIGUSR1, static function () {
 $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
 $report['stream_select'] = $while(SIGUSR1, static function () use ($pair) {
     [$read, $write, $except] = [[$pair[0]], [], []];
-    $answer = @stream_select($read, $write, $except, 60);
-    return [$answer, strpos((string) (error_get_last()['message'] ?? ''), 'Interrupted') !== false];
+    $reply = @stream_select($read, $write, $except, 60);
+    return [$reply, strpos((string) (error_get_last()['message'] ?? ''), 'Interrupted') !== false];
 });
 $report['usleep'] = $while(SIGUSR1, static function () {
     usleep(60000000);
@@ -88,13 +88,13 @@ $report['wait'] = $while(SIGUSR1, static function () {
     $child = child(static function (): void {
         sleep(60);
     });
-    $answer = pcntl_waitpid($child, $status);
+    $reply = pcntl_waitpid($child, $status);
     $error = pcntl_get_last_error() === PCNTL_EINTR;
     posix_kill($child, SIGKILL);
     do {
         $end = pcntl_waitpid($child, $status);
     } while ($end === -1 && pcntl_get_last_error() === PCNTL_EINTR);
-    return [$answer, $error, $end === $child];
+    return [$reply, $error, $end === $child];
 });
 $use();
 pcntl_signal_dispatch();
@@ -123,7 +123,7 @@ $report['unblocked'] = $seen;
 pcntl_sigprocmask(SIG_UNBLOCK, [SIGUSR1], $mask);
 $report['mask'] = $mask;
 
-// A child's end is told.
+// The end of a child is reported.
 $seen = [];
 reap([child(static function (): void {
 })]);

@@ -23,10 +23,10 @@ while (($order = await()) !== '') {
         case 'send':
             say($attempt(static fn () => Gateway::sendToAll('x')));
             break;
-        case 'ask':
+        case 'query':
             say($attempt(static fn () => Gateway::getAllClientIdCount()));
             break;
-        case 'ask one':
+        case 'query one':
             say($attempt(static fn () => Gateway::isOnline($config['client'])));
             break;
         case 'status':

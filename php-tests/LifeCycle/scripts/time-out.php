@@ -1,7 +1,7 @@
 <?php
 
 /**
- * Asks a gateway that does not answer, with the setting as it is and with others.
+ * Queries a gateway that does not reply, with the setting as it is and with others.
  */
 
 declare(strict_types=1);
@@ -11,19 +11,19 @@ use GatewayWorker\Lib\Gateway;
 require __DIR__ . '/common.php';
 
 $messages = [];
-$ask = static function () use (&$messages): void {
+$query = static function () use (&$messages): void {
     try {
         Gateway::getAllClientIdCount();
-        $messages[] = 'answered';
+        $messages[] = 'replied';
     } catch (Exception $exception) {
         $messages[] = $exception->getMessage();
     }
 };
-$ask();
+$query();
 ini_set('gatewayworker.query_timeout', '0.25');
-$ask();
+$query();
 ini_set('gatewayworker.query_timeout', '-3');
-$ask();
+$query();
 ini_restore('gatewayworker.query_timeout');
-$ask();
+$query();
 say($messages);

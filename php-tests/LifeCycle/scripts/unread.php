@@ -1,7 +1,8 @@
 <?php
 
 /**
- * Sends more to the second gateway than the kernel takes, and a little to the first; says so and ends.
+ * Sends more to the second gateway than the kernel takes, and a little to the first; says so and
+ * ends.
  */
 
 declare(strict_types=1);

@@ -8,9 +8,9 @@ declare(strict_types=1);
 
 $config = json_decode($argv[1], true);
 $report = ['loaded' => extension_loaded('gatewayworker')];
-$asked = [];
-spl_autoload_register(static function (string $class) use (&$asked, $config): void {
-    $asked[] = $class;
+$requested = [];
+spl_autoload_register(static function (string $class) use (&$requested, $config): void {
+    $requested[] = $class;
     $files = ['GatewayWorker\Lib\Gateway' => 'lib', 'GatewayClient\Gateway' => 'client'];
     if (isset($files[$class]) && in_array($class, $config['userland'], true)) {
         require __DIR__ . "/userland-{$files[$class]}.php";
@@ -24,6 +24,6 @@ foreach (['GatewayWorker\Lib\Gateway', 'GatewayClient\Gateway'] as $class) {
         $report['says'][$class] = method_exists($class, 'hello') ? $class::hello() : null;
     }
 }
-$report['autoloaded'] = $asked;
+$report['autoloaded'] = $requested;
 $report['exceptions'] = class_exists('GatewayWorker\Lib\GatewayException', false);
 echo json_encode($report, JSON_THROW_ON_ERROR);

@@ -8,11 +8,12 @@ use GatewayWorker\Lib\Gateway;
 use Throwable;
 
 /**
- * The application of the tests: it does what its clients tell it to do, and says what came of it.
+ * The application of the tests: it carries out the steps that its clients send, and reports the
+ * results.
  *
- * A client sends base64(serialize(['n' => number, 'steps' => […], 'fences' => [client_id, …]])). Each step is a list:
- * what to do, and with what. When all are done, a message goes to each client of "fences": it has then received
- * everything that the steps sent it.
+ * A client sends base64(serialize(['n' => number, 'steps' => […], 'fences' => [client_id, …]])).
+ * Each step is a list: what to do, and with what. When all are done, a message goes to each client
+ * of "fences": it has then received everything that the steps sent it.
  */
 final class Events
 {
@@ -31,7 +32,7 @@ final class Events
     public static function onWorkerStart($worker): void
     {
         self::$worker = $worker;
-        // No gateway is known yet: nobody gets the message, and the question has no answer.
+        // No gateway is known yet: nobody gets the message, and the query has no reply.
         try {
             self::log('early ' . json_encode([Gateway::sendToAll('to nobody'), Gateway::getAllClientCount()]));
         } catch (Throwable $thrown) {
@@ -42,7 +43,8 @@ final class Events
     }
 
     /**
-     * Clients with the uid "observer" are told, a thousand times over, in the last moment of the process.
+     * Clients with the uid "observer" are told, a thousand times over, in the last moment of the
+     * process.
      */
     public static function onWorkerStop(): void
     {
@@ -102,7 +104,7 @@ final class Events
             return;
         }
         Gateway::sendToCurrentClient((string) json_encode([
-            'type' => 'answer',
+            'type' => 'reply',
             'n' => $request['n'],
             'results' => base64_encode(serialize($results)),
         ]));
@@ -135,7 +137,8 @@ final class Events
             case 'call':
                 return Gateway::{$with[0]}(...$with[1]);
             case 'session':
-                // None and an empty one are the same: it depends on the way by which a worker learns of it.
+                // None and an empty one are the same: it depends on the way by which a worker
+                // learns of it.
                 return $_SESSION ?: null;
             case 'set session':
                 return $_SESSION = $with[0];
@@ -157,7 +160,7 @@ final class Events
             case 'knows':
                 return self::knows($with[0]);
             case 'sleep':
-                // An interrupted sleep answers an array.
+                // An interrupted sleep returns an array.
                 return time_nanosleep(0, 20000000);
             case 'timers':
                 self::timers($client_id);

@@ -1,7 +1,8 @@
 <?php
 
 /**
- * An ordinary GatewayWorker application, or a part of it. The variable GATEWAYWORKER_APP says which, as JSON:
+ * An ordinary GatewayWorker application, or a part of it. The variable GATEWAYWORKER_APP says
+ * which, as JSON:
  *
  *   autoload   the file that loads GatewayWorker and Workerman
  *   dir, name  where this master process keeps its files, and their name
@@ -10,7 +11,7 @@
  *   gateways   list of {"listen": "text://…", "port": internal port, "name": …}
  *   workers    how many BusinessWorkers
  *   secret     the secret key
- *   greets     whether Events tells clients their ids
+ *   greets     whether Events sends clients their ids
  *   log        file for the events that tests wait for
  */
 

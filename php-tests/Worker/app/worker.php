@@ -1,11 +1,12 @@
 <?php
 
 /**
- * A worker that needs neither GatewayWorker nor Workerman: it does what a BusinessWorker does for the application in
- * Events.php, one event after the other, in a loop of its own.
+ * A worker that needs neither GatewayWorker nor Workerman: it does what a BusinessWorker does for
+ * the application in Events.php, one event after the other, in a loop of its own.
  *
- * Argument: JSON with "register", "secret", "key" (what the worker calls itself) and "gateways" (how many there are).
- * Prints a line once all gateways have taken it in, and ends with its standard input.
+ * Argument: JSON with "register", "secret", "key" (what the worker calls itself) and "gateways"
+ * (how many there are). Prints a line once all gateways have taken it in, and ends with its
+ * standard input.
  */
 
 declare(strict_types=1);
@@ -118,7 +119,7 @@ final class Worker
             $stream = self::connect($address);
             $hello = ['worker_key' => $this->config['key'], 'secret_key' => $this->config['secret']];
             fwrite($stream, self::frame(self::WORKER_CONNECT, (string) json_encode($hello)));
-            // A gateway that answers has taken the worker in.
+            // A gateway that replies has accepted the worker.
             fwrite($stream, self::frame(self::IS_ONLINE, ''));
             $length = unpack('N', (string) stream_get_contents($stream, 4))[1];
             stream_get_contents($stream, $length);
