@@ -20,6 +20,7 @@ mod log;
 mod methods;
 mod overrides;
 mod phpinfo;
+mod recorder;
 mod settings;
 mod statics;
 mod surface;
@@ -72,6 +73,7 @@ extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
     guarded(|| {
         forget_replies();
         target::abandon();
+        recorder::abandon();
         statics::forget();
         context::forget();
         overrides::forget();
@@ -91,6 +93,7 @@ extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
 fn forget() {
     forget_replies();
     target::forget();
+    recorder::stop();
     statics::forget();
     context::forget();
     overrides::forget();

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 
 use crate::call::handler;
 use crate::engine::class::{ClassSpec, MethodSpec, Param, StaticDefault, StaticSpec, Type};
-use crate::methods::{close, group, presence, process, protected, send, session, uid};
+use crate::methods::{close, fake, group, presence, process, protected, send, session, uid};
 use crate::settings;
 
 /// A parameter of any type.
@@ -166,6 +166,8 @@ pub static GATEWAY: ClassSpec = ClassSpec {
             Type::Bool
         ),
         method!(c"status", [], process::status, Type::Array),
+        method!(c"fake", [optional(c"returns", c"[]")], fake::fake),
+        method!(c"sent", [optional(c"method", c"null")], fake::sent, Type::Array),
     ],
     protected: protected!(
         [CLIENT, required(c"cmd"), MESSAGE, optional(c"ext_data", c"''"), RAW],
@@ -256,6 +258,8 @@ pub static GATEWAY_CLIENT: ClassSpec = ClassSpec {
             Type::Bool
         ),
         method!(c"status", [], process::status, Type::Array),
+        method!(c"fake", [optional(c"returns", c"[]")], fake::fake),
+        method!(c"sent", [optional(c"method", c"null")], fake::sent, Type::Array),
     ],
     protected: protected!([CLIENT, required(c"cmd"), MESSAGE, optional(c"ext_data", c"''")], []),
 };

@@ -1049,6 +1049,36 @@ class Gateway
     }
 
     /**
+     * For tests of applications: from now on, calls of this class and of its subclasses are recorded and not made. No
+     * cluster is needed. Calling it again empties the record; fake(null) ends it, as does the end of the request.
+     *
+     * @param array<string, mixed>|null $returns method => what it returns; a closure is called with the arguments, an
+     *     exception is thrown. Other methods return what they would return for nobody: sends true or null, queries 0,
+     *     null or [].
+     *
+     * @return void
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    public static function fake($returns = [])
+    {
+    }
+
+    /**
+     * What fake() has recorded.
+     *
+     * @param string|null $method a method: its calls, queries too; null: all sends, in order
+     *
+     * @return list<array{class: string, method: string, arguments: array<string, mixed>}> the arguments that were passed,
+     *     by the names of the parameters
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    public static function sent($method = null): array
+    {
+    }
+
+    /**
      * The client ids in what select() returns.
      *
      * @param array<int, array<int, array<int, mixed>>> $data ip => port => connection => row

@@ -95,6 +95,12 @@ final class Kinds
             Context::$connection_id = hexdec(substr($id, 12));
         };
         $current();
+        $subclass = get_class(new class () extends Gateway {
+            protected static function sendToGateway($address, $gateway_data)
+            {
+                return parent::sendToGateway($address, $gateway_data);
+            }
+        });
         return [
             'sendToAll, to some clients' => static fn () => Gateway::sendToAll('message', $ids),
             'sendToAll, of a bad list' => static fn () => Gateway::sendToAll('message', 'no id'),
@@ -128,6 +134,22 @@ final class Kinds
             },
             'updateSession' => static fn () => Gateway::updateSession($id, $session),
             'flush' => static fn () => Gateway::flush(1.0),
+            'fake, a send and its end' => static function (): void {
+                Gateway::fake(['getSession' => ['name' => 'Name']]);
+                Gateway::sendToUid('nobody', ['a' => [1, 2.5, 'text']]);
+                Gateway::getSession('nobody');
+                Gateway::fake(null);
+            },
+            'sent' => static function (): void {
+                Gateway::fake();
+                Gateway::sendToUid('nobody', 'message');
+                if (Gateway::sent() !== Gateway::sent('sendToUid')) {
+                    throw new LogicException('something else was recorded');
+                }
+                Gateway::fake(null);
+            },
+            'sendToClient, by an override' => static fn () => $subclass::sendToClient($id, 'message'),
+            'sendToUid, by an override' => static fn () => $subclass::sendToUid($uids, ['a' => [1, 2.5, 'text']]),
         ];
     }
 

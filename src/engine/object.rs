@@ -3,15 +3,17 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ext_php_rs::convert::IntoZvalDyn;
 use ext_php_rs::ffi::{
-    ZEND_ACC_STATIC, ext_php_rs_executor_globals, object_init_ex, zend_call_known_function,
-    zend_ce_argument_count_error, zend_ce_exception, zend_ce_type_error, zend_class_entry,
-    zend_clear_exception, zend_function, zend_hash_find_known_hash, zend_interrupt_function,
-    zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex, zend_throw_exception_object,
-    zend_update_property_ex, zend_update_static_property_ex,
+    ZEND_ACC_STATIC, ext_php_rs_executor_globals, instanceof_function_slow, object_init_ex,
+    zend_call_known_function, zend_ce_argument_count_error, zend_ce_exception, zend_ce_throwable,
+    zend_ce_type_error, zend_class_entry, zend_clear_exception, zend_function, zend_hash_find_known_hash,
+    zend_interrupt_function, zend_lookup_class_ex, zend_read_property_ex, zend_read_static_property_ex,
+    zend_throw_exception_object, zend_update_property_ex, zend_update_static_property_ex,
 };
 use ext_php_rs::types::{ZendObject, Zval};
 
@@ -321,6 +323,32 @@ pub fn run_interrupts() {
             run((*globals).current_execute_data);
         }
     }
+}
+
+/// Whether a value is a closure.
+pub fn is_closure(value: &Zval) -> bool {
+    // The class is final.
+    value.object().is_some_and(|object| object.get_class_name().is_ok_and(|name| name == "Closure"))
+}
+
+/// Calls a closure; null where it throws.
+pub fn call_closure(closure: &Zval, arguments: &[Zval]) -> Zval {
+    let arguments: Vec<&dyn IntoZvalDyn> = arguments.iter().map(|value| value as _).collect();
+    closure.try_call(arguments).unwrap_or_default()
+}
+
+/// Throws a value that can be thrown; whether it was one.
+pub fn throw_if_throwable(value: &Zval) -> bool {
+    // SAFETY: the class is the engine's, set before modules start; a live object has a class.
+    let throwable = value
+        .object()
+        .is_some_and(|object| unsafe { instanceof_function_slow(object.ce, zend_ce_throwable) });
+    if throwable {
+        let mut exception = ManuallyDrop::new(value.shallow_clone());
+        // SAFETY: a live exception; the engine takes over the reference.
+        unsafe { zend_throw_exception_object(&raw mut *exception) };
+    }
+    throwable
 }
 
 /// Drops the exception that is on its way.

@@ -9,6 +9,7 @@
 //! | [`uid`] | uids: binding them, who has one, lists |
 //! | [`group`] | groups: joining and leaving them, what is in each |
 //! | [`presence`] | who is online: `isOnline`, counts and lists of clients |
+//! | [`fake`] | for tests of applications: `fake`, `sent` |
 //! | [`protected`] | the protected methods, for subclasses |
 //! | [`process`] | `setBusinessWorker`, `flush`, `status` |
 //!
@@ -18,6 +19,7 @@
 
 pub mod close;
 pub mod command;
+pub mod fake;
 pub mod group;
 pub mod ids;
 pub mod indirect;
