@@ -1,5 +1,5 @@
-//! The hand-over of frames from a caller to the background, through the client's own operations, to loopback sockets
-//! whose bytes the kernel discards.
+//! The hand-over of frames from a caller to the background, through the client's own operations, to
+//! loopback sockets whose bytes the kernel discards.
 
 // The macros of criterion make public functions.
 #![allow(missing_docs)]
@@ -17,9 +17,11 @@ use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 
 const BODY: [u8; 32] = [b'm'; 32];
-/// How many calls a burst has: its frames fit into the queue of a gateway, so that no call finds it full.
+/// How many calls a burst has: its frames fit into the queue of a gateway, so that no call finds it
+/// full.
 const BURST: u64 = 10_000;
-/// As many lone frames in a row as a caller sends itself, and a pause after which a new row begins: see
+/// As many lone frames in a row as a caller sends itself, and a pause after which a new row begins:
+/// see
 /// `crates/client/src/link/send_queue`. [`lone`] counts whether it was so.
 const ROW: u64 = 8;
 const PAUSE: Duration = Duration::from_micros(400);
@@ -80,7 +82,8 @@ impl Drop for Gateways {
     }
 }
 
-/// Opens loopback ports that accept connections and discard what comes, as long as the process lives; their addresses.
+/// Opens loopback ports that accept connections and discard what comes, as long as the process
+/// lives; their addresses.
 fn listen(count: usize) -> io::Result<Vec<String>> {
     let listeners =
         (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<io::Result<Vec<_>>>()?;
@@ -150,8 +153,9 @@ fn lone(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Bursts: the caller appends, and the background writes. Once the time of the caller alone, and once the time until all is
-/// with the kernel; per call, so that it grows with the number of gateways.
+/// Bursts: the caller appends, and the background writes. Once the time of the caller alone, and
+/// once the time until all is with the kernel; per call, so that it grows with the number of
+/// gateways.
 fn burst(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("queue");
     group.throughput(Throughput::Elements(BURST));

@@ -1,5 +1,5 @@
-//! The reply reader: the long answers of a gateway with 10,000 clients, read as the extension reads them, without what
-//! is then built of them.
+//! The reply reader: the long answers of a gateway with 10,000 clients, read as the extension reads
+//! them, without what is then built of them.
 
 // The macros of criterion make public functions.
 #![allow(missing_docs)]

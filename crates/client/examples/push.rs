@@ -5,7 +5,8 @@
 //! cargo run -p gatewayworker-client --example push -- 127.0.0.1:1236 uid alice 'hello'
 //! ```
 //!
-//! The environment variable `GATEWAY_SECRET_KEY` holds the secret key. Exit codes: 0 sent, 1 not sent, 2 wrong usage.
+//! The environment variable `GATEWAY_SECRET_KEY` holds the secret key. Exit codes: 0 sent, 1 not
+//! sent, 2 wrong usage.
 
 use std::fmt;
 use std::io::{self, Write};

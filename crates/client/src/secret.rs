@@ -38,7 +38,8 @@ impl Secret {
         if json::write_string(&mut body, &self.0).is_ok() {
             body.push(b'}');
         } else {
-            // json_encode() returns false for a key that is not UTF-8, and false is sent as an empty body.
+            // json_encode() returns false for a key that is not UTF-8, and false is sent as an
+            // empty body.
             body.clear();
         }
         // No key is too long for the frame's 32-bit length.

@@ -83,6 +83,6 @@ fn bind(gateway: SocketAddrV4, id: ClientId, uid: &str) {
     for frame in frames {
         stream.write_all(&frame.unwrap()).unwrap();
     }
-    // Its answer says that the gateway has done what came before.
+    // Its reply says that the gateway has done what came before.
     stream.read_exact(&mut [0; 8]).unwrap();
 }

@@ -1,5 +1,5 @@
-//! Gateways that die, return, stand still or lose connections: nothing is lost but what a dead connection had, nothing
-//! comes twice, and the others do not notice.
+//! Gateways that die, return, stand still or lose connections: nothing is lost but what a dead
+//! connection had, nothing comes twice, and the others do not notice.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,9 +34,9 @@ fn counter(cluster: &Cluster, address: &str, name: &str) -> u64 {
     status(cluster, address)[name].as_u64().unwrap()
 }
 
-/// Sends steadily to three gateways, one of which is killed and started again this many times, `apart` from each other.
-/// Prints how long after its start, which takes some milliseconds itself, a returned gateway got its first frame; the longest of
-/// these times in µs.
+/// Sends steadily to three gateways, one of which is killed and started again this many times,
+/// `apart` from each other. Prints how long after its start, which takes some milliseconds itself,
+/// a returned gateway got its first frame; the longest of these times in µs.
 fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
     let mut others = [Gatewayd::gateway(&own_address()), Gatewayd::gateway(&own_address())];
     let mut victim = Gatewayd::gateway(&own_address());
@@ -107,7 +107,8 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
         let lines = log_lines(&address);
         let events = |event: &str| lines.iter().filter(|line| line.contains(event)).count();
         assert_eq!(events("is back"), times as usize, "{lines:?}");
-        // That the connection is lost, and then that another one is refused; not a line per frame or attempt.
+        // That the connection is lost, and then that another one is refused; not a line per frame
+        // or attempt.
         assert!((1..=2 * times as usize).contains(&events("lost")), "{lines:?}");
     });
     let longest = pauses.iter().copied().max().unwrap_or_default();
@@ -117,20 +118,23 @@ fn kill_and_restart(user: &'static str, times: u32, apart: Duration) -> u64 {
     longest
 }
 
+/// A gateway that is killed and returns misses only what its dead connection had.
 #[test]
-fn a_gateway_that_is_killed_and_returns_misses_only_what_its_dead_connection_had() {
+fn killed_gateway_misses_only_what_its_connection_held() {
     kill_and_restart("killed", 3, Duration::ZERO);
 }
 
+/// A minute of kills loses nothing and sending works again within 300 ms.
 #[test]
 #[ignore = "takes a minute, and measures: run it alone, with the release profile"]
-fn a_minute_of_kills_loses_nothing_and_sending_works_again_within_300_ms() {
+fn minute_of_kills_loses_nothing_and_recovers_within_300_ms() {
     let longest = kill_and_restart("killed for a minute", 30, Duration::from_secs(2));
     assert!(longest <= 300_000, "{longest} µs");
 }
 
+/// What waits for a dead gateway is bounded and comes when it is back.
 #[test]
-fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
+fn queue_of_a_dead_gateway_is_bounded_and_sent_on_return() {
     let mut alive = Gatewayd::gateway(&own_address());
     let dead = dead_address();
     let register = register_of(&[&dead, &alive.address()]);
@@ -167,8 +171,9 @@ fn what_waits_for_a_dead_gateway_is_bounded_and_comes_when_it_is_back() {
     assert_eq!(numbers_until(&mut back, *accepted.last().unwrap()), accepted);
 }
 
+/// A gateway that does not return is given up counted and told of once when it leaves the list.
 #[test]
-fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_leaves_the_list() {
+fn gateway_gone_for_good_is_dropped_counted_and_logged_once() {
     let (dead, alive) = (dead_address(), Peer::listen());
     let register = register_of(&[&dead, &alive.address]);
     let cluster = client("given up", "", &[&register_address(&register)]);
@@ -188,7 +193,8 @@ fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_l
     assert_eq!(listed(cluster), [&*alive.address]);
     let status = serde_json::to_value(cluster.status()).unwrap();
     assert_eq!(status["ended"], json!({"links": 1, "accepted": 50, "written": 0, "dropped": 50}));
-    // Nor does it go when another one leaves, after the connection that it has read its frames from.
+    // Nor does it go when another one leaves, after the connection that it has read its frames
+    // from.
     wait_until("the frames", || counter(cluster, &alive.address, "written") == 50);
     let link = alive.accept();
     control(&register, json!({"cmd": "remove_address", "address": alive.address}));
@@ -197,8 +203,9 @@ fn a_gateway_that_does_not_return_is_given_up_counted_and_told_of_once_when_it_l
     wait_until("the end of its link", || serde_json::to_value(cluster.status()).unwrap()["ended"] == total);
 }
 
+/// A connection cut at any byte costs only what it had and no frame is torn.
 #[test]
-fn a_connection_cut_at_any_byte_costs_only_what_it_had_and_no_frame_is_torn() {
+fn connection_cut_at_any_byte_tears_no_frame() {
     let frame = 28 + 100;
     // Between frames, in a length, in a head, in a body, in the last byte.
     for cut in [0, 1, 3, 4, 27, 28, 29, frame - 1, frame, frame + 2, 10 * frame + 64] {
@@ -245,8 +252,9 @@ fn a_connection_cut_at_any_byte_costs_only_what_it_had_and_no_frame_is_torn() {
     }
 }
 
+/// A gateway that is killed while it does not read gets the frame that was cut and all behind it.
 #[test]
-fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_and_all_behind_it() {
+fn gateway_killed_while_stalled_gets_the_cut_frame_and_the_rest() {
     const LEN: usize = 50_000;
     let mut gateway = Gatewayd::gateway(&own_address());
     let address = gateway.address();
@@ -261,7 +269,8 @@ fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_a
     send();
     assert_eq!(numbers_until(&mut gateway, 1), [1]);
     gateway.stop();
-    // Until the kernel takes no more: then the link is in the middle of a frame, and the queue full.
+    // Until the kernel takes no more: then the link is in the middle of a frame, and the queue
+    // full.
     loop {
         let before = counter(cluster, &address, "accepted");
         send();
@@ -285,9 +294,10 @@ fn a_gateway_that_is_killed_while_it_does_not_read_gets_the_frame_that_was_cut_a
     assert!(numbers_until(&mut gateway, sent).into_iter().eq(written + 1..=sent));
 }
 
+/// A gateway that stands still for longer than any time-out loses nothing.
 #[test]
 #[ignore = "takes a minute"]
-fn a_gateway_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
+fn stalled_gateway_loses_nothing_beyond_any_time_out() {
     let mut gateway = Gatewayd::gateway(&own_address());
     let address = gateway.address();
     let cluster = worker("stands still", &[]);
@@ -339,8 +349,9 @@ impl Stopped {
     }
 }
 
+/// In worker mode a stopped gateway delays nobody and what it misses is refused at once.
 #[test]
-fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_at_once() {
+fn in_worker_mode_a_stalled_gateway_delays_nobody() {
     let mut gateways = Stopped::start();
     let addresses = gateways.addresses();
     let cluster = worker("stopped", &[]);
@@ -382,8 +393,10 @@ fn in_worker_mode_a_stopped_gateway_delays_nobody_and_what_it_misses_is_refused_
     assert_eq!(numbers_until(&mut gateways.stopped, *accepted.last().unwrap()), accepted);
 }
 
+/// In client mode a fan-out waits for a stopped gateway as long as told after the others have got
+/// theirs.
 #[test]
-fn in_client_mode_a_fan_out_waits_for_a_stopped_gateway_as_long_as_told_after_the_others_have_got_theirs() {
+fn in_client_mode_a_fan_out_waits_for_a_stalled_gateway_last() {
     let mut gateways = Stopped::start();
     let addresses = gateways.addresses();
     let register = register_of(&addresses.each_ref().map(String::as_str));

@@ -1,5 +1,6 @@
-//! Connections whose peer has vanished without a word. The one test here that waits for the kernel to notice needs network
-//! namespaces (root, or the capabilities of it), which are a thread's own: nothing else of this machine is touched.
+//! Connections whose peer has vanished without a word. The one test here that waits for the kernel
+//! to notice needs network namespaces (root, or the capabilities of it), which are a thread's own:
+//! nothing else of this machine is touched.
 
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used)]
@@ -43,8 +44,9 @@ fn connected_to(address: &str) -> Vec<Socket> {
     found
 }
 
+/// Every connection has the options that notice a vanished peer within 30 s.
 #[test]
-fn every_connection_has_the_options_that_notice_a_vanished_peer_within_30_s() {
+fn connections_have_options_that_notice_a_vanished_peer() {
     let (gateway, register) = (Peer::listen(), Peer::listen());
     let cluster = client("options", "", &[&register.address]);
     let (_subscription, _link, _question) = std::thread::scope(|scope| {
@@ -54,14 +56,14 @@ fn every_connection_has_the_options_that_notice_a_vanished_peer_within_30_s() {
         subscription.send(list.as_bytes());
         discovering.join().unwrap().unwrap();
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        let mut question = gateway.accept();
-        question.frame();
-        question.reply("i:0;");
+        let mut query = gateway.accept();
+        query.frame();
+        query.reply("i:0;");
         asking.join().unwrap().unwrap();
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
         let mut link = gateway.accept();
         link.frame();
-        (subscription, link, question)
+        (subscription, link, query)
     });
     let sockets = [connected_to(&register.address), connected_to(&gateway.address)];
     assert_eq!(sockets.each_ref().map(Vec::len), [1, 2], "a subscription, a link and a query connection");
@@ -76,25 +78,28 @@ fn every_connection_has_the_options_that_notice_a_vanished_peer_within_30_s() {
     }
 }
 
-/// Longer time-outs of the kernel are coarse (of 5 s it makes up to 5.26 s), and an answer that does not come is an exception
-/// within 50 ms of its time. What is left of the time is waited for in another way, which is precise.
+/// No query waits in the kernel for longer than the 200 ms that it is precise for.
+///
+/// Longer time-outs of the kernel are coarse (of 5 s it makes up to 5.26 s), and a reply that does
+/// not come is an exception within 50 ms of its time. What is left of the time is waited for in
+/// another way, which is precise.
 #[test]
-fn no_question_waits_in_the_kernel_for_longer_than_the_200_ms_that_it_is_precise_for() {
+fn no_query_blocks_in_the_kernel_for_more_than_200_ms() {
     let gateway = Peer::listen();
     let cluster = worker("precise", &[&gateway]);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        let mut question = gateway.accept();
-        question.frame();
+        let mut query = gateway.accept();
+        query.frame();
         let [socket] = &connected_to(&gateway.address)[..] else { panic!("there is one connection") };
-        // It is set before the caller waits, which may be a moment after the question has come.
+        // It is set before the caller waits, which may be a moment after the query has come.
         let mut limit = None;
         wait_until("the time-out", || {
             limit = SockRef::from(socket).read_timeout().unwrap();
             limit.is_some()
         });
         assert!(limit <= Some(Duration::from_millis(200)), "{limit:?}");
-        question.reply("i:0;");
+        query.reply("i:0;");
         asking.join().unwrap().unwrap();
     });
 }
@@ -105,8 +110,8 @@ fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
-/// A namespace of its own for this thread and those that it starts, and another one with a gateway in it; a cable between
-/// them. The gateway, and the process that keeps its namespace.
+/// A namespace of its own for this thread and those that it starts, and another one with a gateway
+/// in it; a cable between them. The gateway, and the process that keeps its namespace.
 fn far_gateway() -> (String, std::process::Child) {
     // SAFETY: no memory is involved.
     let unshared = unsafe { libc::unshare(libc::CLONE_NEWNET) };
@@ -134,9 +139,11 @@ fn far_gateway() -> (String, std::process::Child) {
     (format!("nsenter -t {pid} -n"), holder)
 }
 
+/// A gateway whose address vanishes is noticed by the link within 30 s and by queries at their time
+/// out.
 #[test]
 #[ignore = "takes a minute, and needs root for network namespaces"]
-fn a_gateway_whose_address_vanishes_is_noticed_by_the_link_within_30_s_and_by_questions_at_their_time_out() {
+fn vanished_address_is_noticed_by_link_and_queries() {
     let (enter, mut holder) = far_gateway();
     // With something to be sent, and with nothing.
     for (sending, listens) in [(true, "10.99.0.2:2900"), (false, "10.99.0.2:2901")] {
@@ -177,7 +184,8 @@ fn a_gateway_whose_address_vanishes_is_noticed_by_the_link_within_30_s_and_by_qu
         let noticed = start.elapsed();
         println!("noticed after {noticed:?}: {:?}", log_lines(&address));
         assert!(noticed <= LIMIT, "{noticed:?}");
-        // A ping that is sent into the subscription just before the kernel would have noticed begins a count of its own.
+        // A ping that is sent into the subscription just before the kernel would have noticed
+        // begins a count of its own.
         while subscribed() {
             assert!(Instant::now() < deadline, "it is not noticed in the subscription");
             std::thread::sleep(Duration::from_millis(10));

@@ -1,4 +1,5 @@
-//! What peers can make this process allocate. A test binary of its own: its allocator counts, and one test runs at a time.
+//! What peers can make this process allocate. A test binary of its own: its allocator counts, and
+//! one test runs at a time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,8 +32,9 @@ fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
 /// What everything else may take meanwhile: threads, the test's own buffers.
 const ELSE: usize = 512 << 10;
 
+/// What waits for gateways that stand still stays within `send_buffer` for each.
 #[test]
-fn what_waits_for_gateways_that_stand_still_stays_within_send_buffer_for_each() {
+fn queues_of_stalled_gateways_stay_within_send_buffer() {
     let _alone = alone();
     let sizes =
         [("tiny frames", 10), ("small frames", 5_000), ("more than half", 6_572), ("large frames", 100_000)];
@@ -63,14 +65,16 @@ fn what_waits_for_gateways_that_stand_still_stays_within_send_buffer_for_each() 
         for peer in &peers {
             assert!(status(cluster, &peer.address)["queued_bytes"].as_u64().unwrap() <= SEND_BUFFER as u64);
         }
-        // Small frames are copied into chunks that grow by doubling: each may have room for as many bytes as it has.
+        // Small frames are copied into chunks that grow by doubling: each may have room for as many
+        // bytes as it has.
         assert!(peak <= peers.len() * 2 * SEND_BUFFER, "{user}: {peak} bytes");
         cluster.follow::<&str>(&[]);
     }
 }
 
+/// An announced length allocates nothing and one over the limit is refused.
 #[test]
-fn an_announced_length_allocates_nothing_and_one_over_the_limit_is_refused() {
+fn announced_length_allocates_nothing() {
     let _alone = alone();
     for (user, length, sent) in [
         ("4 GB", u32::MAX, 64),
@@ -102,8 +106,9 @@ fn an_announced_length_allocates_nothing_and_one_over_the_limit_is_refused() {
     }
 }
 
+/// A reply of the greatest length takes little more than its bytes which are given back.
 #[test]
-fn a_reply_of_the_greatest_length_takes_little_more_than_its_bytes_which_are_given_back() {
+fn longest_reply_takes_little_more_than_its_bytes() {
     let _alone = alone();
     let peer = Peer::listen();
     let cluster = worker("greatest", &[&peer]);
@@ -120,7 +125,8 @@ fn a_reply_of_the_greatest_length_takes_little_more_than_its_bytes_which_are_giv
     });
     println!("{peak} bytes for a reply of {MAX_REPLY}");
     assert_eq!(len, MAX_REPLY);
-    // The buffer never gets larger than the reply. While it grows, what has come may be there twice.
+    // The buffer never gets larger than the reply. While it grows, what has come may be there
+    // twice.
     assert!(peak <= 2 * MAX_REPLY + (16 << 10), "{peak} bytes");
     let kept = ALLOCATED.current_usage().saturating_sub(before);
     assert!(kept < ELSE, "{kept} bytes are kept");
@@ -150,8 +156,9 @@ fn a_long_reply_finds_the_memory_of_the_one_before() {
     });
 }
 
+/// A register that never ends its line is left before it takes much.
 #[test]
-fn a_register_that_never_ends_its_line_is_left_before_it_takes_much() {
+fn register_with_an_endless_line_is_left_early() {
     const LONGEST_LINE: usize = 4 << 20;
     let _alone = alone();
     let register = Peer::listen();

@@ -1,5 +1,5 @@
-//! Questions to gateways that answer too late, in part, too much, or something else: an exception that says which gateway
-//! and which question, and never a wrong value.
+//! Queries to gateways that reply too late, in part, too much, or something else: an exception that
+//! says which gateway and which query, and never a wrong value.
 
 #![allow(clippy::unwrap_used)]
 
@@ -37,8 +37,9 @@ fn assert_names(error: &Error, address: &str, command: Command) {
     assert!(text.contains(address) && text.contains(&format!("{command:?}")), "{text}");
 }
 
+/// Bytes that follow a reply late are never taken for the next one.
 #[test]
-fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
+fn late_surplus_bytes_are_never_taken_for_the_next_reply() {
     let peer = Peer::listen();
     let cluster = worker("late surplus", &[&peer]);
     std::thread::scope(|scope| {
@@ -48,7 +49,8 @@ fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
             conn.expect(Command::GetSessionByClientId);
             conn.send(&reply("s:5:\"first\";"));
             assert_eq!(asking.join().unwrap().unwrap(), "s:5:\"first\";");
-            // The connection waits for the next question, with an answer to it there already; or its end, or half of one.
+            // The connection waits for the next query, with a reply to it there already; or its
+            // end, or half of one.
             match round {
                 0 => conn.send(&reply("s:5:\"wrong\";")),
                 1 => {
@@ -71,27 +73,29 @@ fn bytes_that_follow_an_answer_late_are_never_taken_for_the_next_one() {
     });
 }
 
+/// A query to several gateways leaves those connections alone that are of no use.
 #[test]
-fn a_question_to_several_gateways_leaves_those_connections_alone_that_are_of_no_use() {
+fn query_leaves_connections_alone_that_are_of_no_use() {
     let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
     let cluster = worker("some useless", &[&peers[0], &peers[1], &peers[2]]);
     let count = || cluster.client_count(b"", PATIENT);
-    let answer = |conn: &mut Conn, count: u32| {
+    let reply_with = |conn: &mut Conn, count: u32| {
         conn.expect(Command::GetClientCountByGroup);
         conn.send(&reply(&format!("i:{count};")));
     };
     std::thread::scope(|scope| {
         let asking = scope.spawn(count);
         let mut conns = peers.each_ref().map(Peer::accept);
-        conns.iter_mut().for_each(|conn| answer(conn, 1));
+        conns.iter_mut().for_each(|conn| reply_with(conn, 1));
         assert_eq!(asking.join().unwrap().unwrap(), 3);
-        // The first one goes on; on the second, an answer to the next question is there already; the third has ended.
+        // The first one goes on; on the second, a reply to the next query is there already; the
+        // third has ended.
         conns[1].send(&reply("i:1000;"));
         conns[2].0.shutdown(std::net::Shutdown::Both).unwrap();
         let asking = scope.spawn(count);
         let mut fresh = [peers[1].accept(), peers[2].accept()];
-        answer(&mut conns[0], 10);
-        fresh.iter_mut().for_each(|conn| answer(conn, 10));
+        reply_with(&mut conns[0], 10);
+        fresh.iter_mut().for_each(|conn| reply_with(conn, 10));
         assert_eq!(asking.join().unwrap().unwrap(), 30);
         for peer in &peers {
             assert_eq!(status(cluster, &peer.address)["queries_retried"], 0, "nothing was sent on them");
@@ -99,13 +103,14 @@ fn a_question_to_several_gateways_leaves_those_connections_alone_that_are_of_no_
     });
 }
 
+/// A reply is never that of another query whatever its connection went through.
 #[test]
-fn an_answer_is_never_that_of_another_question_whatever_its_connection_went_through() {
+fn reply_is_never_that_of_another_query() {
     let gateways = Devgateway::start(Config::default()).unwrap();
     let proxy = Proxy::to(&gateway_address(&gateways, 0));
     let cluster = worker("whatever", &[]);
     cluster.follow(&[&proxy.address]);
-    // Uids that no client has: each answer holds the uid it is about.
+    // Uids that no client has: each reply holds the uid it is about.
     let ask = |number: u32, options: CallOptions| {
         let uid = format!("uid-{number}");
         let mut answered = Vec::new();
@@ -122,7 +127,7 @@ fn an_answer_is_never_that_of_another_question_whatever_its_connection_went_thro
         match number % 6 {
             // Later than the caller waits.
             0 => proxy.set(Way::Back, Flow::Pieces { len: 5, pause: IMPATIENT.query_timeout }),
-            // Not at all, for now: it all comes when the next question is asked.
+            // Not at all, for now: it all comes when the next query is asked.
             1 => proxy.set(Way::Back, Flow::Hold),
             // A part of it.
             2 => proxy.set(Way::Back, Flow::CutAfter(u64::from(number) % 9)),
@@ -147,10 +152,11 @@ fn text_of(text: &str) -> String {
     format!("{:?}", text.as_bytes()).trim_matches(['[', ']']).to_owned()
 }
 
+/// A reply cut at any byte is an exception and never a part of it.
 #[test]
-fn an_answer_cut_at_any_byte_is_an_exception_and_never_a_part_of_it() {
-    let answer = "a:1:{i:1;a:2:{i:0;i:7;i:1;i:8;}}";
-    let bytes = reply(answer);
+fn reply_cut_at_any_byte_is_an_error() {
+    let payload = "a:1:{i:1;a:2:{i:0;i:7;i:1;i:8;}}";
+    let bytes = reply(payload);
     let peer = Peer::listen();
     let cluster = worker("cut at any byte", &[&peer]);
     std::thread::scope(|scope| {
@@ -182,8 +188,9 @@ fn an_answer_cut_at_any_byte_is_an_exception_and_never_a_part_of_it() {
     });
 }
 
+/// A reply that comes byte by byte has no more time than another.
 #[test]
-fn an_answer_that_comes_byte_by_byte_has_no_more_time_than_another() {
+fn reply_that_trickles_in_gets_no_more_time_than_another() {
     let gateways = Devgateway::start(Config::default()).unwrap();
     let proxy = Proxy::to(&gateway_address(&gateways, 0));
     let cluster = worker("byte by byte", &[]);
@@ -201,8 +208,9 @@ fn an_answer_that_comes_byte_by_byte_has_no_more_time_than_another() {
     assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
 }
 
+/// lengths up to 4 GB are refused by name and nobody waits for the rest.
 #[test]
-fn lengths_up_to_4_gb_are_refused_by_name_and_nobody_waits_for_the_rest() {
+fn lengths_up_to_4_gb_are_refused_at_once_by_name() {
     let peer = Peer::listen();
     let cluster = worker("4 GB", &[&peer]);
     for length in [MAX_REPLY as u32 + 1, 1 << 31, u32::MAX - 4, u32::MAX - 3, u32::MAX] {
@@ -221,7 +229,7 @@ fn lengths_up_to_4_gb_are_refused_by_name_and_nobody_waits_for_the_rest() {
 
 type Ask = fn(&Cluster, &Peer) -> Result<(), Error>;
 
-/// Every question, with its command and whether a list or a number answers it.
+/// Every query, with its command and whether its reply is a list or a number.
 const QUESTIONS: [(Command, bool, Ask); 10] = [
     (Command::IsOnline, false, |cluster, peer| cluster.is_online(peer.id(1), PATIENT).map(drop)),
     (Command::GetClientCountByGroup, false, |cluster, _| cluster.client_count(b"", PATIENT).map(drop)),
@@ -247,8 +255,9 @@ const QUESTIONS: [(Command, bool, Ask); 10] = [
     (Command::Select, true, |cluster, peer| cluster.uid_of_client(peer.id(1), PATIENT, |_| ())),
 ];
 
+/// A reply of a wrong shape is an exception for every query.
 #[test]
-fn an_answer_of_a_wrong_shape_is_an_exception_for_every_question() {
+fn reply_of_a_wrong_shape_is_an_error_for_every_query() {
     let numbers = ["i:1", "a:0:{}", "N;", "", "O:8:\"stdClass\":0:{}"];
     let lists = [
         "s:5:\"a:0:{\";",
@@ -262,17 +271,17 @@ fn an_answer_of_a_wrong_shape_is_an_exception_for_every_question() {
         "garbage",
     ];
     for (command, list, ask) in QUESTIONS {
-        for answer in if list { &lists[..] } else { &numbers[..] } {
+        for payload in if list { &lists[..] } else { &numbers[..] } {
             let peer = Peer::listen();
             let cluster = worker("wrong shape", &[&peer]);
             let error = std::thread::scope(|scope| {
                 let asking = scope.spawn(|| ask(cluster, &peer));
                 let mut conn = peer.accept();
                 conn.expect(command);
-                conn.send(&reply(answer));
-                asking.join().unwrap().expect_err(&format!("{command:?} answered with {answer}"))
+                conn.send(&reply(payload));
+                asking.join().unwrap().expect_err(&format!("{command:?} answered with {payload}"))
             });
-            assert!(matches!(error, Error::BadReply { .. }), "{command:?} {answer}: {error}");
+            assert!(matches!(error, Error::BadReply { .. }), "{command:?} {payload}: {error}");
             assert_names(&error, &peer.address, command);
             assert_eq!(status(cluster, &peer.address)["queries_idle"], 0, "its connection is not used again");
             cluster.follow::<&str>(&[]);
@@ -280,8 +289,9 @@ fn an_answer_of_a_wrong_shape_is_an_exception_for_every_question() {
     }
 }
 
+/// An idle connection that ends in the middle of a reply is no reason to ask again.
 #[test]
-fn an_idle_connection_that_ends_in_the_middle_of_an_answer_is_no_reason_to_ask_again() {
+fn reply_cut_on_an_idle_connection_is_not_queried_again() {
     let peer = Peer::listen();
     let cluster = worker("reused, half", &[&peer]);
     std::thread::scope(|scope| {
@@ -300,8 +310,9 @@ fn an_idle_connection_that_ends_in_the_middle_of_an_answer_is_no_reason_to_ask_a
     assert!(peer.pending().is_none());
 }
 
+/// When all idle connections died at once each query is asked once more.
 #[test]
-fn when_all_idle_connections_died_at_once_each_question_is_asked_once_more() {
+fn queries_are_repeated_once_when_all_idle_connections_died() {
     let gateways =
         Devgateway::start(Config { gateways: vec!["127.0.0.1:0".parse().unwrap(); 3], ..Config::default() });
     let gateways = gateways.unwrap();
@@ -312,7 +323,7 @@ fn when_all_idle_connections_died_at_once_each_question_is_asked_once_more() {
     let count_of = |address, name| status(cluster, address)[name].as_u64().unwrap();
     for round in 1..=3 {
         assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
-        // Before the question, or when it has got half way.
+        // Before the query, or when it has got half way.
         for half_way in [false, true] {
             let retried = addresses.each_ref().map(|address| count_of(address, "queries_retried"));
             for proxy in &proxies {
@@ -329,8 +340,9 @@ fn when_all_idle_connections_died_at_once_each_question_is_asked_once_more() {
     }
 }
 
+/// A gateway that vanished without a word is an exception after the time-out.
 #[test]
-fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
+fn vanished_gateway_is_an_error_after_the_time_out() {
     let gateways = Devgateway::start(Config::default()).unwrap();
     let proxy = Proxy::to(&gateway_address(&gateways, 0));
     let cluster = worker("vanished", &[]);
@@ -359,9 +371,10 @@ fn a_gateway_that_vanished_without_a_word_is_an_exception_after_the_time_out() {
     assert_eq!(cluster.client_count(b"", PATIENT).unwrap(), 0);
 }
 
+/// A silent gateway is an exception within 50 ms of the time-out.
 #[test]
 #[ignore = "measures: run it alone, with the release profile"]
-fn a_silent_gateway_is_an_exception_within_50_ms_of_the_time_out() {
+fn silent_gateway_is_an_error_within_50_ms_of_the_time_out() {
     let (silent, answering) = (Peer::listen(), Devgateway::start(Config::default()).unwrap());
     let cluster = worker("measured", &[]);
     cluster.follow(&[&silent.address, &gateway_address(&answering, 0)]);

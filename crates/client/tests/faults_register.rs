@@ -1,4 +1,4 @@
-//! Registers that go away, restart, talk nonsense or change their mind: sends and questions go on.
+//! Registers that go away, restart, talk nonsense or change their mind: sends and queries go on.
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,8 +38,10 @@ fn use_it(cluster: &Cluster, gateways: &Started) {
     assert_eq!(frames_of(gateways, Command::SendToAll), before + 1);
 }
 
+/// Whatever happens to the register the last list is used and changes are followed again
+/// afterwards.
 #[test]
-fn whatever_happens_to_the_register_the_last_list_is_used_and_changes_are_followed_again_afterwards() {
+fn last_list_survives_every_fault_of_the_register() {
     type Fault = fn(&Proxy);
     let faults: [(&str, Fault, bool); 6] = [
         ("cut", |proxy| proxy.cut(), true),
@@ -106,9 +108,11 @@ fn whatever_happens_to_the_register_the_last_list_is_used_and_changes_are_follow
     }
 }
 
+/// A restarted register that does not know its gateways yet takes none away.
+///
 /// A register that has just started knows nobody yet: gateways come back to it one after the other.
 #[test]
-fn a_restarted_register_that_does_not_know_its_gateways_yet_takes_none_away() {
+fn restarted_register_takes_no_gateway_away() {
     let (first, second, register) = (Peer::listen(), Peer::listen(), Peer::listen());
     let both = [&*first.address, &*second.address];
     let cluster = client("restarted", "", &[&register.address]);
@@ -158,8 +162,9 @@ fn a_restarted_register_that_does_not_know_its_gateways_yet_takes_none_away() {
     wait_until("the removed one to go", || listed(cluster) == [both[1]]);
 }
 
+/// While the register is killed and started again every send arrives and every query is answered.
 #[test]
-fn while_the_register_is_killed_and_started_again_every_send_arrives_and_every_question_is_answered() {
+fn nothing_is_lost_while_the_register_restarts() {
     let register = Gatewayd::start(&["--register-only", "--register", &own_address()]);
     let at = register.register();
     let gateway = || Gatewayd::start(&["--no-register", "--join", &at, "--record"]);
@@ -200,8 +205,9 @@ fn while_the_register_is_killed_and_started_again_every_send_arrives_and_every_q
     }
 }
 
+/// A list that changes under load costs the others nothing and added gateways are used at once.
 #[test]
-fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_are_used_at_once() {
+fn changing_list_under_load_costs_the_others_nothing() {
     const CHANGES: u32 = 40;
     let steady = Devgateway::start(Config { record: true, ..Config::default() }).unwrap();
     let changing = Peer::listen();
@@ -221,7 +227,7 @@ fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_ar
         });
         let asking = scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                // Of the steady one alone: the other one never answers.
+                // Of the steady one alone: the other one never replies.
                 let id = id(&gateway_address(&steady, 0), 1);
                 assert_eq!(cluster.is_online(id, PATIENT).unwrap(), 0);
             }
@@ -232,7 +238,8 @@ fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_ar
             let link = changing.accept();
             wait_until("it to be used", || status(cluster, &changing.address)["written"].as_u64() > Some(0));
             if change % 10 == 0 {
-                // It does not read: something waits in its queue when it leaves, and not only in the kernel.
+                // It does not read: something waits in its queue when it leaves, and not only in
+                // the kernel.
                 let half_full = || {
                     let queued = status(cluster, &changing.address)["queued_bytes"].as_u64();
                     queued >= Some(SEND_BUFFER as u64 / 2)
@@ -282,8 +289,9 @@ fn a_list_that_changes_under_load_costs_the_others_nothing_and_added_gateways_ar
     assert!(came.iter().copied().eq(1..=total), "the steady one gets everything, in order, once");
 }
 
+/// A gateway that leaves while a fan-out waits for its queue is no error.
 #[test]
-fn a_gateway_that_leaves_while_a_fan_out_waits_for_its_queue_is_no_error() {
+fn gateway_that_leaves_during_a_fan_out_is_no_error() {
     let (leaving, staying) = (Peer::listen(), Peer::listen());
     let (cluster, register) = client_of("leaves while full", &[&leaving, &staying]);
     let body = vec![b'x'; 60_000];
@@ -311,8 +319,9 @@ fn number_in(hex: &str) -> u32 {
     digits.collect::<String>().parse().unwrap()
 }
 
+/// Of several registers another one takes over when the subscribed one dies.
 #[test]
-fn of_several_registers_another_one_takes_over_when_the_subscribed_one_dies() {
+fn another_register_takes_over_when_one_dies() {
     let gateway = Peer::listen();
     let registers = [register_of(&[&gateway.address]), register_of(&[&gateway.address])];
     let addresses = registers.each_ref().map(register_address);
@@ -341,8 +350,9 @@ fn told(cluster: &Cluster, of: &str) -> [String; 2] {
     [log_lines(of).join("\n"), status.to_string()]
 }
 
+/// A key that the register rejects is named as that in the exception the log and the status.
 #[test]
-fn a_key_that_the_register_rejects_is_named_as_that_in_the_exception_the_log_and_the_status() {
+fn key_rejected_by_the_register_is_reported_everywhere() {
     let register = register_with("right", &["127.0.0.1:2900"]);
     let address = register_address(&register);
     let cluster = client("register rejects", "Wrong-Key", &[&address]);
@@ -356,20 +366,21 @@ fn a_key_that_the_register_rejects_is_named_as_that_in_the_exception_the_log_and
     assert!(!debug.contains("Wrong-Key") && !format!("{error:?}").contains("Wrong-Key"), "{debug}");
 }
 
+/// A key that a gateway rejects is named as that in sends and in queries.
 #[test]
-fn a_key_that_a_gateway_rejects_is_named_as_that_in_sends_and_in_questions() {
+fn key_rejected_by_a_gateway_is_reported_by_sends_and_queries() {
     let gateways = Devgateway::start(Config { secret: "right".into(), ..Config::default() }).unwrap();
     let address = gateway_address(&gateways, 0);
     let register = register_with("Wrong-Key", &[&address]);
     let cluster = client("gateway rejects", "Wrong-Key", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
-    let question = cluster.client_count(b"", PATIENT).unwrap_err();
+    let query = cluster.client_count(b"", PATIENT).unwrap_err();
     let mut send = None;
     wait_until("the rejection", || {
         send = cluster.send_to_all(Message::text(b"one"), PATIENT).err();
         matches!(&send, Some(Error::Rejected { .. }))
     });
-    let errors = [question, send.unwrap()].map(|error| error.to_string());
+    let errors = [query, send.unwrap()].map(|error| error.to_string());
     wait_until("the line", || told(cluster, &address)[0].contains("secret key"));
     for text in told(cluster, &address).into_iter().chain(errors) {
         assert!(text.contains(&address) && text.contains("secret key"), "{text}");
@@ -377,8 +388,9 @@ fn a_key_that_a_gateway_rejects_is_named_as_that_in_sends_and_in_questions() {
     }
 }
 
+/// A register that vanished costs a fresh list no more than the time to connect.
 #[test]
-fn a_register_that_vanished_costs_a_fresh_list_no_more_than_the_time_to_connect() {
+fn vanished_register_costs_a_fresh_list_the_connect_time_out() {
     let register = register_of(&["127.0.0.1:2900"]);
     let proxy = Proxy::to(&register_address(&register));
     proxy.vanish();

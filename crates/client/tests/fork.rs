@@ -1,4 +1,5 @@
-//! What a fork leaves to the child: nothing. A test binary of its own, since children copy all that is in the process.
+//! What a fork leaves to the child: nothing. A test binary of its own, since children copy all that
+//! is in the process.
 
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used)]
@@ -32,7 +33,8 @@ impl Child {
     /// Forks; the child runs `work` and ends.
     fn fork(work: impl FnOnce()) -> Self {
         let (says, mut out) = std::io::pipe().unwrap();
-        // SAFETY: the child runs code of this process that needs no other thread, and ends with _exit().
+        // SAFETY: the child runs code of this process that needs no other thread, and ends with
+        // _exit().
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "{}", std::io::Error::last_os_error());
         if pid > 0 {
@@ -75,8 +77,9 @@ impl Child {
     }
 }
 
+/// Children use connections of their own and nothing is sent twice.
 #[test]
-fn children_use_connections_of_their_own_and_nothing_is_sent_twice() {
+fn children_use_their_own_connections_and_send_nothing_twice() {
     const CHILDREN: u32 = 20;
     let _alone = alone();
     let gateways = Devgateway::start(Config { secret: "key".into(), ..Config::default() }).unwrap();
@@ -96,7 +99,7 @@ fn children_use_connections_of_their_own_and_nothing_is_sent_twice() {
         cluster.send_to_client(id(&gateway, number), Message::text(b"hi"), PATIENT).unwrap();
     };
     for child in 1..=CHILDREN {
-        // In the middle of a burst, with connections for questions open.
+        // In the middle of a burst, with connections for queries open.
         for n in 0..50 {
             send(cluster, child * 1000 + n);
         }
@@ -149,8 +152,9 @@ fn children_use_connections_of_their_own_and_nothing_is_sent_twice() {
     assert!(full.pending().is_none());
 }
 
+/// A connection ends when the parent ends it though a child lives on.
 #[test]
-fn a_connection_ends_when_the_parent_ends_it_though_a_child_lives_on() {
+fn connection_ends_with_the_parent_while_a_child_lives_on() {
     let _alone = alone();
     let (peer, register) = (Peer::listen(), Peer::listen());
     let cluster = worker("ends", &[&peer]);
@@ -170,9 +174,9 @@ fn a_connection_ends_when_the_parent_ends_it_though_a_child_lives_on() {
 
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         link.pass_barrier();
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = peer.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         asking.join().unwrap().unwrap();
 
         let child = Child::fork(|| {
@@ -180,11 +184,11 @@ fn a_connection_ends_when_the_parent_ends_it_though_a_child_lives_on() {
             let _ = (&hold).read(&mut [0]);
         });
 
-        // A question that is not answered in time: its connection is given up.
+        // A query that is not answered in time: its connection is given up.
         let asking = scope.spawn(|| cluster.client_count(b"", impatient));
-        question.expect(Command::GetClientCountByGroup);
+        query.expect(Command::GetClientCountByGroup);
         assert!(asking.join().unwrap().is_err());
-        assert!(question.is_closed());
+        assert!(query.is_closed());
 
         // The register is asked afresh, on a new connection.
         let discovering = scope.spawn(|| subscribed.discover(true, PATIENT));
@@ -193,7 +197,8 @@ fn a_connection_ends_when_the_parent_ends_it_though_a_child_lives_on() {
         discovering.join().unwrap().unwrap();
         assert!(subscription.is_closed());
 
-        // The gateway leaves the cluster. The barrier of the second question was not asked: nothing was outstanding.
+        // The gateway leaves the cluster. The barrier of the second query was not asked: nothing
+        // was outstanding.
         cluster.follow::<&str>(&[]);
         assert!(link.is_closed());
 

@@ -37,7 +37,8 @@ fn a_link_authenticates_first_and_then_sends_in_order() {
     let mut link = peer.accept();
     link.expect_key("s3cret");
     assert!(link.numbers(500).into_iter().eq(1..=500));
-    // And again while the connection is there, where lone frames take another way than those of a burst.
+    // And again while the connection is there, where lone frames take another way than those of a
+    // burst.
     for number in 501..=1500 {
         send(cluster, &peer, number);
     }
@@ -45,8 +46,9 @@ fn a_link_authenticates_first_and_then_sends_in_order() {
     assert!(peer.pending().is_none(), "one connection carries all of it");
 }
 
+/// Frames of a fan-out and frames to one client keep their order.
 #[test]
-fn frames_of_a_fan_out_and_frames_to_one_client_keep_their_order() {
+fn fan_out_and_single_frames_keep_their_order() {
     let peer = Peer::listen();
     let cluster = worker("mixed", &[&peer]);
     let mut link = None;
@@ -92,8 +94,9 @@ fn a_large_frame_arrives_at_every_gateway() {
     }
 }
 
+/// A frame that a lost connection cut is sent again whole and nothing twice.
 #[test]
-fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
+fn cut_frame_is_sent_again_whole_and_nothing_twice() {
     // More than the kernel takes on both sides.
     let body: Vec<u8> = (0..24_000_000u32).map(|n| (n >> 3) as u8).collect();
     for (user, cut) in [("cut 0", 0), ("cut 10", 10), ("cut 3e6", 3_000_000)] {
@@ -119,8 +122,9 @@ fn a_frame_that_a_lost_connection_cut_is_sent_again_whole_and_nothing_twice() {
     }
 }
 
+/// A gateway that goes is noticed without a call and one that returns gets what waited.
 #[test]
-fn a_gateway_that_goes_is_noticed_without_a_call_and_one_that_returns_gets_what_waited() {
+fn lost_gateway_is_noticed_and_gets_its_queue_on_return() {
     let peer = Peer::listen_at(&own_address());
     let cluster = worker_with("returns", "key", &[&peer]);
     send(cluster, &peer, 1);
@@ -143,8 +147,9 @@ fn a_gateway_that_goes_is_noticed_without_a_call_and_one_that_returns_gets_what_
     assert_eq!(link.numbers(2), [3, 4]);
 }
 
+/// In worker mode a full queue is an error at once and loses nothing that was accepted.
 #[test]
-fn in_worker_mode_a_full_queue_is_an_error_at_once_and_loses_nothing_that_was_accepted() {
+fn in_worker_mode_a_full_queue_is_an_error_at_once() {
     let peer = Peer::listen();
     let cluster = worker("full", &[&peer]);
     let body = vec![b'x'; 60_000];
@@ -196,8 +201,9 @@ fn in_client_mode_a_call_waits_for_room_in_a_full_queue() {
     assert_eq!(status(cluster, &peer.address)["refused"], 0);
 }
 
+/// In client mode a queue that stays full is an error after the time-out.
 #[test]
-fn in_client_mode_a_queue_that_stays_full_is_an_error_after_the_time_out() {
+fn in_client_mode_a_full_queue_is_an_error_after_the_time_out() {
     let peer = Peer::listen();
     let (cluster, _register) = client_of("no room", &[&peer]);
     let body = vec![b'x'; 60_000];
@@ -229,8 +235,9 @@ fn a_dead_gateway_does_not_keep_a_fan_out_from_the_others() {
     assert_eq!(back.accept().frame().body, b"one");
 }
 
+/// A fan-out that reaches nobody is an error that names a gateway.
 #[test]
-fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
+fn fan_out_without_any_connection_names_a_gateway() {
     let dead = [dead_address(), dead_address()];
     let register = register_of(&[&dead[0], &dead[1]]);
     let cluster = client("nobody", "", &[&register_address(&register)]);
@@ -240,8 +247,9 @@ fn a_fan_out_that_reaches_nobody_is_an_error_that_names_a_gateway() {
     assert_eq!(status(cluster, &dead[0])["accepted"], 0, "nothing of it comes out later");
 }
 
+/// A fan-out that waited in vain names the gateway that did not reply.
 #[test]
-fn a_fan_out_that_waited_in_vain_names_the_gateway_that_did_not_answer() {
+fn fan_out_that_times_out_names_the_silent_gateway() {
     let (dead, hanging) = (dead_address(), Hanging::new());
     let register = register_of(&[&dead, &hanging.address]);
     let cluster = client("in vain", "", &[&register_address(&register)]);
@@ -257,8 +265,9 @@ fn a_fan_out_that_waited_in_vain_names_the_gateway_that_did_not_answer() {
     }
 }
 
+/// A call that is in a hurry does not cut short the connection that all calls share.
 #[test]
-fn a_call_that_is_in_a_hurry_does_not_cut_short_the_connection_that_all_calls_share() {
+fn short_time_out_does_not_abort_the_shared_connection() {
     let hanging = Hanging::new();
     // In a list, so that its link is kept when the call gives up.
     let register = register_of(&[&hanging.address]);
@@ -300,8 +309,9 @@ fn however_many_queues_are_full_a_call_waits_once() {
     assert_eq!(status(cluster, &dead[DEAD - 1].address)["refused"], 2);
 }
 
+/// A message to a client of a dead gateway is an error in client mode.
 #[test]
-fn a_message_to_a_client_of_a_dead_gateway_is_an_error_in_client_mode() {
+fn in_client_mode_sending_to_a_dead_gateway_is_an_error() {
     let dead = dead_address();
     let cluster = client("dead", "", &["127.0.0.1:1"]);
     let error = cluster.send_to_client(id(&dead, 1), Message::text(b"one"), PATIENT).unwrap_err();
@@ -317,7 +327,8 @@ fn a_wrong_key_is_named_once_the_gateway_has_closed_the_link() {
     let register = register_with("wrong", &[&address]);
     let cluster = client("wrong key", "wrong", &[&register_address(&register)]);
     cluster.discover(false, PATIENT).unwrap();
-    // The first frames may get out before the gateway closes the connection, and one closed connection is no proof.
+    // The first frames may get out before the gateway closes the connection, and one closed
+    // connection is no proof.
     let mut error = None;
     wait_until("the rejection", || {
         error = cluster.send_to_all(Message::text(b"one"), PATIENT).err();
@@ -330,8 +341,9 @@ fn a_wrong_key_is_named_once_the_gateway_has_closed_the_link() {
     assert!(matches!(&error, Error::Rejected { .. }), "{error}");
 }
 
+/// A wrong key is named for a gateway that only a client id tells of.
 #[test]
-fn a_wrong_key_is_named_for_a_gateway_that_only_a_client_id_tells_of() {
+fn wrong_key_is_named_for_an_unlisted_gateway() {
     let gateways = Devgateway::start(Config { secret: "right".into(), ..Config::default() }).unwrap();
     let address = gateway_address(&gateways, 0);
     let cluster = client("wrong key of a stray", "wrong", &["127.0.0.1:1"]);
@@ -343,8 +355,9 @@ fn a_wrong_key_is_named_for_a_gateway_that_only_a_client_id_tells_of() {
     assert!(error.unwrap().to_string().contains(&address));
 }
 
+/// A gateway that restarts at once is not taken for one that rejects the key.
 #[test]
-fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
+fn quick_restart_is_not_taken_for_a_rejected_key() {
     let peer = Peer::listen();
     let cluster = worker_with("restart", "key", &[&peer]);
     send(cluster, &peer, 1);
@@ -352,7 +365,7 @@ fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
     link.expect_key("key");
     assert_eq!(link.frame().connection, 1);
     drop(link);
-    // It closed early, so it is asked whether it answers us, and gets nothing before.
+    // It closed early, so it is asked whether it replies us, and gets nothing before.
     let mut link = peer.accept();
     link.expect_key("key");
     link.pass_barrier();
@@ -361,8 +374,9 @@ fn a_gateway_that_restarts_at_once_is_not_taken_for_one_that_rejects_the_key() {
     wait_until("the connection", || link_state(cluster, &peer.address) == "online");
 }
 
+/// A link on which a reply comes that nobody asked for is replaced.
 #[test]
-fn a_link_on_which_an_answer_comes_that_nobody_asked_for_is_replaced() {
+fn link_with_an_unexpected_reply_is_replaced() {
     for (user, bytes) in [("unasked", &b"\0\0\0\x04i:0;"[..]), ("garbage", b"HTTP/1.1 400 Bad Request\r\n")] {
         let peer = Peer::listen();
         let cluster = worker(user, &[&peer]);
@@ -377,8 +391,9 @@ fn a_link_on_which_an_answer_comes_that_nobody_asked_for_is_replaced() {
     }
 }
 
+/// A gateway that left the cluster gets what was queued and is closed.
 #[test]
-fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
+fn gateway_that_left_gets_its_queue_and_is_closed() {
     let (leaving, staying) = (Peer::listen(), Peer::listen());
     let cluster = worker("leaves", &[&leaving, &staying]);
     let body = vec![b'x'; 50_000];
@@ -398,41 +413,45 @@ fn a_gateway_that_left_the_cluster_gets_what_was_queued_and_is_closed() {
     wait_until("the end of its link", || listed(cluster) == [&*staying.address]);
 }
 
+/// The query connections of a gateway that left the cluster are closed when its link ends.
 #[test]
-fn the_query_connections_of_a_gateway_that_left_the_cluster_are_closed_when_its_link_ends() {
+fn query_connections_close_when_the_link_of_a_gateway_ends() {
     let (peer, cluster, mut link) = linked("leaves with questions");
-    let mut question = std::thread::scope(|scope| {
+    let mut query = std::thread::scope(|scope| {
         let asking = scope.spawn(|| session_len(cluster, &peer));
         link.pass_barrier();
-        let mut question = peer.accept();
-        question.expect(Command::GetSessionByClientId);
-        question.reply("N;");
+        let mut query = peer.accept();
+        query.expect(Command::GetSessionByClientId);
+        query.reply("N;");
         asking.join().unwrap().unwrap();
-        question
+        query
     });
     cluster.follow::<&str>(&[]);
     assert!(link.is_closed());
-    assert!(question.is_closed());
+    assert!(query.is_closed());
     // One that is only asked has no link that could end.
     let asked = Peer::listen();
     cluster.follow_for_queries(&[&asked.address]);
-    let mut question = std::thread::scope(|scope| {
+    let mut query = std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        let mut question = asked.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = asked.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         asking.join().unwrap().unwrap();
-        question
+        query
     });
     cluster.follow_for_queries::<&str>(&[]);
-    assert!(question.is_closed());
+    assert!(query.is_closed());
 }
 
+/// A gateway that is back in the list while frames wait gets new ones behind them on the same
+/// connection.
 #[test]
-fn a_gateway_that_is_back_in_the_list_while_frames_wait_gets_new_ones_behind_them_on_the_same_connection() {
+fn rejoining_gateway_keeps_frame_order() {
     let peer = Peer::listen();
     let cluster = worker("back", &[&peer]);
-    // Until neither the kernel nor the queue takes any more, so that frames wait when the list changes.
+    // Until neither the kernel nor the queue takes any more, so that frames wait when the list
+    // changes.
     let large = vec![b'x'; 60_000];
     let filling = std::iter::from_fn(|| cluster.send_to_all(Message::text(&large), PATIENT).ok()).count();
     let mut link = peer.accept();
@@ -454,8 +473,9 @@ fn a_gateway_that_is_back_in_the_list_while_frames_wait_gets_new_ones_behind_the
     assert!(peer.pending().is_none(), "one connection carries all of it");
 }
 
+/// A gateway that is restarted and leaves the list meanwhile gets what waited for it.
 #[test]
-fn a_gateway_that_is_restarted_and_leaves_the_list_meanwhile_gets_what_waited_for_it() {
+fn restarted_gateway_outside_the_list_gets_its_queue() {
     let (peer, cluster, link) = linked("restarted");
     let address = peer.address.clone();
     drop((peer, link));
@@ -472,8 +492,9 @@ fn a_gateway_that_is_restarted_and_leaves_the_list_meanwhile_gets_what_waited_fo
     assert_eq!(status(cluster, &address)["dropped"], 0);
 }
 
+/// A query sees commands that were on their way when the gateway left the list and came back.
 #[test]
-fn a_question_sees_commands_that_were_on_their_way_when_the_gateway_left_the_list_and_came_back() {
+fn query_sees_commands_sent_before_a_gateway_rejoined() {
     let (peer, cluster, mut link) = linked("back and asked");
     cluster.follow::<&str>(&[]);
     cluster.follow(&[&peer.address]);
@@ -498,9 +519,9 @@ fn an_advertised_address_is_reached_where_the_map_says() {
             cluster.clients_of_uids(b"[\"u\"]", PATIENT, |_, client| ids.extend(client)).map(|()| ids)
         });
         link.pass_barrier();
-        let mut question = peer.accept();
-        question.expect(Command::BatchGetClientIdByUid);
-        question.reply("a:1:{s:1:\"u\";a:1:{i:0;i:9;}}");
+        let mut query = peer.accept();
+        query.expect(Command::BatchGetClientIdByUid);
+        query.reply("a:1:{s:1:\"u\";a:1:{i:0;i:9;}}");
         let ids = asking.join().unwrap().unwrap();
         assert_eq!(ids, [id(&advertised, 9).to_hex()], "the ids keep the advertised address");
     });

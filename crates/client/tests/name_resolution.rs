@@ -1,4 +1,5 @@
-//! Gateways that are listed by name: looked up on calling threads, again where that failed, and never left out in silence.
+//! Gateways that are listed by name: looked up on calling threads, again where that failed, and
+//! never left out in silence.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +24,7 @@ fn counted(gateway: &Started) -> u64 {
     stats["gateways"][0]["frames"][command].as_u64().unwrap_or_default()
 }
 
-/// The name that a question says is not found.
+/// The name that a query says is not found.
 fn missed(cluster: &Cluster, options: CallOptions) -> String {
     let error = cluster.client_count(b"", options).unwrap_err();
     assert!(error.to_string().contains("Name or service not known"), "{error}");
@@ -31,8 +32,9 @@ fn missed(cluster: &Cluster, options: CallOptions) -> String {
     gateway.to_string()
 }
 
+/// In worker mode a name that is not found is an error and looked up again and told once.
 #[test]
-fn in_worker_mode_a_name_that_is_not_found_is_an_error_and_looked_up_again_and_told_once() {
+fn unresolved_name_is_an_error_retried_and_logged_once() {
     const NAME: &str = "gateway.late:2900";
     let (there, late) = (gateway(), gateway());
     let address = gateway_address(&there, 0);
@@ -73,7 +75,8 @@ fn while_the_resolver_takes_its_time_everybody_else_goes_on() {
         cluster.follow_for_queries(&[NAME]);
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         wait_until("the look-up", || looked_up(NAME) == 1);
-        // What the background does each second where the status is published, and what every send does.
+        // What the background does each second where the status is published, and what every send
+        // does.
         assert_eq!(listed(cluster), [&*there.address]);
         cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
         there.accept().expect(Command::SendToAll);
@@ -127,7 +130,8 @@ fn a_gateway_that_is_named_is_followed_to_its_new_address() {
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
     let mut link = peer.accept();
     link.expect(Command::SendToAll);
-    // Its container is replaced by one with another ip; and once more, while the resolver is away for a while.
+    // Its container is replaced by one with another ip; and once more, while the resolver is away
+    // for a while.
     for round in 1..=2 {
         drop((peer, link));
         if round == 2 {
@@ -156,8 +160,9 @@ fn a_gateway_that_is_named_is_followed_to_its_new_address() {
     assert_eq!(log_lines(NAME).iter().filter(|line| line.contains("left out")).count(), 0);
 }
 
+/// A gateway that is only asked is followed to its new address too.
 #[test]
-fn a_gateway_that_is_only_asked_is_followed_to_its_new_address_too() {
+fn gateway_for_queries_only_is_followed_to_its_new_address() {
     const NAME: &str = "gateway.asked:2900";
     let before = gateway();
     name(NAME, Some(&gateway_address(&before, 0)));

@@ -1,4 +1,4 @@
-//! Questions: on connections of their own, asked concurrently, and answered truly or not at all.
+//! Queries: on connections of their own, asked concurrently, and answered truly or not at all.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,15 +23,15 @@ fn count<'s>(
 
 const IMPATIENT: CallOptions = CallOptions { query_timeout: Duration::from_millis(500), ..PATIENT };
 
-/// Runs a scripted answer to the one question; the error.
-fn error_of(user: &'static str, options: CallOptions, answer: impl FnOnce(Conn)) -> (Error, Peer) {
+/// Runs a scripted reply to the one query; the error.
+fn error_of(user: &'static str, options: CallOptions, reply: impl FnOnce(Conn)) -> (Error, Peer) {
     let peer = Peer::listen();
     let cluster = worker(user, &[&peer]);
     let error = std::thread::scope(|scope| {
         let asking = count(scope, cluster, options);
         let mut conn = peer.accept();
         conn.expect(Command::GetClientCountByGroup);
-        answer(conn);
+        reply(conn);
         asking.join().unwrap().unwrap_err()
     });
     let status = status(cluster, &peer.address);
@@ -39,16 +39,17 @@ fn error_of(user: &'static str, options: CallOptions, answer: impl FnOnce(Conn))
     (error, peer)
 }
 
+/// Queries have connections of their own which authenticate once and are used again.
 #[test]
-fn questions_have_connections_of_their_own_which_authenticate_once_and_are_used_again() {
+fn queries_reuse_connections_that_authenticate_once() {
     let peer = Peer::listen();
     let cluster = worker_with("own", "key", &[&peer]);
     std::thread::scope(|scope| {
         let asking = count(scope, cluster, PATIENT);
-        let mut question = peer.accept();
-        question.expect_key("key");
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:3;");
+        let mut query = peer.accept();
+        query.expect_key("key");
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:3;");
         assert_eq!(asking.join().unwrap().unwrap(), 3);
 
         cluster.send_to_client(peer.id(1), Message::text(b"hi"), PATIENT).unwrap();
@@ -61,8 +62,8 @@ fn questions_have_connections_of_their_own_which_authenticate_once_and_are_used_
             if n == 4 {
                 link.pass_barrier();
             }
-            question.expect(Command::GetClientCountByGroup);
-            question.reply(&format!("i:{n};"));
+            query.expect(Command::GetClientCountByGroup);
+            query.reply(&format!("i:{n};"));
             assert_eq!(asking.join().unwrap().unwrap(), n);
         }
     });
@@ -90,8 +91,9 @@ fn threads_that_ask_at_the_same_time_have_a_connection_each() {
     assert_eq!(status(cluster, &peer.address)["queries_idle"], 2);
 }
 
+/// A connection that died idle is replaced and the query asked once more.
 #[test]
-fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
+fn dead_idle_connection_is_replaced_and_the_query_repeated() {
     let peer = Peer::listen();
     let cluster = worker_with("died", "key", &[&peer]);
     std::thread::scope(|scope| {
@@ -102,7 +104,7 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         conn.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
 
-        // It ends when the question is on its way.
+        // It ends when the query is on its way.
         let asking = count(scope, cluster, PATIENT);
         conn.expect(Command::GetClientCountByGroup);
         drop(conn);
@@ -113,7 +115,7 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         assert_eq!(status(cluster, &peer.address)["queries_retried"], 1);
 
-        // But only once: what closes a new connection too does not want to answer.
+        // But only once: what closes a new connection too does not want to reply.
         let asking = count(scope, cluster, PATIENT);
         conn.expect(Command::GetClientCountByGroup);
         drop(conn);
@@ -128,16 +130,18 @@ fn a_connection_that_died_idle_is_replaced_and_the_question_asked_once_more() {
     assert_eq!(status(cluster, &peer.address)["queries_retried"], 2);
 }
 
+/// Idle connections that have ended are replaced all at the same time.
 #[test]
-fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
+fn dead_idle_connections_are_replaced_in_parallel() {
     let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
     let cluster = worker("ended", &[&peers[0], &peers[1], &peers[2]]);
     std::thread::scope(|scope| {
-        // They end while they are idle, which is seen before the question; or when they have the question.
+        // They end while they are idle, which is seen before the query; or when they have the
+        // query.
         for has_question in [false, true] {
             let ask = || count(scope, cluster, PATIENT);
-            let answer = |conns: &mut [Conn], asking: ScopedJoinHandle<'_, Result<i64, Error>>| {
-                // All have the question before one of them answers.
+            let reply = |conns: &mut [Conn], asking: ScopedJoinHandle<'_, Result<i64, Error>>| {
+                // All have the query before one of them replies.
                 for conn in &mut *conns {
                     conn.expect(Command::GetClientCountByGroup);
                 }
@@ -148,7 +152,7 @@ fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
             };
             let asking = ask();
             let mut conns = peers.each_ref().map(Peer::accept);
-            answer(&mut conns, asking);
+            reply(&mut conns, asking);
             let asking = if has_question {
                 let asking = ask();
                 for conn in &mut conns {
@@ -161,7 +165,7 @@ fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
                 ask()
             };
             let mut conns = peers.each_ref().map(Peer::accept);
-            answer(&mut conns, asking);
+            reply(&mut conns, asking);
             for peer in &peers {
                 let retried = u64::from(has_question);
                 assert_eq!(status(cluster, &peer.address)["queries_retried"], retried, "{has_question}");
@@ -172,7 +176,7 @@ fn idle_connections_that_have_ended_are_replaced_all_at_the_same_time() {
 }
 
 #[test]
-fn a_restarted_gateway_answers_the_next_question() {
+fn a_restarted_gateway_replies_to_the_next_query() {
     let gateways = Devgateway::start(Config::default()).unwrap();
     let cluster = client("restarted", "", &[&register_address(&gateways)]);
     cluster.discover(false, PATIENT).unwrap();
@@ -182,7 +186,7 @@ fn a_restarted_gateway_answers_the_next_question() {
 }
 
 #[test]
-fn a_late_answer_is_never_taken_for_that_of_the_next_question() {
+fn a_late_reply_is_never_taken_for_the_next_one() {
     let peer = Peer::listen();
     let cluster = worker("late", &[&peer]);
     std::thread::scope(|scope| {
@@ -210,7 +214,7 @@ fn a_late_answer_is_never_taken_for_that_of_the_next_question() {
 }
 
 #[test]
-fn a_silent_gateway_is_an_error_that_names_it_and_the_question() {
+fn a_silent_gateway_is_an_error_that_names_it_and_the_query() {
     let mut kept = None;
     let (error, peer) = error_of("silent", IMPATIENT, |conn| kept = Some(conn));
     let Error::TimedOut { gateway, command, after } = &error else { panic!("{error}") };
@@ -222,7 +226,7 @@ fn a_silent_gateway_is_an_error_that_names_it_and_the_question() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_to_its_end_is_no_answer() {
+fn an_incomplete_reply_is_an_error() {
     let (error, _) = error_of("half, closed", PATIENT, |mut conn| conn.send(b"\0\0\0\x04i:"));
     assert!(matches!(error, Error::Closed { .. }), "{error}");
     assert!(error.to_string().contains("in the middle of the reply"), "{error}");
@@ -237,7 +241,7 @@ fn an_answer_that_does_not_come_to_its_end_is_no_answer() {
 }
 
 #[test]
-fn an_answer_in_pieces_is_put_together() {
+fn a_reply_in_pieces_is_put_together() {
     let peer = Peer::listen();
     let cluster = worker("pieces", &[&peer]);
     std::thread::scope(|scope| {
@@ -251,8 +255,9 @@ fn an_answer_in_pieces_is_put_together() {
     });
 }
 
+/// A reply as long as the limit is read and a longer one refused before it comes.
 #[test]
-fn an_answer_as_long_as_the_limit_is_read_and_a_longer_one_refused_before_it_comes() {
+fn reply_over_the_limit_is_refused_before_it_arrives() {
     let peer = Peer::listen();
     let cluster = worker("long", &[&peer]);
     let session = "x".repeat(MAX_REPLY);
@@ -274,25 +279,26 @@ fn an_answer_as_long_as_the_limit_is_read_and_a_longer_one_refused_before_it_com
 }
 
 #[test]
-fn bytes_behind_the_answer_make_it_none() {
+fn bytes_behind_a_reply_make_it_invalid() {
     let (error, _) = error_of("surplus", PATIENT, |mut conn| conn.send(b"\0\0\0\x04i:1;\0"));
     assert!(matches!(error, Error::BadReply { .. }), "{error}");
     assert!(error.to_string().contains("4 bytes were announced, more have come"), "{error}");
 }
 
+/// A reply of another kind is an error and its connection is not used again.
 #[test]
-fn an_answer_of_another_kind_is_an_error_and_its_connection_is_not_used_again() {
-    for (user, answer) in
+fn reply_of_another_kind_is_an_error_and_ends_its_connection() {
+    for (user, reply) in
         [("N", "N;"), ("s", "s:1:\"1\";"), ("a", "a:0:{}"), ("0", ""), ("cut", "i:1"), ("2", "i:1;i:2;")]
     {
-        let (error, peer) = error_of(user, PATIENT, |mut conn| conn.reply(answer));
-        let Error::BadReply { gateway, command, .. } = &error else { panic!("{answer}: {error}") };
+        let (error, peer) = error_of(user, PATIENT, |mut conn| conn.reply(reply));
+        let Error::BadReply { gateway, command, .. } = &error else { panic!("{reply}: {error}") };
         assert_eq!((&**gateway, *command), (&*peer.address, Command::GetClientCountByGroup));
     }
 }
 
 #[test]
-fn a_fan_out_asks_all_before_it_reads_an_answer() {
+fn a_query_goes_to_all_gateways_before_a_reply_is_read() {
     let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
     let cluster = worker("concurrent", &[&peers[0], &peers[1], &peers[2]]);
     std::thread::scope(|scope| {
@@ -306,7 +312,7 @@ fn a_fan_out_asks_all_before_it_reads_an_answer() {
             for conn in &mut conns {
                 conn.expect(Command::GetClientCountByGroup);
             }
-            // The last one answers first.
+            // The last one replies first.
             for (n, conn) in conns.iter_mut().enumerate().rev() {
                 conn.reply(&format!("i:{};", 10i32.pow(u32::try_from(n).unwrap())));
             }
@@ -315,32 +321,33 @@ fn a_fan_out_asks_all_before_it_reads_an_answer() {
     });
 }
 
+/// Whoever reads a reply is told how many rows all replies announce.
 #[test]
-fn whoever_reads_an_answer_is_told_how_many_rows_all_answers_announce() {
+fn reader_of_a_reply_learns_the_rows_of_all_replies() {
     let peers = [Peer::listen(), Peer::listen(), Peer::listen()];
     let cluster = worker("rows", &[&peers[0], &peers[1], &peers[2]]);
     type Ask = fn(&Cluster, &mut Vec<usize>) -> Result<(), Error>;
-    let questions: [Ask; 3] = [
+    let queries: [Ask; 3] = [
         |cluster, told| cluster.clients_of_uid(b"u", PATIENT, |_, _, rows| told_of(told, rows)),
         |cluster, told| cluster.session_lists(None, PATIENT, |_, _, rows| told_of(told, rows)),
         |cluster, told| cluster.select(Fields::Uid, None, PATIENT, |_, _, rows| told_of(told, rows)),
     ];
-    for ask in questions {
+    for ask in queries {
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 let mut told = Vec::new();
                 ask(cluster, &mut told).map(|()| told)
             });
             // One has nobody, and one announces more than it has bytes for, which is none.
-            let answers = ["a:3:{i:0;i:7;i:1;i:8;i:2;i:9;}", "a:0:{}", "a:999:{}"];
-            for (peer, answer) in peers.iter().zip(answers) {
+            let replies = ["a:3:{i:0;i:7;i:1;i:8;i:2;i:9;}", "a:0:{}", "a:999:{}"];
+            for (peer, reply) in peers.iter().zip(replies) {
                 let mut conn = peer.accept();
                 conn.frame();
-                conn.reply(answer);
+                conn.reply(reply);
             }
             assert_eq!(asking.join().unwrap().unwrap(), [3, 3, 3]);
         });
-        // The next question is of other connections.
+        // The next query is of other connections.
         cluster.follow::<&str>(&[]);
         cluster.follow(&peers.each_ref().map(|peer| &*peer.address));
     }
@@ -352,7 +359,7 @@ fn told_of(told: &mut Vec<usize>, rows: usize) -> Result<(), ReplyError> {
 }
 
 #[test]
-fn whoever_reads_an_answer_may_ask_meanwhile() {
+fn reader_of_a_reply_may_query_meanwhile() {
     let peers = [Peer::listen(), Peer::listen()];
     let cluster = worker("nested", &[&peers[0], &peers[1]]);
     let list = |len| format!("a:1:{{i:0;s:{len}:\"{}\";}}", "x".repeat(len));
@@ -374,7 +381,7 @@ fn whoever_reads_an_answer_may_ask_meanwhile() {
             });
             outer.map(|()| lens)
         });
-        // One question from outside, and one while each of its two answers is read.
+        // One query from outside, and one while each of its two replies is read.
         let mut conns = peers.each_ref().map(Peer::accept);
         for round in 1..=3 {
             for (conn, len) in conns.iter_mut().zip([1, 2]) {
@@ -406,8 +413,9 @@ fn a_fan_out_connects_to_all_at_the_same_time() {
     });
 }
 
+/// A gateway that lets nobody in is an error after the time-out to connect.
 #[test]
-fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
+fn unreachable_gateway_is_an_error_after_the_connect_time_out() {
     let hanging = Hanging::new();
     let cluster = worker("hangs", &[]);
     cluster.follow(&[&hanging.address]);
@@ -417,7 +425,7 @@ fn a_gateway_that_lets_nobody_in_is_an_error_after_the_time_out_to_connect() {
 }
 
 #[test]
-fn connecting_takes_no_more_time_than_the_question_has() {
+fn connecting_takes_no_more_time_than_the_query_has() {
     let hanging = Hanging::new();
     let cluster = worker("hangs longer", &[]);
     cluster.follow(&[&hanging.address]);
@@ -431,8 +439,9 @@ fn connecting_takes_no_more_time_than_the_question_has() {
     });
 }
 
+/// Those who are connected are asked while another one lets nobody in.
 #[test]
-fn those_who_are_connected_are_asked_while_another_one_lets_nobody_in() {
+fn connected_gateways_are_queried_while_another_cannot_connect() {
     let (hanging, peer) = (Hanging::new(), Peer::listen());
     let cluster = worker("asked meanwhile", &[]);
     cluster.follow(&[&hanging.address, &peer.address]);
@@ -448,7 +457,7 @@ fn those_who_are_connected_are_asked_while_another_one_lets_nobody_in() {
 }
 
 #[test]
-fn an_answer_without_one_of_the_gateways_is_no_answer() {
+fn a_result_without_one_of_the_gateways_is_an_error() {
     let (alive, dead) = (Peer::listen(), dead_address());
     let cluster = worker("partial", &[]);
     cluster.follow(&[&alive.address, &dead]);
@@ -462,8 +471,10 @@ fn an_answer_without_one_of_the_gateways_is_no_answer() {
     });
 }
 
+/// With absent gateways left out the others reply and the log tells once who is missing and who is
+/// back.
 #[test]
-fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is_missing_and_who_is_back() {
+fn skipped_gateways_are_logged_when_missing_and_when_back() {
     let [alive, silent, closing] = [(); 3].map(|()| Peer::listen());
     let dead = dead_address();
     let cluster = worker("left out", &[]);
@@ -503,7 +514,7 @@ fn with_absent_gateways_left_out_the_others_answer_and_the_log_tells_once_who_is
     });
 }
 
-/// Long enough for peers to answer on a busy machine, short enough to be waited for.
+/// Long enough for peers to reply on a busy machine, short enough to be waited for.
 const LONGER: CallOptions = CallOptions { query_timeout: Duration::from_secs(2), ..PATIENT };
 
 #[test]
@@ -513,7 +524,7 @@ fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
     let options = CallOptions { on_unavailable: OnUnavailable::Skip, ..LONGER };
     // Far more than the kernel keeps for one who does not read.
     let text = "x".repeat(MAX_REPLY - 64);
-    let answers = ["a:1:{i:1;s:1:\"x\";}".to_owned(), format!("a:1:{{i:1;s:{}:\"{text}\";}}", text.len())];
+    let replies = ["a:1:{i:1;s:1:\"x\";}".to_owned(), format!("a:1:{{i:1;s:{}:\"{text}\";}}", text.len())];
     std::thread::scope(|scope| {
         let mut conns: Vec<Conn> = Vec::new();
         // On new connections, then on idle ones.
@@ -531,9 +542,9 @@ fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
             if conns.is_empty() {
                 conns = [&short, &long].map(Peer::accept).into();
             }
-            for (conn, answer) in conns.iter_mut().zip(&answers) {
+            for (conn, reply) in conns.iter_mut().zip(&replies) {
                 conn.expect(Command::GetAllClientSessions);
-                conn.reply(answer);
+                conn.reply(reply);
             }
             assert_eq!(asking.join().unwrap().unwrap(), [1, text.len()]);
         }
@@ -542,8 +553,9 @@ fn a_silent_gateway_hides_nobody_who_is_listed_after_it() {
     assert_eq!(lines, [1, 0, 0], "the one that was silent is named, and no other one");
 }
 
+/// A query that fails keeps the connections on which a reply has come.
 #[test]
-fn a_question_that_fails_keeps_the_connections_on_which_an_answer_has_come() {
+fn failed_query_keeps_the_connections_that_got_a_reply() {
     let [silent, prompt] = [(); 2].map(|()| Peer::listen());
     let cluster = worker("keeps", &[&silent, &prompt]);
     std::thread::scope(|scope| {
@@ -561,8 +573,9 @@ fn a_question_that_fails_keeps_the_connections_on_which_an_answer_has_come() {
     });
 }
 
+/// A gateway that does not come to the end of its commands leaves the others time to reply.
 #[test]
-fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_time_to_answer() {
+fn slow_barrier_leaves_the_other_gateways_time_to_reply() {
     let [silent, alive] = [(); 2].map(|()| Peer::listen());
     let cluster = worker("leaves time", &[&silent, &alive]);
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
@@ -573,9 +586,9 @@ fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_tim
         let mut link = alive.accept();
         link.expect(Command::SendToAll);
         link.pass_barrier();
-        let mut question = alive.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:2;");
+        let mut query = alive.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         let lines = log_lines(&silent.address);
         assert!(lines.len() == 1 && lines[0].contains(" left out of results: "), "{lines:?}");
@@ -583,7 +596,7 @@ fn a_gateway_that_does_not_come_to_the_end_of_its_commands_leaves_the_others_tim
 }
 
 #[test]
-fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
+fn gateway_with_unsent_commands_is_skipped_too() {
     let (alive, dead) = (Peer::listen(), dead_address());
     let cluster = worker("left out with commands", &[]);
     cluster.follow(&[&alive.address, &dead]);
@@ -593,9 +606,9 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
         let mut link = alive.accept();
         link.expect(Command::SendToAll);
         link.pass_barrier();
-        let mut question = alive.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:2;");
+        let mut query = alive.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
     });
     let status = status(cluster, &dead);
@@ -603,8 +616,9 @@ fn a_gateway_whose_commands_cannot_get_out_is_left_out_too() {
     assert_eq!(counts, [&1, &1, &0], "{status}");
 }
 
+/// With absent gateways left out nobodys reply and nonsense are errors still.
 #[test]
-fn with_absent_gateways_left_out_nobodys_answer_and_nonsense_are_errors_still() {
+fn skipping_fails_without_any_reply_or_with_an_invalid_one() {
     let leave_out = CallOptions { on_unavailable: OnUnavailable::Skip, ..PATIENT };
     let dead = [dead_address(), dead_address()];
     let cluster = worker("nobody", &[]);
@@ -617,7 +631,7 @@ fn with_absent_gateways_left_out_nobodys_answer_and_nonsense_are_errors_still() 
 }
 
 #[test]
-fn a_wrong_key_is_an_error_and_not_an_empty_answer() {
+fn a_wrong_key_is_an_error_and_not_an_empty_result() {
     let gateways = Devgateway::start(Config { secret: "right".into(), ..Config::default() }).unwrap();
     let address = gateway_address(&gateways, 0);
     let cluster = worker_with("wrong key", "wrong", &[]);

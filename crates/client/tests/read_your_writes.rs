@@ -1,4 +1,4 @@
-//! A question sees every command that was issued before it, although it travels on another connection.
+//! A query sees every command that was issued before it, although it travels on another connection.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,8 +16,9 @@ fn bind(cluster: &Cluster, peer: &Peer, number: u32) {
     cluster.bind_uid(peer.id(number), b"uid", PATIENT).unwrap();
 }
 
+/// A query is asked after the gateway has answered the barrier.
 #[test]
-fn a_question_is_asked_after_the_gateway_has_answered_the_barrier() {
+fn query_goes_out_after_the_reply_to_the_barrier() {
     let peer = Peer::listen();
     let cluster = worker("barrier", &[&peer]);
     bind(cluster, &peer, 1);
@@ -32,9 +33,9 @@ fn a_question_is_asked_after_the_gateway_has_answered_the_barrier() {
         assert_eq!(asked(), 0);
         assert!(peer.pending().is_none(), "not even a connection is made before");
         link.reply("i:0;");
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = peer.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
     });
 }
@@ -46,9 +47,9 @@ fn there_is_no_barrier_where_no_command_is_outstanding() {
     std::thread::scope(|scope| {
         // Before any command: no link is made at all.
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = peer.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         asking.join().unwrap().unwrap();
         assert!(peer.pending().is_none());
         assert_eq!(link_state(cluster, &peer.address), "unused");
@@ -56,14 +57,14 @@ fn there_is_no_barrier_where_no_command_is_outstanding() {
         bind(cluster, &peer, 1);
         let mut link = peer.accept();
         link.expect(Command::BindUid);
-        // One barrier for the command, and none for the questions that follow.
+        // One barrier for the command, and none for the queries that follow.
         for n in 0..3 {
             let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
             if n == 0 {
                 link.pass_barrier();
             }
-            question.expect(Command::GetClientCountByGroup);
-            question.reply("i:1;");
+            query.expect(Command::GetClientCountByGroup);
+            query.reply("i:1;");
             asking.join().unwrap().unwrap();
         }
         assert_eq!(status(cluster, &peer.address)["barriers"], 1);
@@ -79,9 +80,9 @@ fn only_the_gateways_that_are_asked_are_waited_for() {
     bind(cluster, &busy, 1);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.is_online(asked.id(1), PATIENT));
-        let mut question = asked.accept();
-        question.expect(Command::IsOnline);
-        question.reply("i:1;");
+        let mut query = asked.accept();
+        query.expect(Command::IsOnline);
+        query.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
     });
     let mut link = busy.accept();
@@ -105,16 +106,16 @@ fn a_fan_out_has_all_its_barriers_on_their_way_at_the_same_time() {
             link.pass_barrier();
         }
         for peer in &peers {
-            let mut question = peer.accept();
-            question.expect(Command::GetClientCountByGroup);
-            question.reply("i:2;");
+            let mut query = peer.accept();
+            query.expect(Command::GetClientCountByGroup);
+            query.reply("i:2;");
         }
         assert_eq!(asking.join().unwrap().unwrap(), 4);
     });
 }
 
 #[test]
-fn a_barrier_that_is_not_answered_in_time_is_an_error() {
+fn a_barrier_without_a_reply_in_time_is_an_error() {
     let peer = Peer::listen();
     let cluster = worker("unanswered", &[&peer]);
     bind(cluster, &peer, 1);
@@ -123,13 +124,14 @@ fn a_barrier_that_is_not_answered_in_time_is_an_error() {
     let impatient = CallOptions { query_timeout: Duration::from_millis(50), ..PATIENT };
     let error = cluster.client_count(b"", impatient).unwrap_err();
     assert!(matches!(&error, Error::TimedOut { gateway, .. } if **gateway == *peer.address), "{error}");
-    // It was asked once; its late answer serves the next question.
+    // It was asked once; its late reply serves the next query.
     assert_eq!(count_behind_barrier(cluster, &peer, &mut link), 1);
     assert_eq!(status(cluster, &peer.address)["barriers"], 1);
 }
 
+/// A barrier that went down with its connection is an error and asked again on the next one.
 #[test]
-fn a_barrier_that_went_down_with_its_connection_is_an_error_and_asked_again_on_the_next_one() {
+fn lost_barrier_is_an_error_and_sent_again_on_the_next_link() {
     let peer = Peer::listen_at(&own_address());
     let cluster = worker("lost", &[&peer]);
     bind(cluster, &peer, 1);
@@ -139,21 +141,22 @@ fn a_barrier_that_went_down_with_its_connection_is_an_error_and_asked_again_on_t
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         assert!(link.frame().is_barrier());
-        // Nobody listens until there is the error: a caller that is late, and did not see this connection end, would
-        // wait for the next one.
+        // Nobody listens until there is the error: a caller that is late, and did not see this
+        // connection end, would wait for the next one.
         drop(peer);
         drop(link);
         let error = asking.join().unwrap().unwrap_err();
         assert!(matches!(&error, Error::Unreachable { gateway, .. } if **gateway == *address), "{error}");
         let peer = Peer::listen_at(&address);
 
-        // Where the connection was a short one another question comes first, to prove that the gateway takes us.
+        // Where the connection was a short one another query comes first, to prove that the gateway
+        // takes us.
         let link = peer.accept();
         let answering = scope.spawn(|| link.frames_until_closed());
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = peer.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
         cluster.follow::<&str>(&[]);
         let frames = answering.join().unwrap();
@@ -161,8 +164,9 @@ fn a_barrier_that_went_down_with_its_connection_is_an_error_and_asked_again_on_t
     });
 }
 
+/// A query about a gateway whose commands cannot get out is an error.
 #[test]
-fn a_question_about_a_gateway_whose_commands_cannot_get_out_is_an_error() {
+fn query_behind_commands_that_cannot_be_sent_is_an_error() {
     let dead = dead_address();
     let cluster = worker("dead", &[]);
     cluster.follow(&[&dead]);
@@ -172,7 +176,7 @@ fn a_question_about_a_gateway_whose_commands_cannot_get_out_is_an_error() {
 }
 
 #[test]
-fn every_question_sees_the_command_before_it() {
+fn every_query_sees_the_command_before_it() {
     use std::io::{BufRead, BufReader};
 
     let gateways = Devgateway::start(Config { greet: true, ..Config::default() }).unwrap();

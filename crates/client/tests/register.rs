@@ -1,4 +1,5 @@
-//! Discovery: the register's list is taken over, followed and kept; trouble with registers is named.
+//! Discovery: the register's list is taken over, followed and kept; trouble with registers is
+//! named.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,17 +19,17 @@ fn list(addresses: &[&str]) -> Vec<u8> {
     format!("{}\n", json!({"event": "broadcast_addresses", "addresses": addresses})).into_bytes()
 }
 
-/// Discovers from a register that answers as told.
+/// Discovers from a register that replies as told.
 fn discover(
     user: &'static str,
     options: CallOptions,
-    answer: impl FnOnce(Conn),
+    reply: impl FnOnce(Conn),
 ) -> (Result<(), Error>, Vec<String>, String) {
     let register = Peer::listen();
     let cluster = client(user, "key", &[&register.address]);
     let result = std::thread::scope(|scope| {
         let discovering = scope.spawn(|| cluster.discover(false, options));
-        answer(register.accept());
+        reply(register.accept());
         discovering.join().unwrap()
     });
     (result, listed(cluster), register.address)
@@ -83,8 +84,9 @@ fn addresses_can_be_an_object_where_php_left_gaps() {
     assert_eq!(gateways, ["127.0.0.1:2900", "127.0.0.1:2901", "127.0.0.1:2902"]);
 }
 
+/// A register that closes without a list is named together with the key.
 #[test]
-fn a_register_that_closes_without_a_list_is_named_together_with_the_key() {
+fn register_that_closes_without_a_list_is_named_with_the_key() {
     let (result, _, address) = discover("closes", PATIENT, drop);
     let error = result.unwrap_err();
     assert!(matches!(&error, Error::RegisterRejected { register } if *register == address), "{error}");
@@ -125,20 +127,22 @@ fn a_silent_register_is_an_error_after_the_time_out() {
     assert!(matches!(&error, Error::RegisterSilent { registers, .. } if *registers == address), "{error}");
 }
 
+/// A call that is in a hurry does not keep a slow register away from all others.
 #[test]
-fn a_call_that_is_in_a_hurry_does_not_keep_a_slow_register_away_from_all_others() {
+fn short_time_out_does_not_lock_out_a_slow_register() {
     let register = register_of(&["127.0.0.1:2900"]);
     let proxy = Proxy::to(&register_address(&register));
     let cluster = client("slow", "", &[&proxy.address]);
-    // Longer than its answer is waited for where somebody waits.
+    // Longer than its reply is waited for where somebody waits.
     proxy.set(Way::Back, Flow::Pieces { len: 1 << 16, pause: Duration::from_secs(1) });
     let impatient = CallOptions { connect_timeout: Duration::from_millis(20), ..PATIENT };
     cluster.discover(false, impatient).unwrap_err();
     wait_until("the list", || listed(cluster) == ["127.0.0.1:2900"]);
 }
 
+/// A register that is not there is an error and is tried again by the next call.
 #[test]
-fn a_register_that_is_not_there_is_an_error_and_is_tried_again_by_the_next_call() {
+fn unreachable_register_is_retried_by_the_next_call() {
     let address = dead_address();
     let cluster = client("not there", "", &[&address]);
     let error = cluster.discover(false, PATIENT).unwrap_err();
@@ -200,8 +204,9 @@ fn changes_of_the_list_are_followed_without_a_call() {
     assert_eq!(second_link.frame().body, b"one", "its connection is the same");
 }
 
+/// The list is kept while the register is away and followed again when it is back.
 #[test]
-fn the_list_is_kept_while_the_register_is_away_and_followed_again_when_it_is_back() {
+fn list_is_kept_while_the_register_is_away() {
     let (first, second) = (Peer::listen(), Peer::listen());
     let (cluster, register) = client_of("away", &[&first]);
     let connected = || cluster.status().register.unwrap().connected;
@@ -216,8 +221,9 @@ fn the_list_is_kept_while_the_register_is_away_and_followed_again_when_it_is_bac
     wait_until("the new gateway", || listed(cluster).len() == 2);
 }
 
+/// A register that is named is followed to its new address and kept while the resolver is away.
 #[test]
-fn a_register_that_is_named_is_followed_to_its_new_address_and_kept_while_the_resolver_is_away() {
+fn named_register_is_followed_and_kept_without_a_resolver() {
     const NAME: &str = "register.moves:1236";
     let mut register = Peer::listen();
     let cluster = client("moves", "", &[NAME]);
@@ -288,7 +294,7 @@ fn a_fresh_discovery_asks_the_register_anew() {
 }
 
 #[test]
-fn a_fresh_discovery_without_an_answer_is_an_error() {
+fn a_fresh_discovery_without_a_reply_is_an_error() {
     let (cluster, register) = client_of("not fresh", &[&Peer::listen()]);
     cluster.discover(true, PATIENT).unwrap();
     control(&register, json!({"cmd": "stop_register"}));
@@ -330,8 +336,9 @@ fn several_clusters_are_talked_to_at_the_same_time() {
     assert!(peers[2].pending().is_none());
 }
 
+/// A gateway that is first known from a client id keeps its link when it is listed.
 #[test]
-fn a_gateway_that_is_first_known_from_a_client_id_keeps_its_link_when_it_is_listed() {
+fn unlisted_gateway_keeps_its_link_when_it_is_listed() {
     let peer = Peer::listen();
     let register = register_of(&[]);
     let cluster = client("stray", "", &[&register_address(&register)]);

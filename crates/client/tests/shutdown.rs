@@ -1,4 +1,5 @@
-//! The end of the process. A test binary of its own, since the background of the whole process ends.
+//! The end of the process. A test binary of its own, since the background of the whole process
+//! ends.
 
 #![allow(clippy::unwrap_used)]
 
@@ -103,8 +104,9 @@ fn a_flush_waits_until_all_is_written() {
     Process::shutdown(SAFETY_NET);
 }
 
+/// A new background starts after the end and ending none is nothing.
 #[test]
-fn a_new_background_starts_after_the_end_and_ending_none_is_nothing() {
+fn background_can_start_again_after_shutdown() {
     let _alone = alone();
     let peer = Peer::listen();
     for number in 1..=3 {
@@ -116,9 +118,11 @@ fn a_new_background_starts_after_the_end_and_ending_none_is_nothing() {
     }
 }
 
+/// A query without a background thread to wait for is still answered.
 #[test]
-fn a_question_without_a_background_thread_to_wait_for_is_still_answered() {
-    // The calling thread asks by itself: the background takes part only where commands are outstanding.
+fn query_gets_a_reply_without_a_background_to_wait_for() {
+    // The calling thread asks by itself: the background takes part only where commands are
+    // outstanding.
     let _alone = alone();
     let peer = Peer::listen();
     let cluster = worker("no background", &[&peer]);
@@ -126,9 +130,9 @@ fn a_question_without_a_background_thread_to_wait_for_is_still_answered() {
     std::thread::scope(|scope| {
         let options = PATIENT;
         let asking = scope.spawn(move || cluster.client_count(b"", options));
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = peer.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         assert_eq!(asking.join().unwrap().unwrap(), 1);
     });
 }

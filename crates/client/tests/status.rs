@@ -1,4 +1,4 @@
-//! The status: what it says about links, questions and registers that have had trouble.
+//! The status: what it says about links, queries and registers that have had trouble.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use gatewayworker_client::{CallOptions, Cluster, Message};
 use serde_json::{Value as Json, json};
 use support::*;
 
-/// Asks one gateway, which answers after a while.
+/// Asks one gateway, which replies after a while.
 fn ask(cluster: &Cluster, conn: &mut Conn, after: Duration) {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
@@ -23,8 +23,8 @@ fn ask(cluster: &Cluster, conn: &mut Conn, after: Duration) {
     });
 }
 
-/// Asks for the first time, and answers at once; the connection.
-fn first_question(cluster: &Cluster, peer: &Peer) -> Conn {
+/// Asks for the first time, and replies at once; the connection.
+fn first_query(cluster: &Cluster, peer: &Peer) -> Conn {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         let mut conn = peer.accept();
@@ -40,12 +40,12 @@ fn micros(status: &Json, name: &str) -> u64 {
 }
 
 #[test]
-fn answers_are_timed_from_the_question_to_the_answer() {
+fn replies_are_timed_from_the_query_on() {
     const SLOW: Duration = Duration::from_millis(40);
     let peer = Peer::listen();
     let cluster = worker("timed", &[&peer]);
     assert_eq!(status(cluster, &peer.address)["latency_p50"], Json::Null, "nothing was asked");
-    let mut conn = first_question(cluster, &peer);
+    let mut conn = first_query(cluster, &peer);
     for _ in 0..3 {
         ask(cluster, &mut conn, SLOW);
     }
@@ -81,7 +81,7 @@ fn a_slow_gateway_does_not_make_others_look_slow() {
 }
 
 #[test]
-fn connections_for_questions_are_counted_while_they_are_open() {
+fn query_connections_are_counted_while_they_are_open() {
     let peer = Peer::listen();
     let cluster = worker("open", &[&peer]);
     let open = || {
@@ -89,7 +89,7 @@ fn connections_for_questions_are_counted_while_they_are_open() {
         [micros(&status, "queries_open"), micros(&status, "queries_idle")]
     };
     assert_eq!(open(), [0, 0]);
-    let mut conn = first_question(cluster, &peer);
+    let mut conn = first_query(cluster, &peer);
     assert_eq!(open(), [1, 1]);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
@@ -102,10 +102,10 @@ fn connections_for_questions_are_counted_while_they_are_open() {
 }
 
 #[test]
-fn the_last_error_of_a_question_stays_with_its_age() {
+fn the_last_error_of_a_query_is_kept_with_its_age() {
     let peer = Peer::listen();
     let cluster = worker("failed question", &[&peer]);
-    let mut conn = first_question(cluster, &peer);
+    let mut conn = first_query(cluster, &peer);
     let before = status(cluster, &peer.address);
     assert_eq!(before["query_error"], Json::Null);
     let impatient = CallOptions { query_timeout: Duration::from_millis(20), ..PATIENT };
@@ -113,7 +113,7 @@ fn the_last_error_of_a_question_stays_with_its_age() {
     conn.expect(Command::GetClientCountByGroup);
     let after = status(cluster, &peer.address);
     assert_eq!(after["latency_count"], before["latency_count"], "a question without answer is none of them");
-    first_question(cluster, &peer);
+    first_query(cluster, &peer);
     let status = status(cluster, &peer.address);
     assert_eq!(status["query_error"], error, "all is well since");
     assert!(status["query_error_age"].as_f64().unwrap() >= 0.0);

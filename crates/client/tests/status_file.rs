@@ -1,4 +1,5 @@
-//! The status as a file for others. A test binary of its own, since the background of the whole process ends.
+//! The status as a file for others. A test binary of its own, since the background of the whole
+//! process ends.
 
 #![allow(clippy::unwrap_used)]
 
@@ -117,7 +118,8 @@ fn an_error_is_told_once_and_the_file_comes_when_it_can() {
     let file = missing.join(format!("{}.json", std::process::id()));
     let due =
         format!("gatewayworker.status_path is not written: {}: No such file or directory", file.display());
-    // Until there was one more attempt: it puts the file beside first, so that this fails otherwise.
+    // Until there was one more attempt: it puts the file beside first, so that this fails
+    // otherwise.
     fs::create_dir(&missing).unwrap();
     fs::create_dir(&file).unwrap();
     wait_until("another error", || {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-/// Advertised address → reachable address, for gateways in containers or behind NAT (`gatewayworker.address_map`).
+/// Advertised address → reachable address, for gateways in containers or behind NAT
+/// (`gatewayworker.address_map`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressMap {
     hosts: BTreeMap<Ipv4Addr, Ipv4Addr>,

@@ -110,8 +110,9 @@ mod tests {
 
     use super::*;
 
+    /// Maps advertised addresses and keeps the numbers of client ids.
     #[test]
-    fn maps_advertised_addresses_and_keeps_the_numbers_of_client_ids() {
+    fn map_changes_reach_and_keeps_the_numbers_of_client_ids() {
         let map = AddressMap::parse("172.25.0.2=10.0.0.5, 172.25.0.2:2901=10.0.0.6:12901,").expect("a map");
         let reach = |text: &str| {
             let address = GatewayAddress::from_literal(text, &map).expect("a literal");

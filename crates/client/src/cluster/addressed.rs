@@ -49,7 +49,8 @@ impl Cluster {
         self.send_patiently(&gateway, frame, options)
     }
 
-    /// Sends each gateway a query that is a whole frame. `read` gets the address and the reply of each.
+    /// Sends each gateway a query that is a whole frame. `read` gets the address and the reply of
+    /// each.
     ///
     /// # Errors
     /// As the queries to all gateways.

@@ -50,7 +50,8 @@ impl Cluster {
         self.send_to_every(message.head(Command::SendToAll, 0), b"", message.body, options)
     }
 
-    /// Sends to these clients (`sendToAll` with a list, command 6): one frame per gateway concerned.
+    /// Sends to these clients (`sendToAll` with a list, command 6): one frame per gateway
+    /// concerned.
     pub fn send_to_clients(&self, ids: &[ClientId], message: Message<'_>, options: CallOptions) -> Result {
         let frames = by_gateway(ids, |connections| connections_json(b"{\"connections\":", connections));
         self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, options)

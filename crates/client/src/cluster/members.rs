@@ -434,8 +434,9 @@ mod tests {
         Members::new(Secret::new(b""), Arc::clone(&process.background))
     }
 
+    /// A gateway is one gateway however a list and an id of its clients meet.
     #[test]
-    fn a_gateway_is_one_gateway_however_a_list_and_an_id_of_its_clients_meet() {
+    fn list_and_client_id_never_make_two_of_one_gateway() {
         let members = members();
         let id = ClientId { ip: 0x7f00_0001, port: 2900, connection: 1 };
         let stop = AtomicBool::new(false);
@@ -464,9 +465,11 @@ mod tests {
         }
     }
 
+    /// A gateway that only client ids name is given up when it is long away with what waits for it.
+    ///
     /// In tests of this crate an outage is long after 50 ms, see `LONG_OUTAGE`.
     #[test]
-    fn a_gateway_that_only_client_ids_name_is_given_up_when_it_is_long_away_with_what_waits_for_it() {
+    fn unlisted_gateway_is_dropped_with_its_queue_after_an_outage() {
         let members = members();
         let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
         for with_frames in [true, false] {

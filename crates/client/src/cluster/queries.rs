@@ -149,8 +149,8 @@ impl Cluster {
         })
     }
 
-    /// The sessions of all clients, or of those of a group (`getAllClientSessions`, commands 10 and 23). `each` gets every
-    /// reply: read it with [`reply::sessions`].
+    /// The sessions of all clients, or of those of a group (`getAllClientSessions`, commands 10 and
+    /// 23). `each` gets every reply: read it with [`reply::sessions`].
     pub fn session_lists(
         &self,
         group: Option<&[u8]>,

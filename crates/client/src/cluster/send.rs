@@ -188,7 +188,8 @@ impl Cluster {
         self.finish(fan_out, &mut deadline).map_err(|error| *error)
     }
 
-    /// One reachable gateway is enough for a fan-out: the frames of the others wait in their queues.
+    /// One reachable gateway is enough for a fan-out: the frames of the others wait in their
+    /// queues.
     #[inline]
     fn wait_for_fan_out(&self, deadline: &mut Deadline) -> Result<(), Error> {
         if !self.waits() {

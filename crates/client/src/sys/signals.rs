@@ -12,7 +12,8 @@ impl BlockedSignals {
     pub(crate) fn all() -> Self {
         let mut all = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
-        // SAFETY: sigfillset() initialises the set it is given, pthread_sigmask() the one it stores the old mask in.
+        // SAFETY: sigfillset() initialises the set it is given, pthread_sigmask() the one it stores
+        // the old mask in.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
             libc::sigemptyset(before.as_mut_ptr());

@@ -1,5 +1,5 @@
-//! Gateways and registers that do exactly what a test tells them, and development gateways. Every wait ends by itself
-//! after a while.
+//! Gateways and registers that do exactly what a test tells them, and development gateways. Every
+//! wait ends by itself after a while.
 
 #![allow(clippy::unwrap_used)]
 // Each test file uses its part of this.
@@ -34,8 +34,9 @@ pub const PATIENT: CallOptions = CallOptions {
 pub const SEND_BUFFER: usize = 1 << 20;
 pub const MAX_REPLY: usize = 1 << 20;
 
-/// The state of this process. `make test-rust` gives each test a process of its own. The plain `cargo test` does not: all
-/// tests of a file share it then, each with clusters of its own, and none may change what is the process's.
+/// The state of this process. `make test-rust` gives each test a process of its own. The plain
+/// `cargo test` does not: all tests of a file share it then, each with clusters of its own, and
+/// none may change what is the process's.
 pub fn process() -> &'static Process {
     let address_map = AddressMap::parse("10.77.0.1=127.0.0.1").unwrap();
     Process::current(|| Settings {
@@ -78,7 +79,7 @@ pub fn name(name: &str, address: Option<&str>) {
     with_name(name, |name| name.address = address.map(str::to_owned));
 }
 
-/// Has the resolver take its time with this `name:port`, until the answer is dropped.
+/// Has the resolver take its time with this `name:port`, until the reply is dropped.
 pub fn hold(name: &'static str) -> impl Drop {
     struct Held(&'static str);
     impl Drop for Held {
@@ -138,9 +139,9 @@ pub fn gateway_address(started: &Started, index: usize) -> String {
 }
 
 pub fn control(started: &Started, request: Json) -> Json {
-    let answer = started.control(&request);
-    assert!(answer.get("error").is_none(), "{request} was answered with {answer}");
-    answer
+    let reply = started.control(&request);
+    assert!(reply.get("error").is_none(), "{request} was answered with {reply}");
+    reply
 }
 
 /// A cluster in client mode with these gateways, whose list is known. The register has to be kept.
@@ -160,8 +161,8 @@ pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a gateway takes nothing more of what is queued for it. The background may be late on a busy machine: nothing
-/// must have moved in a row of tries.
+/// Whether a gateway takes nothing more of what is queued for it. The background may be late on a
+/// busy machine: nothing must have moved in a row of tries.
 pub fn is_stuck(cluster: &Cluster, address: &str) -> bool {
     let before = status(cluster, address)["queued_bytes"].clone();
     (0..10).all(|_| {
@@ -185,7 +186,8 @@ pub fn listed(cluster: &Cluster) -> Vec<String> {
     cluster.status().gateways.into_iter().map(|gateway| gateway.address).collect()
 }
 
-/// Whether a line of the log has the one format that there is: a subject of one word, an event of a few, a reason.
+/// Whether a line of the log has the one format that there is: a subject of one word, an event of a
+/// few, a reason.
 fn is_log_line(line: &str) -> bool {
     let Some((subject, rest)) = line.split_once(' ') else { return false };
     let Some((event, reason)) = rest.split_once(": ") else { return false };
@@ -195,8 +197,8 @@ fn is_log_line(line: &str) -> bool {
     is_event && subjects.iter().any(|start| subject.starts_with(start)) && !reason.trim().is_empty()
 }
 
-/// The lines of the log so far that contain this. Each test asks for those of its own addresses: there is one log for all
-/// tests of a file.
+/// The lines of the log so far that contain this. Each test asks for those of its own addresses:
+/// there is one log for all tests of a file.
 pub fn log_lines(of: &str) -> Vec<String> {
     static TAKEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -223,7 +225,7 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Asks for the session of a client, and answers how long it is.
+/// Asks for the session of a client, and replies how long it is.
 pub fn session_len(cluster: &Cluster, peer: &Peer) -> Result<usize, Error> {
     let mut len = 0;
     let read = |payload: &[u8]| {
@@ -233,20 +235,21 @@ pub fn session_len(cluster: &Cluster, peer: &Peer) -> Result<usize, Error> {
     cluster.session(peer.id(1), PATIENT, read).map(|()| len)
 }
 
-/// Has the clients of a gateway counted, which answers the barrier on its link first: what the question says then.
+/// Has the clients of a gateway counted, which replies the barrier on its link first: what the
+/// query says then.
 pub fn count_behind_barrier(cluster: &Cluster, peer: &Peer, link: &mut Conn) -> i64 {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
         link.pass_barrier();
-        let mut question = peer.accept();
-        question.expect(Command::GetClientCountByGroup);
-        question.reply("i:1;");
+        let mut query = peer.accept();
+        query.expect(Command::GetClientCountByGroup);
+        query.reply("i:1;");
         asking.join().unwrap().unwrap()
     })
 }
 
-/// Any port at a host of this process alone. While nobody listens there, it is given to no test that runs in another
-/// process.
+/// Any port at a host of this process alone. While nobody listens there, it is given to no test
+/// that runs in another process.
 pub fn own_address() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     format!("127.{}.{middle}.{low}:0", 64 | (high & 63))
@@ -357,7 +360,8 @@ impl Hanging {
         Self { listener, backlog, address: address.to_string() }
     }
 
-    /// Lets in whoever comes from now on. Who has tried in vain tries again after a second or two: the kernel does.
+    /// Lets in whoever comes from now on. Who has tried in vain tries again after a second or two:
+    /// the kernel does.
     pub fn let_in(self) -> Peer {
         let Self { listener, backlog, address } = self;
         (0..backlog.len()).for_each(|_| drop(listener.accept().unwrap()));
@@ -381,7 +385,7 @@ impl Received {
         self.command == command as u8
     }
 
-    /// The question that proves that all before it was processed.
+    /// The query that proves that all before it was processed.
     pub fn is_barrier(&self) -> bool {
         self.is(Command::IsOnline) && self.connection == 0
     }
@@ -411,8 +415,8 @@ impl Conn {
         Received::from(&frame)
     }
 
-    /// The next frame that is no barrier. A link whose connection was closed soon after it was made asks first on the
-    /// next one whether the gateway answers it.
+    /// The next frame that is no barrier. A link whose connection was closed soon after it was made
+    /// asks first on the next one whether the gateway replies it.
     pub fn command(&mut self) -> Received {
         loop {
             let frame = self.frame();
@@ -461,7 +465,7 @@ impl Conn {
         self.0.write_all(bytes).expect("it is read");
     }
 
-    /// Answers a question.
+    /// Answers a query.
     pub fn reply(&mut self, payload: &str) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         self.send(&[&length, payload.as_bytes()].concat());
@@ -474,7 +478,7 @@ impl Conn {
         self.reply("i:0;");
     }
 
-    /// Waits for the end of the connection; answers whether nothing came before it.
+    /// Waits for the end of the connection; replies whether nothing came before it.
     pub fn is_closed(&mut self) -> bool {
         match self.0.read(&mut [0]) {
             Ok(read) => read == 0,
@@ -485,7 +489,8 @@ impl Conn {
         }
     }
 
-    /// The whole frames that came before the end of the connection. Barriers among them are answered.
+    /// The whole frames that came before the end of the connection. Barriers among them are
+    /// answered.
     pub fn frames_until_closed(mut self) -> Vec<Received> {
         let (mut frames, mut bytes) = (Vec::new(), Vec::new());
         loop {

@@ -28,7 +28,8 @@ impl Gatewayd {
         Self::start_in(&[], options)
     }
 
-    /// As [`Gatewayd::start`], by way of another program that runs it, such as one that enters a namespace.
+    /// As [`Gatewayd::start`], by way of another program that runs it, such as one that enters a
+    /// namespace.
     pub fn start_in(by: &[&str], options: &[&str]) -> Self {
         let program = program();
         let mut command = match by {
@@ -74,15 +75,15 @@ impl Gatewayd {
 
     pub fn control(&mut self, request: Json) -> Json {
         self.control.get_mut().write_all(format!("{request}\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        self.control.read_line(&mut answer).unwrap();
-        let answer: Json = serde_json::from_str(&answer).unwrap();
-        assert!(answer.get("error").is_none(), "{request} was answered with {answer}");
-        answer
+        let mut reply = String::new();
+        self.control.read_line(&mut reply).unwrap();
+        let reply: Json = serde_json::from_str(&reply).unwrap();
+        assert!(reply.get("error").is_none(), "{request} was answered with {reply}");
+        reply
     }
 
-    /// What has come since this was asked last, of the messages to all: the number each begins with, and when it came,
-    /// in µs since 1970.
+    /// What has come since this was asked last, of the messages to all: the number each begins
+    /// with, and when it came, in µs since 1970.
     pub fn numbers(&mut self) -> Vec<(u32, u64)> {
         let taken = self.control(json!({"cmd": "take_frames", "gateway": 0}));
         let frames = taken["frames"].as_array().unwrap();
@@ -143,7 +144,8 @@ pub fn now() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
 }
 
-/// Where the program is: next to the tests, where a build of the whole workspace puts it, or where `GATEWAYD` says.
+/// Where the program is: next to the tests, where a build of the whole workspace puts it, or where
+/// `GATEWAYD` says.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.ancestors().nth(2).unwrap().join("gatewayd");

@@ -1,7 +1,8 @@
 //! A TCP proxy that does wrong what networks and peers do wrong, as a test tells it.
 //!
-//! Each direction of each connection has a thread, which looks at its [`Flow`] again and again: a fault takes effect on
-//! connections that are open already. Sleeping is part of the faults here, and never a way to wait for something.
+//! Each direction of each connection has a thread, which looks at its [`Flow`] again and again: a
+//! fault takes effect on connections that are open already. Sleeping is part of the faults here,
+//! and never a way to wait for something.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -22,8 +23,8 @@ pub enum Flow {
     Pass,
     /// Nothing is read, nor is the end of the connection noticed. In both directions: half-open.
     Hold,
-    /// This many bytes more pass, on whatever connection; then both ends of the connection that carried the last one are
-    /// closed, and all passes again.
+    /// This many bytes more pass, on whatever connection; then both ends of the connection that
+    /// carried the last one are closed, and all passes again.
     CutAfter(u64),
     /// At most `len` bytes at once, and a pause before each: a delay, a throttle, or byte by byte.
     Pieces { len: usize, pause: Duration },
@@ -90,7 +91,8 @@ impl Proxy {
         *lock(&self.shared.flows) = [Flow::Pass, Flow::Pass];
     }
 
-    /// The target vanishes without a word: nothing is read or written any more, and no connection ends.
+    /// The target vanishes without a word: nothing is read or written any more, and no connection
+    /// ends.
     pub fn vanish(&self) {
         *lock(&self.shared.flows) = [Flow::Hold, Flow::Hold];
     }
@@ -159,7 +161,8 @@ impl Shared {
                 continue;
             };
             self.accepted.fetch_add(1, Ordering::Relaxed);
-            // A target that is not there closes the connection: nothing else can be told to the client.
+            // A target that is not there closes the connection: nothing else can be told to the
+            // client.
             let Ok(server) = TcpStream::connect(self.target) else { continue };
             for stream in [&client, &server] {
                 stream.set_nonblocking(false).unwrap();
