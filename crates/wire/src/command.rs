@@ -85,6 +85,26 @@ commands! {
     OnWebSocketConnect = 205,
 }
 
+impl Command {
+    /// Whether a gateway replies to it.
+    #[must_use]
+    pub const fn is_query(self) -> bool {
+        matches!(
+            self,
+            Self::GetAllClientSessions
+                | Self::IsOnline
+                | Self::GetClientIdByUid
+                | Self::BatchGetClientIdByUid
+                | Self::GetClientSessionsByGroup
+                | Self::GetClientCountByGroup
+                | Self::Select
+                | Self::GetGroupIdList
+                | Self::BatchGetClientCountByGroup
+                | Self::GetSessionByClientId
+        )
+    }
+}
+
 /// A byte that is no command of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a command of the gateway protocol")]
