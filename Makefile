@@ -114,9 +114,9 @@ board-screenshot: setup-test setup-browser compile ## take the pictures of the b
 bench: setup-build ## measure, against raw sockets and (where GATEWAYWORKER_AUTOLOAD names an autoload file) the userland class
 	$(SECTION) "build"
 	$(BUILD_ENV) $(CARGO) build --locked --release -p gatewayworker
-	$(CARGO) build --locked --release -p gatewayworker-bench
+	$(CARGO) build --locked --release -p gatewayworker-bench -p gatewayworker-devgateway
 	$(SECTION) "benchmark"
-	@BENCHPEER=$(RELEASE)/benchpeer $(PHP) benches/php/run.php --json=$(CARGO_TARGET_DIR)/bench.json
+	@BENCHPEER=$(RELEASE)/benchpeer BENCHCLIENT=$(RELEASE)/benchclient $(PHP) benches/php/run.php --json=$(CARGO_TARGET_DIR)/bench.json
 	@echo "The figures are in $(CARGO_TARGET_DIR)/bench.json"
 
 bench-core: ## measure the frame codec, the hand-over of frames, and the reply reader (BENCH_FLAGS: options of criterion)

@@ -5,6 +5,9 @@
  *
  *   php benches/php/run.php [--rounds=5] [--only=NAME,…] [--json=FILE]
  *
+ * The first tables are those of worker/table.php: what is felt in a BusinessWorker (`--only=worker`) and by a script in
+ * client mode (`--only=pairs`). The others measure calls in a loop, against a peer that discards.
+ *
  * The userland class takes part where the variable GATEWAYWORKER_AUTOLOAD names an autoload file that offers it. Both sides of
  * a row run in turn, in processes of their own, so that a machine whose speed drifts does not favour one of them; the
  * figures are medians.
@@ -75,8 +78,23 @@ function microseconds(?float $ns): string
     return $ns === null ? '–' : ($ns >= 1e6 ? sprintf('%.2f ms', $ns / 1e6) : sprintf('%.2f µs', $ns / 1e3));
 }
 
+spl_autoload_register(static function (string $class) use ($root): void {
+    $file = $root . '/php-tests/' . strtr(substr($class, strlen('GatewayWorker\\Tests\\')), '\\', '/') . '.php';
+    if (strpos($class, 'GatewayWorker\\Tests\\') === 0 && is_file($file)) {
+        require $file;
+    }
+});
+
 $table = [];
-printf("%-42s %12s %12s %12s %9s %9s %9s\n", 'case', 'extension', 'userland', 'raw', '× time', '× CPU', 'of raw');
+require __DIR__ . '/worker/table.php';
+$surroundings = ['rounds' => $rounds, 'gateways' => [1, 4], 'pinned' => [0, 1], 'only' => null, 'seconds' => 0.4];
+if ($only === null || in_array('worker', $only, true)) {
+    $table = array_merge($table, GatewayWorker\Bench\table($surroundings));
+}
+if ($only === null || in_array('pairs', $only, true)) {
+    $table = array_merge($table, GatewayWorker\Bench\pairs($surroundings));
+}
+printf("\n%-42s %12s %12s %12s %9s %9s %9s\n", 'case', 'extension', 'userland', 'raw', '× time', '× CPU', 'of raw');
 foreach ($rows as $name => [$case, $gateways, $clients, $count, $userlandCount]) {
     if ($only !== null && !in_array($case, $only, true)) {
         continue;
@@ -142,12 +160,6 @@ function peer(int $gateways): array
     return [$process, trim((string) fgets($pipes[1]))];
 }
 
-spl_autoload_register(static function (string $class) use ($root): void {
-    $file = $root . '/php-tests/' . strtr(substr($class, strlen('GatewayWorker\\Tests\\')), '\\', '/') . '.php';
-    if (strpos($class, 'GatewayWorker\\Tests\\') === 0 && is_file($file)) {
-        require $file;
-    }
-});
 if (($only === null || in_array('fpm', $only, true)) && GatewayWorker\Tests\Support\Fpm::program() !== null) {
     putenv("GATEWAYWORKER_SO=$extension");
     [$process, $line] = peer(4);

@@ -5,11 +5,13 @@
 //! which were built beforehand. One thread, one epoll set.
 //!
 //! ```text
-//! benchpeer GATEWAYS CLIENTS
+//! benchpeer GATEWAYS CLIENTS [mixed]
 //! ```
 //! GATEWAYS gateways, each with CLIENTS clients in its replies. Prints one line of JSON:
 //! `{"register":"…","control":"…","gateways":["…"]}`. The control port takes lines: `wait N` replies when N bytes of
 //! commands have arrived since the last `reset`, with the CPU time and the arrival time of the last byte.
+//!
+//! With `mixed`, a connection may carry commands and queries, as a command link does: each frame is looked at.
 //!
 //! ```text
 //! benchpeer wake
@@ -68,6 +70,7 @@ struct Peer {
     list: String,
     replies: Vec<Replies>,
     discarded: u64,
+    mixed: bool,
 }
 
 fn main() -> io::Result<()> {
@@ -75,9 +78,10 @@ fn main() -> io::Result<()> {
         println!("{}", wake::median()?.as_nanos());
         return Ok(());
     }
+    let mixed = std::env::args().nth(3).as_deref() == Some("mixed");
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<usize>());
     let (Some(Ok(gateways)), Some(Ok(clients))) = (args.next(), args.next()) else {
-        eprintln!("usage: benchpeer GATEWAYS CLIENTS, or benchpeer wake");
+        eprintln!("usage: benchpeer GATEWAYS CLIENTS [mixed], or benchpeer wake");
         std::process::exit(2);
     };
     let listen = || TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -96,7 +100,8 @@ fn main() -> io::Result<()> {
     io::stdout().flush()?;
     let next = listeners.len();
     let replies = (0..gateways).map(|gateway| Replies::new(gateway, clients)).collect();
-    let mut peer = Peer { poll, listeners, connections: HashMap::new(), next, list, replies, discarded: 0 };
+    let mut peer =
+        Peer { poll, listeners, connections: HashMap::new(), next, list, replies, discarded: 0, mixed };
     let mut events = Events::with_capacity(256);
     loop {
         match peer.poll.poll(&mut events, None) {
@@ -139,7 +144,7 @@ impl Peer {
 
     /// Reads all there is and replies to it; an error ends the connection.
     fn serve(&mut self, token: usize) -> io::Result<()> {
-        let Self { connections, replies, list, discarded, .. } = self;
+        let Self { connections, replies, list, discarded, mixed, .. } = self;
         let Some(connection) = connections.get_mut(&token) else { return Ok(()) };
         connection.flush()?;
         loop {
@@ -176,7 +181,7 @@ impl Peer {
                     _ => "what?\n".into(),
                 })?,
                 Role::Unknown { gateway } | Role::Answer { gateway } => {
-                    connection.frames(gateway, &replies[gateway], discarded)?;
+                    connection.frames(gateway, &replies[gateway], discarded, *mixed)?;
                 }
                 Role::Discard => {}
             }
@@ -228,13 +233,19 @@ impl Connection {
     }
 
     /// The first frame tells what the connection is for; authentication counts as none.
-    fn frames(&mut self, gateway: usize, replies: &Replies, discarded: &mut u64) -> io::Result<()> {
+    fn frames(
+        &mut self,
+        gateway: usize,
+        replies: &Replies,
+        discarded: &mut u64,
+        mixed: bool,
+    ) -> io::Result<()> {
         let mut at = 0;
         loop {
-            let frame = match Frame::decode(&self.buffer[at..], 1 << 30) {
+            let (frame, frame_length) = match Frame::decode(&self.buffer[at..], 1 << 30) {
                 Ok(Some((frame, length))) => {
                     at += length;
-                    frame
+                    (frame, length)
                 }
                 Ok(None) => break,
                 Err(error) => return Err(io::Error::other(error)),
@@ -247,6 +258,7 @@ impl Connection {
                     self.role = Role::Answer { gateway };
                     self.unsent.extend_from_slice(reply);
                 }
+                None if mixed => *discarded += frame_length as u64,
                 None => {
                     self.role = Role::Discard;
                     *discarded += self.buffer.len() as u64;

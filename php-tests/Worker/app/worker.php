@@ -4,9 +4,9 @@
  * A worker that needs neither GatewayWorker nor Workerman: it does what a BusinessWorker does for
  * the application in Events.php, one event after the other, in a loop of its own.
  *
- * Argument: JSON with "register", "secret", "key" (what the worker calls itself) and "gateways"
- * (how many there are). Prints a line once all gateways have taken it in, and ends with its
- * standard input.
+ * Argument: JSON with "register", "secret", "key" (what the worker calls itself), "gateways" (how many
+ * there are) and, where it is not the application of the tests, "events" ({"file", "class"}).
+ * Prints a line once all gateways have taken it in, and ends with its standard input.
  */
 
 declare(strict_types=1);
@@ -17,7 +17,9 @@ use GatewayWorker\Lib\Context;
 use GatewayWorker\Lib\Gateway;
 
 require dirname(__DIR__, 2) . '/Support/Context.php';
-require __DIR__ . '/Events.php';
+
+$config = json_decode($argv[1], true);
+require $config['events']['file'] ?? __DIR__ . '/Events.php';
 
 final class Worker
 {
@@ -48,10 +50,14 @@ final class Worker
     /** @var resource */
     private $register;
 
+    /** @var class-string the application */
+    private $events;
+
     /** @param array{register: string, secret: string, key: string, gateways: int} $config */
     public function __construct(array $config)
     {
         $this->config = $config;
+        $this->events = $config['events']['class'] ?? Events::class;
         $this->register = self::connect($config['register']);
         $hello = ['event' => 'worker_connect', 'secret_key' => $config['secret']];
         fwrite($this->register, json_encode($hello) . "\n");
@@ -69,7 +75,7 @@ final class Worker
     {
         Gateway::setBusinessWorker($this);
         Gateway::$secretKey = $this->config['secret'];
-        Events::onWorkerStart($this);
+        $this->call('onWorkerStart', $this);
         $ready = false;
         while (true) {
             $read = array_merge(['stdin' => STDIN, 'register' => $this->register], $this->gatewayConnections);
@@ -77,7 +83,7 @@ final class Worker
             stream_select($read, $none, $none, null);
             foreach ($read as $from => $stream) {
                 if ($from === 'stdin') {
-                    Events::onWorkerStop();
+                    $this->call('onWorkerStop');
                     return;
                 }
                 if ($from === 'register') {
@@ -90,6 +96,18 @@ final class Worker
                 $ready = true;
                 fwrite(STDOUT, "ready\n");
             }
+        }
+    }
+
+    /**
+     * Calls a method of the application, where it has one of this name.
+     *
+     * @param mixed ...$arguments
+     */
+    private function call(string $method, ...$arguments): void
+    {
+        if (method_exists($this->events, $method)) {
+            [$this->events, $method](...$arguments);
         }
     }
 
@@ -182,16 +200,16 @@ final class Worker
         $this->sessions[$id] = $session;
         switch ($head['command']) {
             case self::ON_CONNECT:
-                Events::onConnect($id);
+                $this->call('onConnect', $id);
                 break;
             case self::ON_MESSAGE:
-                Events::onMessage($id, $body);
+                $this->call('onMessage', $id, $body);
                 break;
             case self::ON_WEBSOCKET_CONNECT:
-                Events::onWebSocketConnect($id, $body);
+                $this->call('onWebSocketConnect', $id, $body);
                 break;
             case self::ON_CLOSE:
-                Events::onClose($id);
+                $this->call('onClose', $id);
                 unset($this->sessions[$id]);
                 break;
         }
@@ -203,5 +221,7 @@ final class Worker
     }
 }
 
-Events::$greets = false;
-(new Worker(json_decode($argv[1], true)))->run();
+if (!isset($config['events'])) {
+    Events::$greets = false;
+}
+(new Worker($config))->run();
