@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::runtime::waker::Waker;
-use crate::sys::fork;
 use crate::sys::signals::BlockedSignals;
+use crate::sys::{descriptors, fork};
 
 /// Enough for our deepest future, and too little to show in a process's memory.
 const STACK: usize = 512 << 10;
@@ -19,6 +19,7 @@ const STACK: usize = 512 << 10;
 /// # Errors
 /// When no thread or no epoll descriptor is available.
 pub(crate) fn spawn(stop: &Arc<Notify>, waker: &Arc<Waker>) -> io::Result<(JoinHandle<()>, Handle)> {
+    descriptors::reserve();
     let (started, start) = mpsc::channel();
     let thread = {
         let (stop, waker) = (Arc::clone(stop), Arc::clone(waker));

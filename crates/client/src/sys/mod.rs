@@ -1,6 +1,7 @@
 //! The operating system: forks, sockets, signals, locks. Holds the unsafe code of this crate,
 //! except for one block each in `process.rs` and `query/parked.rs`.
 
+pub(crate) mod descriptors;
 pub mod fork;
 pub(crate) mod lock;
 pub(crate) mod signals;
