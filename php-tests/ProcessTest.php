@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace GatewayWorker\Tests;
 
 use GatewayWorker\Lib\Gateway;
+use GatewayWorker\Tests\Support\Clock;
 use GatewayWorker\Tests\Support\ClusterTestCase;
 use GatewayWorker\Tests\Support\Gatewayd;
 use GatewayWorker\Tests\Support\Php;
@@ -15,6 +16,8 @@ use GatewayWorker\Tests\Support\Php;
  */
 final class ProcessTest extends ClusterTestCase
 {
+    private const SEND_TO_ONE = 5;
+
     /**
      * Prepended to the code of a separate process: flush() waits for all that a process has sent,
      * to whomever.
@@ -36,6 +39,7 @@ final class ProcessTest extends ClusterTestCase
     {
         $this->enter($mode);
         $client = $this->text(1);
+        $before = $this->cluster->framesOf(self::SEND_TO_ONE);
         $php = $this->inAProcess('
             $flushed = [Gateway::flush()];
             for ($i = 0; $i < 100; $i++) {
@@ -46,6 +50,10 @@ final class ProcessTest extends ClusterTestCase
             posix_kill(getmypid(), 9); // nothing is left to be done at the end of the process
         ', strpos($mode, 'worker') === 0, [$client->clientId()]);
         self::assertSame('[true,true,true,true]', $php->stdout, $php->stderr);
+        // They are with the gateway's kernel; that it has read them is seen here.
+        Clock::waitUntil(function () use ($before): bool {
+            return $this->cluster->framesOf(self::SEND_TO_ONE) >= $before + 100;
+        }, 'for the gateway to read them');
         $this->assertReceived(array_map('strval', range(0, 99)), $client);
     }
 

@@ -26,7 +26,12 @@ impl Gateway {
     ) -> Arc<Self> {
         Arc::new(Self {
             link: CommandLink::new(address.clone(), secret.clone(), observer, Arc::clone(background)),
-            queries: QueryPool::new(address.clone(), secret, background.settings.max_reply),
+            queries: QueryPool::new(
+                address.clone(),
+                secret,
+                background.settings.max_reply,
+                Arc::clone(&background.buffers),
+            ),
             address,
         })
     }

@@ -9,6 +9,7 @@ mod link;
 mod pool;
 pub mod process;
 mod query;
+mod receive;
 mod register;
 mod runtime;
 mod secret;

@@ -59,11 +59,10 @@ fn queries_reuse_connections_that_authenticate_once() {
 
         for n in 4..8 {
             let asking = count(scope, cluster, PATIENT);
-            if n == 4 {
-                link.pass_barrier();
-            }
-            query.expect(Command::GetClientCountByGroup);
-            query.reply(&format!("i:{n};"));
+            // The first one goes behind the command.
+            let conn = if n == 4 { &mut link } else { &mut query };
+            conn.expect(Command::GetClientCountByGroup);
+            conn.reply(&format!("i:{n};"));
             assert_eq!(asking.join().unwrap().unwrap(), n);
         }
     });
@@ -431,7 +430,7 @@ fn connecting_takes_no_more_time_than_the_query_has() {
     cluster.follow(&[&hanging.address]);
     std::thread::scope(|scope| {
         let asking = count(scope, cluster, CallOptions { connect_timeout: SAFETY_NET * 6, ..IMPATIENT });
-        wait_until("the question to end", || asking.is_finished());
+        wait_until("the query to end", || asking.is_finished());
         assert_eq!(
             asking.join().unwrap().unwrap_err().to_string(),
             unreachable_text(&hanging.address, "Connection timed out")
@@ -575,23 +574,55 @@ fn failed_query_keeps_the_connections_that_got_a_reply() {
 
 /// A gateway that does not come to the end of its commands leaves the others time to reply.
 #[test]
-fn slow_barrier_leaves_the_other_gateways_time_to_reply() {
+fn gateway_stuck_in_its_commands_leaves_the_others_time() {
     let [silent, alive] = [(); 2].map(|()| Peer::listen());
     let cluster = worker("leaves time", &[&silent, &alive]);
     cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    let mut stuck = silent.accept();
+    stuck.expect(Command::SendToAll);
+    let mut link = alive.accept();
+    link.expect(Command::SendToAll);
     std::thread::scope(|scope| {
         let asking = count(scope, cluster, CallOptions { on_unavailable: OnUnavailable::Skip, ..LONGER });
-        let mut stuck = silent.accept();
-        stuck.expect(Command::SendToAll);
-        let mut link = alive.accept();
-        link.expect(Command::SendToAll);
+        link.expect(Command::GetClientCountByGroup);
+        // The other one has been waited for in vain when this one replies.
+        stuck.expect(Command::GetClientCountByGroup);
+        link.reply("i:2;");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+        let lines = log_lines(&silent.address);
+        assert!(lines.len() == 1 && lines[0].contains(" left out of results: "), "{lines:?}");
+    });
+}
+
+/// Its barrier is waited for before the query to the other one is sent over the pool.
+#[test]
+fn gateway_whose_link_is_not_there_leaves_the_others_time() {
+    let [silent, alive] = [(); 2].map(|()| Peer::listen());
+    let cluster = worker("leaves time for links", &[&silent, &alive]);
+    cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
+    // Both close early, and are asked first on the next connection whether they reply.
+    for peer in [&silent, &alive] {
+        peer.accept().expect(Command::SendToAll);
+    }
+    let [mut stuck, mut link] = [&silent, &alive].map(|peer| {
+        let mut link = peer.accept();
+        assert!(link.frame().is_barrier());
+        link
+    });
+    std::thread::scope(|scope| {
+        let asking = count(scope, cluster, CallOptions { on_unavailable: OnUnavailable::Skip, ..LONGER });
+        wait_until("the barriers", || {
+            [&silent, &alive].iter().all(|peer| status(cluster, &peer.address)["barriers"] == 1)
+        });
+        link.reply("i:0;");
         link.pass_barrier();
         let mut query = alive.accept();
         query.expect(Command::GetClientCountByGroup);
         query.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
         let lines = log_lines(&silent.address);
-        assert!(lines.len() == 1 && lines[0].contains(" left out of results: "), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains(" left out of results: ")), "{lines:?}");
+        stuck.reply("i:0;");
     });
 }
 
@@ -601,14 +632,12 @@ fn gateway_with_unsent_commands_is_skipped_too() {
     let cluster = worker("left out with commands", &[]);
     cluster.follow(&[&alive.address, &dead]);
     cluster.send_to_all(Message::text(b"waits"), PATIENT).unwrap();
+    let mut link = alive.accept();
+    link.expect(Command::SendToAll);
     std::thread::scope(|scope| {
         let asking = count(scope, cluster, CallOptions { on_unavailable: OnUnavailable::Skip, ..PATIENT });
-        let mut link = alive.accept();
-        link.expect(Command::SendToAll);
-        link.pass_barrier();
-        let mut query = alive.accept();
-        query.expect(Command::GetClientCountByGroup);
-        query.reply("i:2;");
+        link.expect(Command::GetClientCountByGroup);
+        link.reply("i:2;");
         assert_eq!(asking.join().unwrap().unwrap(), 2);
     });
     let status = status(cluster, &dead);

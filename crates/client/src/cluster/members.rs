@@ -427,6 +427,7 @@ mod tests {
     use crate::error::Error;
     use crate::link::frame::FrameBytes;
     use crate::process::Process;
+    use crate::runtime::pace::Turn;
     use crate::settings::Settings;
 
     fn members() -> Arc<Members> {
@@ -478,7 +479,7 @@ mod tests {
             let link = members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link.clone();
             let send = || {
                 let mut wake = false;
-                link.push(FrameBytes::Copied(&frame), true, &mut wake).unwrap();
+                link.push(FrameBytes::Copied(&frame), &mut Turn::caller(), &mut wake).unwrap();
                 link.wake();
             };
             send();
@@ -510,7 +511,8 @@ mod tests {
         let link = members.all()[0].link.clone();
         let frame = Head::new(Command::SendToOne, 1).frame(b"", b"hi").unwrap();
         let push = || {
-            link.push(FrameBytes::Copied(&frame), true, &mut false).map_err(|refusal| link.refusal(refusal))
+            link.push(FrameBytes::Copied(&frame), &mut Turn::caller(), &mut false)
+                .map_err(|refusal| link.refusal(refusal))
         };
         push().unwrap();
         let issued = link.barrier(&mut false).unwrap();

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::link::frame::FrameBytes;
 use crate::link::{Attempt, CommandLink, Refusal};
+use crate::runtime::pace::Turn;
 use crate::settings::CallOptions;
 
 /// When a call stops waiting: `$connectTimeout` after it first had to, for everything that it waits
@@ -55,10 +56,10 @@ impl Cluster {
         let frame = frame.encoded();
         let gateway = self.members.of_client(id);
         if gateway.link.is_online() || !self.waits() {
-            let mut wake = false;
-            let pushed = gateway.link.push(frame, true, &mut wake);
+            let (mut turn, mut wake) = (Turn::of(1), false);
+            let pushed = gateway.link.push(frame, &mut turn, &mut wake);
             if wake {
-                gateway.link.wake();
+                self.background.waker.wake(&turn);
             }
             if pushed.is_ok() {
                 return Ok(());
@@ -82,8 +83,8 @@ impl Cluster {
             self.wait_connected(&one, WaitFor::AnyOne, &mut deadline)
                 .inspect_err(|_| self.members.forget_unlisted(&one))?;
         }
-        let mut wake = false;
-        let mut pushed = link.push(frame, true, &mut wake);
+        let (mut turn, mut wake) = (Turn::of(1), false);
+        let mut pushed = link.push(frame, &mut turn, &mut wake);
         if pushed == Err(Refusal::Full) {
             if self.waits() {
                 pushed = wait_for_room(link, frame, deadline.get(), &mut wake);
@@ -93,7 +94,7 @@ impl Cluster {
             }
         }
         if wake {
-            link.wake();
+            self.background.waker.wake(&turn);
         }
         pushed.map_err(|refusal| link.refusal(refusal))
     }
@@ -148,7 +149,7 @@ impl Cluster {
         deadline: &mut Deadline,
     ) -> Result<(), Box<Error>> {
         let fan_out = self.members.with(|gateways| {
-            let mut fan_out = FanOut::new(gateways.len());
+            let mut fan_out = self.start_fan_out(gateways.len());
             for gateway in gateways {
                 fan_out.push(gateway, frame_for(gateway));
             }
@@ -177,7 +178,7 @@ impl Cluster {
         }
         let frames: Vec<_> =
             frames.iter().map(|(_, ext)| EncodedFrame::new(head, ext, body)).collect::<Result<_, _>>()?;
-        let mut fan_out = FanOut::new(gateways.len());
+        let mut fan_out = self.start_fan_out(gateways.len());
         for (gateway, frame) in gateways.iter().zip(&frames) {
             if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {
                 gateway.link.log_unreachable();
@@ -231,12 +232,20 @@ impl Cluster {
         }
     }
 
+    /// Starts a fan-out. When a callback of a BusinessWorker ends, its frames are at the gateways,
+    /// as with the original. Elsewhere one system call that wakes the background costs less than
+    /// one per gateway.
+    fn start_fan_out<'a>(&self, gateways: usize) -> FanOut<'a> {
+        let turn = if gateways > 1 && self.waits() { Turn::fan_out() } else { Turn::of(gateways) };
+        FanOut { turn, wake: false, refused: Vec::new() }
+    }
+
     /// Ends a fan-out. The error is boxed: there rarely is one, and the common result then fits a
     /// CPU register.
     #[inline]
     fn finish(&self, fan_out: FanOut<'_>, deadline: &mut Deadline) -> Result<(), Box<Error>> {
         if fan_out.wake {
-            self.background.waker.wake();
+            self.background.waker.wake(&fan_out.turn);
         }
         if fan_out.refused.is_empty() { Ok(()) } else { self.settle_refused(fan_out.refused, deadline) }
     }
@@ -255,7 +264,7 @@ impl Cluster {
             let pushed = if self.waits() {
                 wait_for_room(&link, frame, deadline.get(), &mut wake)
             } else {
-                link.push(frame, false, &mut wake)
+                link.push(frame, &mut Turn::background(), &mut wake)
             };
             if wake {
                 link.wake();
@@ -272,23 +281,18 @@ impl Cluster {
 
 /// Frames going to several gateways: the background is woken once for all of them.
 struct FanOut<'a> {
-    lone_allowed: bool,
+    turn: Turn,
     wake: bool,
     /// The links that had no room for their frame.
     refused: Vec<(CommandLink, FrameBytes<'a>)>,
 }
 
 impl<'a> FanOut<'a> {
-    fn new(gateways: usize) -> Self {
-        // One system call to wake the background costs less than one per gateway to send.
-        Self { lone_allowed: gateways == 1, wake: false, refused: Vec::new() }
-    }
-
     #[inline]
     fn push(&mut self, gateway: &Gateway, frame: FrameBytes<'a>) {
         // Any other refusal means that the gateway has left the cluster since: it has no clients to
         // send to.
-        if gateway.link.push(frame, self.lone_allowed, &mut self.wake) == Err(Refusal::Full) {
+        if gateway.link.push(frame, &mut self.turn, &mut self.wake) == Err(Refusal::Full) {
             self.refused.push((gateway.link.clone(), frame));
         }
     }
@@ -304,7 +308,7 @@ fn wait_for_room(
         // The background has to hear of the queued frames, or room will never come.
         link.wake();
         let room = link.wait_room(frame.len(), deadline);
-        match link.push(frame, false, wake) {
+        match link.push(frame, &mut Turn::background(), wake) {
             Err(Refusal::Full) if room => {}
             pushed => return pushed,
         }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
+use crate::link::connection::LinkConnection;
 use crate::link::send_queue::SendQueue;
-use crate::link::shared::Stream;
 
 /// How long the queue of a gateway that left the cluster is still sent. One that is restarted is back by then.
 const DRAIN: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
@@ -18,11 +18,16 @@ pub(super) struct Drain {
 
 impl Drain {
     /// Begins where the gateway has left the cluster, and is called off where it is back.
-    pub(super) fn follow(&mut self, queue: &SendQueue<Stream>) {
+    pub(super) fn follow(&mut self, queue: &SendQueue<LinkConnection>) {
         self.until = queue.is_retired().then(|| self.until.unwrap_or_else(|| Instant::now() + DRAIN));
     }
 
-    pub(super) fn is_over(&self, queue: &SendQueue<Stream>) -> bool {
+    /// Whether the gateway has left the cluster.
+    pub(super) fn has_begun(&self) -> bool {
+        self.until.is_some()
+    }
+
+    pub(super) fn is_over(&self, queue: &SendQueue<LinkConnection>) -> bool {
         self.until.is_some_and(|until| Instant::now() >= until || queue.is_drained())
     }
 

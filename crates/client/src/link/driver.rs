@@ -1,4 +1,8 @@
 //! The task of a link, on the background thread: connects, authenticates, writes, connects again.
+//!
+//! It reads only while the end of the queue of a gateway that left is to be confirmed. Otherwise replies are read by the
+//! calls that wait for them, and the task is not woken by them: it watches for the connection to be writable. The end of a
+//! connection makes it that too.
 
 use std::io;
 use std::sync::Arc;
@@ -6,24 +10,35 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gatewayworker_wire::Head;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::time::{interval_at, sleep, timeout};
 
 use crate::link::backoff::Backoff;
+use crate::link::connection::LinkConnection;
+use crate::link::disconnect::Disconnect;
 use crate::link::drain::Drain;
-use crate::link::replies::{Disconnect, Replies};
+use crate::link::send_queue::connection::Connection;
 use crate::link::send_queue::{BARRIER, Batch, Failure};
-use crate::link::shared::{Shared, Stream};
+use crate::link::shared::Shared;
 use crate::sys::socket::Socket;
 
-/// A gateway that closes a connection this soon after it was made, without having answered anything, may have rejected
+/// A gateway that closes a connection this soon after it was made, without having replied to anything, may have rejected
 /// its secret key: the next connection asks before it sends.
 const EARLY_CLOSE: Duration = Duration::from_secs(2);
-/// How long such a question may take.
+/// How long the reply to that may take.
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many batches are written before other links get their turn.
 const BATCHES_PER_TURN: usize = 4;
-/// How often the kernel is asked about a connection, see [`Socket::adjust_user_timeout`]: more than once before its limit is over.
+/// How often the kernel is asked about a connection, see [`Socket::adjust_user_timeout`]: more than once before its limit
+/// is over.
 const USER_TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_secs(8);
+/// What a connection is watched for. epoll tells of its end as an edge of "writable", and not of replies.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const WATCHED: Interest = Interest::WRITABLE;
+/// kqueue tells of the end to those that would read.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const WATCHED: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// The life of the link; until the gateway has left the cluster and what waited for it is sent or given up.
 pub(super) async fn run(link: Arc<Shared>) {
@@ -54,16 +69,18 @@ impl Shared {
         while !drain.is_over(&self.queue) {
             self.queue.connecting();
             let end = match self.open(verify).await {
-                Ok(stream) => {
+                Ok(connection) => {
                     backoff.connected(self);
                     let since = Instant::now();
-                    self.queue.online(Arc::clone(&stream));
+                    self.queue.online(connection.clone());
                     self.online.store(true, Ordering::Relaxed);
                     self.connects.fetch_add(1, Ordering::Relaxed);
                     self.background.events.notify();
-                    let mut replies = Replies::default();
-                    let end = self.serve(&stream, batch, &mut replies, &mut drain).await;
-                    verify = !replies.any && since.elapsed() < EARLY_CLOSE && end.closed_by_peer;
+                    let end = self.serve(&connection, batch, &mut drain).await;
+                    // Whoever waits for a reply on it is told.
+                    connection.shutdown();
+                    let early = since.elapsed() < EARLY_CLOSE;
+                    verify = !self.queue.has_replied() && early && end.closed_by_peer;
                     end
                 }
                 Err(end) => end,
@@ -101,13 +118,12 @@ impl Shared {
         true
     }
 
-    /// Connects and authenticates; with `verify`, also asks whether the gateway answers us.
-    async fn open(&self, verify: bool) -> Result<Stream, Disconnect> {
+    /// Connects and authenticates; with `verify`, also asks whether the gateway replies to us.
+    async fn open(&self, verify: bool) -> Result<LinkConnection, Disconnect> {
         let limit = self.background.connect_timeout();
-        let stream: Stream = timeout(limit, Socket::connect_async(self.address.reach))
+        let stream = timeout(limit, Socket::connect_async(self.address.reach))
             .await
-            .map_err(|_| Disconnect::from(io::Error::from(io::ErrorKind::TimedOut)))??
-            .into();
+            .map_err(|_| Disconnect::from(io::Error::from(io::ErrorKind::TimedOut)))??;
         let mut hello = self.secret.auth_frame();
         if verify {
             hello.extend_from_slice(&Head::new(BARRIER, 0).encode(0, 0).unwrap_or([0; Head::LEN]));
@@ -117,14 +133,7 @@ impl Shared {
             return Err(Disconnect::from(io::Error::from(io::ErrorKind::WriteZero)));
         }
         if verify {
-            let mut replies = Replies::default();
-            let answered = timeout(VERIFY_TIMEOUT, async {
-                while !replies.any {
-                    replies.read(&stream, || true).await?;
-                }
-                Ok::<_, Disconnect>(())
-            });
-            match answered.await {
+            match timeout(VERIFY_TIMEOUT, read_reply(&stream)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(end)) if end.closed_by_peer => {
                     let reason = "it closes every connection at once, as for a wrong secret key".into();
@@ -134,56 +143,71 @@ impl Shared {
                 Err(_) => return Err(Disconnect::from(io::Error::from(io::ErrorKind::TimedOut))),
             }
         }
-        Ok(stream)
+        let socket = stream.into_inner();
+        socket.set_blocking()?;
+        Ok(LinkConnection::new(socket, Arc::clone(&self.background.buffers)))
     }
 
-    /// Writes what is queued and reads answers to barriers, until the connection ends, or until the gateway has left
-    /// the cluster and the queue is empty.
-    async fn serve(
+    /// Writes what is queued, until the connection ends, or until the gateway has left the cluster and the queue is
+    /// empty.
+    async fn serve(&self, connection: &LinkConnection, batch: &mut Batch, drain: &mut Drain) -> Disconnect {
+        match self.serve_until_error(connection, batch, drain).await {
+            Ok(end) => end,
+            Err(error) => match self.queue.broken() {
+                Some(reason) => Disconnect::because(reason),
+                None => error.into(),
+            },
+        }
+    }
+
+    async fn serve_until_error(
         &self,
-        stream: &Stream,
+        connection: &LinkConnection,
         batch: &mut Batch,
-        replies: &mut Replies,
         drain: &mut Drain,
-    ) -> Disconnect {
+    ) -> io::Result<Disconnect> {
+        let mut interest = WATCHED;
+        let mut watched = Socket::watch(connection.socket(), interest)?;
         let mut blocked = false;
         let mut turn = true;
-        let mut look = interval_at(
+        let mut check = interval_at(
             tokio::time::Instant::now() + USER_TIMEOUT_CHECK_INTERVAL,
             USER_TIMEOUT_CHECK_INTERVAL,
         );
         loop {
             if turn && !blocked {
-                match self.write(stream, batch) {
-                    Ok(Written::All) => turn = false,
-                    Ok(Written::Blocked) => blocked = true,
-                    Ok(Written::TurnOver) => tokio::task::yield_now().await,
-                    Err(error) => return error.into(),
+                match self.write(connection, batch)? {
+                    Written::All => turn = false,
+                    Written::Blocked => blocked = true,
+                    Written::TurnOver => tokio::task::yield_now().await,
                 }
             }
+            if drain.has_begun() {
+                // Nobody else reads what confirms the end of the queue.
+                self.queue.read_now();
+            }
             if drain.is_over(&self.queue) {
-                return Disconnect {
-                    reason: "the gateway has left the cluster".into(),
-                    ..Disconnect::default()
-                };
+                return Ok(Disconnect::because("the gateway has left the cluster"));
+            }
+            if drain.has_begun() && !interest.is_readable() {
+                interest = WATCHED.add(Interest::READABLE);
+                drop(watched);
+                watched = Socket::watch(connection.socket(), interest)?;
             }
             tokio::select! {
                 biased;
-                read = replies.read(stream, || self.queue.confirm()) => {
-                    if let Err(end) = read {
-                        return end;
+                ready = watched.ready(interest) => {
+                    let mut ready = ready?;
+                    if connection.socket().is_closed()? {
+                        let broken = self.queue.broken().map(Disconnect::because);
+                        return Ok(broken.unwrap_or_else(Disconnect::by_gateway));
                     }
-                }
-                writable = stream.writable(), if blocked => match writable {
-                    Ok(mut guard) => match guard.try_io(|socket| write_batch(socket.get_ref(), batch)) {
-                        Ok(Ok(())) => {
-                            self.queue.settle(batch);
-                            blocked = false;
-                        }
-                        Ok(Err(error)) => return error.into(),
-                        Err(_would_block) => {}
-                    },
-                    Err(error) => return error.into(),
+                    if blocked && self.write_on(connection, batch)? {
+                        self.queue.settle(batch);
+                        blocked = false;
+                    }
+                    // Until the next edge: what made it ready has been dealt with.
+                    ready.clear_ready();
                 },
                 () = self.work.notified(), if !turn => turn = true,
                 () = self.membership_changed.notified() => {
@@ -192,9 +216,7 @@ impl Shared {
                     turn = true;
                 }
                 () = drain.deadline() => {}
-                _ = look.tick() => if let Err(error) = stream.get_ref().adjust_user_timeout() {
-                    return error.into();
-                },
+                _ = check.tick() => connection.socket().adjust_user_timeout()?,
                 // The turn was interrupted for the others' sake: there is more to write.
                 () = std::future::ready(()), if turn && !blocked => {}
             }
@@ -202,36 +224,53 @@ impl Shared {
     }
 
     /// Writes batches as long as the kernel takes them.
-    fn write(&self, stream: &Stream, batch: &mut Batch) -> io::Result<Written> {
+    fn write(&self, connection: &LinkConnection, batch: &mut Batch) -> io::Result<Written> {
         for _ in 0..BATCHES_PER_TURN {
             if batch.is_empty() && !self.queue.take(batch) {
                 return Ok(Written::All);
             }
             while !batch.is_empty() {
-                match write_batch(stream.get_ref(), batch) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.queue.settle(batch);
-                        return Ok(Written::Blocked);
-                    }
-                    Err(error) => return Err(error),
+                if !self.write_on(connection, batch)? {
+                    self.queue.settle(batch);
+                    return Ok(Written::Blocked);
                 }
             }
         }
         Ok(Written::TurnOver)
     }
+
+    /// Writes once. False: the kernel takes nothing.
+    fn write_on(&self, connection: &LinkConnection, batch: &mut Batch) -> io::Result<bool> {
+        match batch.write(connection) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-fn write_batch(socket: &Socket, batch: &mut Batch) -> io::Result<()> {
-    let written = {
-        let slices = batch.slices();
-        match &slices[..] {
-            [one] => socket.send_now(one)?,
-            several => socket.send_vectored_now(several)?,
+/// Waits for one whole reply, or for the end of the connection. The reply to "is connection 0 online" is `i:0;`.
+async fn read_reply(stream: &AsyncFd<Socket>) -> Result<(), Disconnect> {
+    const MAX_LEN: usize = 16;
+    let mut buffer = Vec::new();
+    loop {
+        let mut ready = stream.readable().await?;
+        match ready.try_io(|socket| socket.get_ref().recv_now(&mut buffer, 4096)) {
+            Ok(Ok(0)) => return Err(Disconnect::by_gateway()),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_would_block) => continue,
         }
-    };
-    batch.advance(written);
-    Ok(())
+        if let Some(len) = buffer.first_chunk::<4>() {
+            let len = u32::from_be_bytes(*len) as usize;
+            if len > MAX_LEN {
+                return Err(Disconnect::because("the gateway sent something that nobody asked for"));
+            }
+            if buffer.len() >= 4 + len {
+                return Ok(());
+            }
+        }
+    }
 }
 
 enum Written {

@@ -1,34 +1,40 @@
 //! The connection that carries the commands to one gateway: fire and forget, in order, reconnecting.
 //!
 //! Callers put frames into its [`SendQueue`](send_queue::SendQueue) and go on. [`CommandLink`] is their handle; the task of
-//! [`driver`] on the background thread connects, authenticates, writes batches, and always has a read pending, so that the
-//! end of the connection is noticed at once; both hold what is in [`shared`].
+//! [`driver`] on the background thread connects, authenticates, writes batches, and watches for the end of the
+//! connection; both hold what is in [`shared`]. A query that has to see the commands goes over the link too, and is in
+//! [`query`].
 
 mod backoff;
+pub(crate) mod connection;
 pub(crate) mod counters;
+mod disconnect;
 mod drain;
 mod driver;
 pub(crate) mod frame;
 pub(crate) mod observer;
-mod replies;
+pub(crate) mod query;
 pub(crate) mod send_queue;
 mod shared;
 pub(crate) mod state;
 
-use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use crate::address::GatewayAddress;
 use crate::error::Error;
 use crate::link::counters::Counters;
 use crate::link::frame::FrameBytes;
 use crate::link::observer::LinkObserver;
-use crate::link::send_queue::{Barrier, Phase, Pushed};
+use crate::link::query::{LinkQueried, LinkQuery};
+use crate::link::send_queue::{Barrier, Failure, Phase, Pushed, Queried};
 use crate::link::shared::Shared;
 use crate::link::state::LinkState;
+use crate::receive::query_error::QueryError;
 use crate::runtime::background::Background;
+use crate::runtime::pace::Turn;
 use crate::secret::Secret;
 
 /// An attempt that failed this recently speaks for the next one too: it is not tried again for one more caller.
@@ -115,10 +121,10 @@ impl CommandLink {
     pub(crate) fn push(
         &self,
         frame: FrameBytes<'_>,
-        lone_allowed: bool,
+        turn: &mut Turn,
         wake: &mut bool,
     ) -> Result<(), Refusal> {
-        match self.0.queue.push(frame, lone_allowed) {
+        match self.0.queue.push(frame, turn) {
             Pushed::Done => Ok(()),
             Pushed::Announce => {
                 self.announce(wake);
@@ -139,7 +145,34 @@ impl CommandLink {
         }
     }
 
-    /// Starts a barrier, see [`SendQueue::barrier`]; pass the answer to [`CommandLink::wait_barrier`].
+    /// Sends a query behind the commands that are outstanding. [`CommandLink::wake_urgently`] has to follow where `wake`
+    /// becomes true.
+    pub(crate) fn query(&self, frame: &[u8], wake: &mut bool) -> LinkQueried {
+        match self.0.queue.query(frame) {
+            Queried::NotNeeded => LinkQueried::NotNeeded,
+            Queried::Sent(turn, pushed) => {
+                if pushed == Pushed::Announce {
+                    self.announce(wake);
+                }
+                LinkQueried::Sent(LinkQuery::new(Arc::clone(&self.0), turn))
+            }
+            Queried::Unavailable => LinkQueried::Unavailable,
+            Queried::Broken(reason) => LinkQueried::Broken(QueryError::LinkClosed(io::Error::other(reason))),
+        }
+    }
+
+    /// The error of a query whose connection has ended.
+    pub(crate) fn closed(&self, reason: String) -> Error {
+        self.0.error(&Failure { reason, rejected: false, at: Instant::now() })
+    }
+
+    /// A reply was none: the connection is made anew.
+    pub(crate) fn distrust(&self) {
+        self.0.queue.distrust();
+    }
+
+    /// Starts a barrier, see [`SendQueue::barrier`](send_queue::SendQueue::barrier); pass the result to
+    /// [`CommandLink::wait_barrier`].
     pub(crate) fn barrier(&self, wake: &mut bool) -> Option<Barrier> {
         let (barrier, pushed) = self.0.queue.barrier()?;
         if pushed == Pushed::Announce {
@@ -159,18 +192,13 @@ impl CommandLink {
         self.0.queue.wait_confirmed(barrier, deadline).map_err(|failure| self.0.error(&failure))
     }
 
-    /// Whether there may be frames that the gateway has not processed.
-    pub(crate) fn outstanding(&self) -> bool {
-        self.0.queue.outstanding()
-    }
-
     /// Whether frames can be written right now. One relaxed load.
     #[inline]
     pub(crate) fn is_online(&self) -> bool {
         self.0.online.load(Ordering::Relaxed)
     }
 
-    /// Begins to connect if nobody did yet, or at once if it is in a back-off. Answers what to pass to
+    /// Begins to connect if nobody did yet, or at once if a pause is on. Answers what to pass to
     /// [`CommandLink::outcome`].
     pub(crate) fn prepare(&self) -> Attempt {
         self.start();
@@ -202,7 +230,7 @@ impl CommandLink {
     /// Tells the background of the frames that were pushed.
     #[inline]
     pub(crate) fn wake(&self) {
-        self.0.background.waker.wake();
+        self.0.background.waker.wake_soon();
     }
 
     /// Tells the background of a barrier, for which a caller waits.

@@ -1,28 +1,18 @@
 //! What the handle of a link and its task both hold.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use crate::address::GatewayAddress;
 use crate::error::Error;
 use crate::last_error::LastError;
+use crate::link::connection::LinkConnection;
 use crate::link::observer::LinkObserver;
-use crate::link::send_queue::{Failure, SendQueue, Sink};
+use crate::link::send_queue::{Failure, ReadTurn, SendQueue};
 use crate::runtime::background::Background;
 use crate::secret::Secret;
-use crate::sys::socket::Socket;
-
-pub(super) type Stream = Arc<AsyncFd<Socket>>;
-
-impl Sink for Stream {
-    fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.get_ref().send_now(bytes)
-    }
-}
 
 /// One link.
 pub(super) struct Shared {
@@ -30,7 +20,7 @@ pub(super) struct Shared {
     pub(super) secret: Secret,
     /// The owner of the gateway, which hears what becomes of the link.
     pub(super) observer: Weak<dyn LinkObserver>,
-    pub(super) queue: SendQueue<Stream>,
+    pub(super) queue: SendQueue<LinkConnection>,
     pub(super) background: Arc<Background>,
     /// There is something to write.
     pub(super) work: Arc<Notify>,
@@ -76,6 +66,15 @@ impl Shared {
             Error::Left { gateway }
         } else {
             Error::Unreachable { gateway, reason: failure.reason.clone() }
+        }
+    }
+
+    /// Takes back the turn of a query.
+    pub(super) fn give_back(&self, turn: ReadTurn<LinkConnection>, usable: bool) {
+        self.queue.give_back(turn, usable);
+        if self.queue.is_retired() {
+            // The background waits for the confirmation.
+            self.membership_changed.notify_one();
         }
     }
 

@@ -12,8 +12,10 @@ use std::time::Instant;
 
 use crate::address::GatewayAddress;
 use crate::last_error::LastError;
-use crate::pool::connection::{QueryConnection, QueryError, Reply};
+use crate::pool::connection::QueryConnection;
 use crate::pool::latency::Latency;
+use crate::receive::buffers::Buffers;
+use crate::receive::query_error::QueryError;
 use crate::secret::Secret;
 use crate::sys::lock::lock;
 
@@ -26,6 +28,8 @@ pub(crate) struct QueryPool {
     address: GatewayAddress,
     pub(crate) auth: Vec<u8>,
     pub(crate) max_reply: usize,
+    /// Where replies are received.
+    pub(crate) buffers: Arc<Buffers>,
     idle: Mutex<Vec<QueryConnection>>,
     /// One reference for each open connection, and this one.
     open: Arc<()>,
@@ -52,11 +56,17 @@ impl QueryCounters {
 }
 
 impl QueryPool {
-    pub(crate) fn new(address: GatewayAddress, secret: &Secret, max_reply: usize) -> Self {
+    pub(crate) fn new(
+        address: GatewayAddress,
+        secret: &Secret,
+        max_reply: usize,
+        buffers: Arc<Buffers>,
+    ) -> Self {
         Self {
             address,
             auth: secret.auth_frame(),
             max_reply,
+            buffers,
             idle: Mutex::default(),
             open: Arc::default(),
             counters: QueryCounters::default(),
@@ -98,17 +108,11 @@ impl QueryPool {
         }
     }
 
-    /// After the reply of a connection was read: takes back its memory; or lets go of the connection, where the reply was
-    /// none: who replies nonsense once may be out of step.
-    pub(crate) fn settle(&self, serial: u64, reply: Reply, valid: bool) {
-        let mut idle = lock(&self.idle);
-        // It is not there if PHP code that ran meanwhile has asked something, and is asking still.
-        let Some(place) = idle.iter().position(|connection| connection.serial == serial) else { return };
-        if valid {
-            idle[place].reuse(reply);
-        } else {
-            drop(idle.remove(place));
-        }
+    /// Lets go of an idle connection: a gateway that replies nonsense once may be out of step.
+    #[cold]
+    pub(crate) fn discard(&self, serial: u64) {
+        // It is not there if PHP code that ran meanwhile has sent a query, which is still on its way.
+        lock(&self.idle).retain(|connection| connection.serial != serial);
     }
 
     /// How many connections there are: those that wait for a query, and those that carry one.

@@ -5,8 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::gateway::Gateway;
+use crate::link::query::LinkQuery;
+use crate::link::send_queue::Barrier;
 use crate::pool::QueryCounters;
-use crate::pool::connection::{QueryConnection, QueryError};
+use crate::pool::connection::QueryConnection;
+use crate::query::parked::ReplySource;
+use crate::receive::Reply;
+use crate::receive::query_error::QueryError;
 use crate::settings::CallOptions;
 
 /// A query to one gateway.
@@ -19,48 +24,74 @@ pub(crate) struct Query<'a> {
 /// A query on its way.
 pub(super) struct InFlight<'a> {
     pub(super) gateway: &'a Arc<Gateway>,
-    pub(super) frame: &'a [u8],
-    pub(super) state: Progress,
+    frame: &'a [u8],
+    /// One of several: its reply is held until all have come.
+    pub(super) one_of_many: bool,
+    pub(super) progress: Progress,
     /// The connection had been idle: it may have died unnoticed. It needs no authentication.
-    pub(super) reused: bool,
+    reused: bool,
     /// How much of the query, and of the authentication in front of it, is sent.
-    pub(super) sent: usize,
+    sent: usize,
     /// When it was sent.
     pub(super) since: Instant,
 }
 
 /// How far a query is.
 pub(super) enum Progress {
+    /// It waits for a barrier: commands are outstanding, and it cannot go behind them on the link.
+    Behind(Barrier),
     /// Its connection is being made, up to this moment.
     Connecting(QueryConnection, Instant),
     /// It is sent, or nearly. A part of the reply may have come.
     Waiting(QueryConnection),
-    /// The reply has come, and waits in the connection.
-    Replied(QueryConnection),
+    /// It is sent on the command link. A part of the reply may have come.
+    OnLink(LinkQuery),
+    /// The reply has come. Its connection is free for the next query.
+    Replied(ReplySource, Reply),
     /// There will be no reply.
     Failed(QueryError),
 }
 
 impl<'a> InFlight<'a> {
+    /// What it is about.
+    pub(super) fn query(&self) -> Query<'a> {
+        Query { gateway: self.gateway, frame: self.frame }
+    }
+
+    /// A query that waits for a barrier.
+    pub(super) fn behind(query: &Query<'a>, barrier: Barrier, now: Instant) -> Self {
+        Self::new(query, Progress::Behind(barrier), now)
+    }
+
+    /// A query that has failed already.
+    pub(super) fn failed(query: &Query<'a>, error: QueryError, now: Instant) -> Self {
+        Self::new(query, Progress::Failed(error), now)
+    }
+
+    /// A query that goes behind the commands, on the link.
+    pub(super) fn on_link(query: &Query<'a>, on_link: LinkQuery, now: Instant) -> Self {
+        Self::new(query, Progress::OnLink(on_link), now)
+    }
+
     /// Sends a query on an idle connection, or starts to make one.
     pub(super) fn start(query: &Query<'a>, now: Instant, deadline: Instant, options: CallOptions) -> Self {
-        let Query { gateway, frame } = *query;
-        QueryCounters::count(&gateway.queries.counters.sent);
-        match gateway.queries.take(now) {
+        match query.gateway.queries.take(now) {
             Some(connection) => {
-                let state = Progress::Waiting(connection);
-                let mut query = Self { gateway, frame, state, reused: true, sent: 0, since: now };
-                query.send(deadline, options);
-                query
+                let mut in_flight = Self::new(query, Progress::Waiting(connection), now);
+                in_flight.reused = true;
+                in_flight.send(deadline, options);
+                in_flight
             }
-            None => {
-                let state = Self::open(gateway, now, deadline, options);
-                Self { gateway, frame, state, reused: false, sent: 0, since: now }
-            }
+            None => Self::new(query, Self::open(query.gateway, now, deadline, options), now),
         }
     }
 
-    pub(super) fn open(gateway: &Gateway, now: Instant, deadline: Instant, options: CallOptions) -> Progress {
+    fn new(query: &Query<'a>, progress: Progress, since: Instant) -> Self {
+        let Query { gateway, frame } = *query;
+        Self { gateway, frame, one_of_many: false, progress, reused: false, sent: 0, since }
+    }
+
+    fn open(gateway: &Gateway, now: Instant, deadline: Instant, options: CallOptions) -> Progress {
         match gateway.queries.open() {
             Ok(connection) => Progress::Connecting(connection, deadline.min(now + options.connect_timeout)),
             Err(error) => Progress::Failed(error),
@@ -69,21 +100,21 @@ impl<'a> InFlight<'a> {
 
     /// Whether there is something to be sent yet.
     pub(super) fn is_unsent(&self) -> bool {
-        match self.state {
+        match self.progress {
             Progress::Connecting(..) => true,
             Progress::Waiting(_) => self.sent < self.auth().len() + self.frame.len(),
-            Progress::Replied(_) | Progress::Failed(_) => false,
+            Progress::Behind(_) | Progress::OnLink(_) | Progress::Replied(..) | Progress::Failed(_) => false,
         }
     }
 
     /// What goes in front of the query.
-    pub(super) fn auth(&self) -> &'a [u8] {
+    fn auth(&self) -> &'a [u8] {
         if self.reused { &[] } else { &self.gateway.queries.auth }
     }
 
     /// Sends what is left of the query, as far as it goes.
-    pub(super) fn send(&mut self, deadline: Instant, options: CallOptions) {
-        let Progress::Waiting(connection) = &self.state else { return };
+    fn send(&mut self, deadline: Instant, options: CallOptions) {
+        let Progress::Waiting(connection) = &self.progress else { return };
         match connection.send(self.auth(), self.frame, self.sent) {
             Ok(sent) => self.sent = sent,
             Err(error) => self.fail(error, deadline, options),
@@ -92,53 +123,82 @@ impl<'a> InFlight<'a> {
 
     /// What to wait for; nothing where it is settled.
     pub(super) fn poll(&self) -> Option<libc::pollfd> {
-        match &self.state {
+        match &self.progress {
             Progress::Connecting(connection, _) => Some(connection.poll(libc::POLLOUT)),
             Progress::Waiting(connection) if self.is_unsent() => Some(connection.poll(libc::POLLOUT)),
             Progress::Waiting(connection) => Some(connection.poll(libc::POLLIN)),
-            Progress::Replied(_) | Progress::Failed(_) => None,
+            Progress::OnLink(query) => Some(query.poll()),
+            Progress::Behind(_) | Progress::Replied(..) | Progress::Failed(_) => None,
+        }
+    }
+
+    /// Waits for the reply in one blocking receive, see [`Receiver::wait`](crate::receive::Receiver::wait). `None`: it is
+    /// not waited for on a connection.
+    pub(super) fn wait(&mut self, timeout: Duration, until: Instant) -> Option<Result<bool, QueryError>> {
+        let pool = &self.gateway.queries;
+        match &mut self.progress {
+            Progress::Waiting(connection) => {
+                Some(connection.wait(&pool.buffers, timeout, until, pool.max_reply))
+            }
+            Progress::OnLink(query) => Some(query.wait(timeout, until, pool.max_reply)),
+            _ => None,
         }
     }
 
     /// What was waited for is there. `seen` where it was waited for all the time.
-    pub(super) fn go_on(&mut self, now: Instant, deadline: Instant, options: CallOptions, seen: bool) {
+    pub(super) fn proceed(&mut self, now: Instant, deadline: Instant, options: CallOptions, seen: bool) {
         let is_unsent = self.is_unsent();
-        match &mut self.state {
-            Progress::Connecting(connection, _) => match connection.made() {
-                Ok(()) => {
-                    let Progress::Connecting(connection, _) = self.take() else { return };
-                    self.state = Progress::Waiting(connection);
-                    self.since = now;
-                    self.send(deadline, options);
+        let pool = &self.gateway.queries;
+        let received = match &mut self.progress {
+            Progress::Connecting(connection, _) => {
+                match connection.made() {
+                    Ok(()) => {
+                        if let Progress::Connecting(connection, _) = self.take() {
+                            self.progress = Progress::Waiting(connection);
+                        }
+                        self.since = now;
+                        self.send(deadline, options);
+                    }
+                    Err(error) => self.progress = Progress::Failed(error),
                 }
-                Err(error) => self.state = Progress::Failed(error),
-            },
-            Progress::Waiting(_) if is_unsent => self.send(deadline, options),
-            Progress::Waiting(connection) => {
-                match connection.receive_all(deadline, self.gateway.queries.max_reply) {
-                    Ok(true) => self.replied(now - self.since, seen),
-                    Ok(false) => {}
-                    Err(error) => self.fail(error, deadline, options),
-                }
+                return;
             }
-            Progress::Replied(_) | Progress::Failed(_) => {}
+            Progress::Waiting(_) if is_unsent => return self.send(deadline, options),
+            Progress::Waiting(connection) => connection.receive_all(&pool.buffers, deadline, pool.max_reply),
+            Progress::OnLink(query) => query.receive_all(deadline, pool.max_reply),
+            Progress::Behind(_) | Progress::Replied(..) | Progress::Failed(_) => return,
+        };
+        match received {
+            Ok(true) => self.replied(now - self.since, seen),
+            Ok(false) => {}
+            Err(error) => self.fail(error, deadline, options),
         }
     }
 
-    /// The reply is there.
+    /// The reply is there. The connection is free for the next query.
     pub(super) fn replied(&mut self, took: Duration, seen: bool) {
+        let pool = &self.gateway.queries;
         if seen {
-            self.gateway.queries.latency.record(took);
+            pool.latency.record(took);
         }
-        if let Progress::Waiting(connection) = self.take() {
-            self.state = Progress::Replied(connection);
-        }
+        let (source, reply) = match self.take() {
+            Progress::Waiting(mut connection) => {
+                let (serial, reply) = (connection.serial, connection.take_reply());
+                pool.put(connection);
+                (ReplySource::Pool(serial), Some(reply))
+            }
+            Progress::OnLink(query) => (ReplySource::Link, query.take_reply()),
+            other => return self.progress = other,
+        };
+        let Some(reply) = reply else { return };
+        let reply = if self.one_of_many { reply.shrink(&pool.buffers) } else { reply };
+        self.progress = Progress::Replied(source, reply);
     }
 
-    /// There will be no reply on this connection. Where it had been idle and died unnoticed, the query was never read: once
-    /// more, on a new one.
+    /// There will be no reply on this connection. Where it had been idle and died unnoticed, the query was never read:
+    /// once more, on a new one.
     pub(super) fn fail(&mut self, error: QueryError, deadline: Instant, options: CallOptions) {
-        self.state = if self.reused && matches!(error, QueryError::Closed { clean: true, .. }) {
+        self.progress = if self.reused && matches!(error, QueryError::Closed { clean: true, .. }) {
             QueryCounters::count(&self.gateway.queries.counters.retried);
             self.reused = false;
             self.sent = 0;
@@ -150,20 +210,21 @@ impl<'a> InFlight<'a> {
 
     /// Ends the waiting, where it is waited for.
     pub(super) fn give_up(&mut self, why: io::ErrorKind) {
-        match self.state {
-            Progress::Connecting(..) => self.state = Progress::Failed(QueryError::Unreachable(why.into())),
-            Progress::Waiting(_) if why == io::ErrorKind::TimedOut => {
-                self.state = Progress::Failed(QueryError::TimedOut)
+        let error = match self.progress {
+            Progress::Connecting(..) => QueryError::Unreachable(why.into()),
+            Progress::Waiting(_) | Progress::OnLink(_) if why == io::ErrorKind::TimedOut => {
+                QueryError::TimedOut
             }
-            Progress::Waiting(_) => {
-                self.state = Progress::Failed(QueryError::Closed { clean: true, error: why.into() })
+            Progress::Waiting(_) | Progress::OnLink(_) => {
+                QueryError::Closed { clean: true, error: why.into() }
             }
-            Progress::Replied(_) | Progress::Failed(_) => {}
-        }
+            Progress::Behind(_) | Progress::Replied(..) | Progress::Failed(_) => return,
+        };
+        self.progress = Progress::Failed(error);
     }
 
-    /// The state, to be replaced by the next one.
-    pub(super) fn take(&mut self) -> Progress {
-        std::mem::replace(&mut self.state, Progress::Failed(QueryError::TimedOut))
+    /// The progress, to be replaced by the next one.
+    fn take(&mut self) -> Progress {
+        std::mem::replace(&mut self.progress, Progress::Failed(QueryError::TimedOut))
     }
 }

@@ -8,14 +8,23 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use crate::gateway::Gateway;
-use crate::pool::connection::Reply;
+use crate::receive::Reply;
 
-/// A reply on its way to whoever reads it. Its connection is back in the pool.
+/// A reply on its way to whoever reads it. Its connection is free for the next query.
 #[derive(Debug)]
 pub(super) struct ParkedReply {
     pub(super) gateway: Arc<Gateway>,
-    pub(super) serial: u64,
+    pub(super) source: ReplySource,
     pub(super) reply: Reply,
+}
+
+/// Which connection a reply came on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplySource {
+    /// One of the pool, by its serial number.
+    Pool(u64),
+    /// The command link.
+    Link,
 }
 
 impl ParkedReply {
@@ -26,10 +35,17 @@ impl ParkedReply {
         ((address.ip, address.port), self.reply.payload())
     }
 
-    /// After it was read: its connection takes back its memory, or is let go of.
+    /// After it was read: gives its memory back. A connection on which something else came than the reply is let go of.
     pub(super) fn settle(self, valid: bool) -> Arc<Gateway> {
-        self.gateway.queries.settle(self.serial, self.reply, valid);
-        self.gateway
+        let Self { gateway, source, reply } = self;
+        gateway.queries.buffers.put(reply.into_buffer());
+        if !valid {
+            match source {
+                ReplySource::Pool(serial) => gateway.queries.discard(serial),
+                ReplySource::Link => gateway.link.distrust(),
+            }
+        }
+        gateway
     }
 }
 
@@ -43,7 +59,7 @@ thread_local! {
 /// The places of some replies in what this thread keeps, one behind the other. The thread owns them, not whoever reads them:
 /// a reader that PHP's engine has jumped out of is never dropped.
 ///
-/// While an reply is read, PHP code may run that asks as well, also on another stack (a fiber) that is not done when this
+/// While a reply is read, PHP code may run that sends queries as well, also on another stack (a fiber) that is not done when this
 /// one is. So each takes out its own replies only, and no place is used again before all behind it are empty.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
@@ -54,7 +70,7 @@ pub(super) struct Parked {
 }
 
 impl Parked {
-    /// Adds an reply, before any is read.
+    /// Adds a reply, before any is read.
     pub(super) fn push(&mut self, reply: ParkedReply) {
         PARKED.with(|parked| {
             let mut parked = parked.borrow_mut();

@@ -3,19 +3,19 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::pool::connection::MAX_BLOCKING_RECV;
 use crate::query::in_flight::{InFlight, Progress};
+use crate::receive::MAX_BLOCKING_RECV;
 use crate::settings::{CallOptions, OnUnavailable};
-use crate::sys::socket;
+use crate::sys::socket::poll_sockets;
 
-/// While replies are read in order, one that was read later than this and had not been waited for has taken nobody knows how
-/// long: it may have come long before, while an earlier one was waited for.
+/// While replies are read in order, one that was read later than this and had not been waited for has taken nobody
+/// knows how long: it may have come long before, while an earlier one was waited for.
 const UNSEEN_FROM: Duration = Duration::from_millis(1);
 
-/// The usual way: waits for one reply after the other, and for no one longer than [`MAX_BLOCKING_RECV`], nor for half of the time that
-/// there is. Replies whether nothing is left to wait for.
+/// The usual way: waits for one reply after the other, and for no one longer than [`MAX_BLOCKING_RECV`], nor for half of
+/// the time that there is. Returns whether nothing is left to wait for.
 pub(super) fn receive_in_order(
-    queries: &mut [InFlight<'_>],
+    in_flight: &mut [InFlight<'_>],
     start: Instant,
     deadline: Instant,
     options: CallOptions,
@@ -23,15 +23,18 @@ pub(super) fn receive_in_order(
     let timeout = MAX_BLOCKING_RECV.min(options.query_timeout / 2);
     let mut last = start;
     let mut connecting = false;
-    for query in queries.iter_mut() {
-        let Progress::Waiting(connection) = &mut query.state else { continue };
+    for query in in_flight.iter_mut() {
+        if !matches!(query.progress, Progress::Waiting(_) | Progress::OnLink(_)) {
+            continue;
+        }
         // A blocking receive that begins later may end too late.
         let until = last + timeout;
         if until > deadline || last - start > timeout {
             return false;
         }
-        match connection.wait_for_reply(timeout, until, query.gateway.queries.max_reply) {
-            Ok(true) => {
+        match query.wait(timeout, until) {
+            None => {}
+            Some(Ok(true)) => {
                 let now = Instant::now();
                 let took = now - query.since;
                 // Nothing was waited for before the first one.
@@ -39,10 +42,10 @@ pub(super) fn receive_in_order(
                 last = now;
                 query.replied(took, took < UNSEEN_FROM || waited * 2 >= took);
             }
-            Ok(false) => return false,
-            Err(error) => {
+            Some(Ok(false)) => return false,
+            Some(Err(error)) => {
                 query.fail(error, deadline, options);
-                if !matches!(query.state, Progress::Connecting(..)) {
+                if !matches!(query.progress, Progress::Connecting(..)) {
                     // That may have been all, see is_over().
                     return false;
                 }
@@ -66,39 +69,39 @@ pub(super) enum Until {
 /// The other way: waits for all at once, and takes what comes.
 #[cold]
 pub(super) fn receive_as_it_comes(
-    queries: &mut [InFlight<'_>],
+    in_flight: &mut [InFlight<'_>],
     deadline: Instant,
     options: CallOptions,
     end: Until,
 ) {
     // Settled ones stay in the list, as a descriptor that poll() passes over.
     let nobody = libc::pollfd { fd: -1, events: 0, revents: 0 };
-    let mut polls = vec![nobody; queries.len()];
+    let mut polls = vec![nobody; in_flight.len()];
     // Behind replies that were waited for in order the first look does not wait: nobody has seen when that came which is
     // there already.
     let mut seen = end == Until::AllSent;
-    while !is_over(queries, options.on_unavailable)
-        && (end == Until::Over || queries.iter().any(InFlight::is_unsent))
+    while !is_over(in_flight, options.on_unavailable)
+        && (end == Until::Over || in_flight.iter().any(InFlight::is_unsent))
     {
         let before = Instant::now();
         let mut until = if seen { deadline } else { before };
-        for (poll, query) in polls.iter_mut().zip(queries.iter()) {
+        for (poll, query) in polls.iter_mut().zip(in_flight.iter()) {
             *poll = query.poll().unwrap_or(nobody);
-            if let Progress::Connecting(_, limit) = query.state {
+            if let Progress::Connecting(_, limit) = query.progress {
                 until = until.min(limit);
             }
         }
         // After the deadline as well, once: what has come has come in time.
-        if let Err(error) = socket::poll(&mut polls, until.saturating_duration_since(before)) {
+        if let Err(error) = poll_sockets(&mut polls, until.saturating_duration_since(before)) {
             // Out of memory, or too many descriptors for poll(): the same for every connection.
-            return queries.iter_mut().for_each(|query| query.give_up(error.kind()));
+            return in_flight.iter_mut().for_each(|query| query.give_up(error.kind()));
         }
         let now = Instant::now();
-        for (poll, query) in polls.iter().zip(queries.iter_mut()) {
+        for (poll, query) in polls.iter().zip(in_flight.iter_mut()) {
             if poll.revents != 0 {
-                query.go_on(now, deadline, options, seen);
+                query.proceed(now, deadline, options, seen);
             }
-            let is_late = match query.state {
+            let is_late = match query.progress {
                 Progress::Connecting(_, limit) => before >= limit.min(deadline),
                 _ => before >= deadline,
             };
@@ -111,13 +114,15 @@ pub(super) fn receive_as_it_comes(
 }
 
 /// Whether nothing more has to be waited for: all are settled; or the query fails, with the first error in its order.
-fn is_over(queries: &[InFlight<'_>], on_unavailable: OnUnavailable) -> bool {
-    for query in queries {
-        match &query.state {
-            Progress::Replied(_) => {}
-            Progress::Failed(error) if on_unavailable == OnUnavailable::Skip && error.is_absence() => {}
+fn is_over(in_flight: &[InFlight<'_>], on_unavailable: OnUnavailable) -> bool {
+    for query in in_flight {
+        match &query.progress {
+            Progress::Replied(..) => {}
+            Progress::Failed(error) if on_unavailable == OnUnavailable::Skip && error.is_unavailable() => {}
             Progress::Failed(_) => return true,
-            Progress::Connecting(..) | Progress::Waiting(_) => return false,
+            Progress::Behind(_) | Progress::Connecting(..) | Progress::Waiting(_) | Progress::OnLink(_) => {
+                return false;
+            }
         }
     }
     true

@@ -8,8 +8,8 @@ use gatewayworker_wire::reply::{self, ReplyError};
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::pool::QueryCounters;
-use crate::pool::connection::Reply;
-use crate::query::parked::{Parked, ParkedReply};
+use crate::query::parked::{Parked, ParkedReply, ReplySource};
+use crate::receive::Reply;
 
 pub use crate::query::parked::forget;
 
@@ -30,9 +30,9 @@ impl Replies {
     }
 
     /// Takes over the reply of a connection.
-    pub(crate) fn push(&mut self, gateway: &Arc<Gateway>, serial: u64, reply: Reply) {
+    pub(crate) fn push(&mut self, gateway: &Arc<Gateway>, source: ReplySource, reply: Reply) {
         self.rows += reply::announced_len(reply.payload());
-        self.parked.push(ParkedReply { gateway: Arc::clone(gateway), serial, reply });
+        self.parked.push(ParkedReply { gateway: Arc::clone(gateway), source, reply });
     }
 
     /// Lets go of them unread: another gateway has not replied.

@@ -7,7 +7,7 @@ use crate::gateway::Gateway;
 use crate::query::in_flight::Query;
 use crate::settings::OnUnavailable;
 
-/// The gateways without an answer, where the query can do without them.
+/// The gateways without a reply, where the query can do without them.
 pub(super) struct UnavailableGateways {
     on_unavailable: OnUnavailable,
     errors: Vec<(Arc<Gateway>, Error)>,
@@ -34,7 +34,7 @@ impl UnavailableGateways {
         }
     }
 
-    pub(super) fn has(&self, gateway: &Arc<Gateway>) -> bool {
+    fn has(&self, gateway: &Arc<Gateway>) -> bool {
         self.errors.iter().any(|(missing, _)| Arc::ptr_eq(missing, gateway))
     }
 

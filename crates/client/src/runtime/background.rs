@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::receive::buffers::Buffers;
 use crate::runtime::events::Events;
 use crate::runtime::log::Log;
 use crate::runtime::waker::Waker;
@@ -21,6 +22,8 @@ pub(crate) struct Background {
     pub(crate) waker: Arc<Waker>,
     pub(crate) log: Arc<Log>,
     pub(crate) settings: Settings,
+    /// Where replies are received.
+    pub(crate) buffers: Arc<Buffers>,
     /// A link came online, or failed to.
     pub(crate) events: Events,
     /// In milliseconds, see [`Background::set_connect_timeout`].
@@ -34,6 +37,7 @@ impl Background {
             waker,
             log: Arc::default(),
             settings,
+            buffers: Arc::default(),
             events: Events::default(),
             connect_timeout: AtomicU64::default(),
         }

@@ -3,5 +3,6 @@
 pub(crate) mod background;
 pub(crate) mod events;
 pub mod log;
+pub(crate) mod pace;
 pub(crate) mod thread;
 pub(crate) mod waker;

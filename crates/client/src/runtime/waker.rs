@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::runtime::pace::Turn;
 use crate::sys::lock::lock;
 
 /// Tells the background which links have work. However many links and frames there are, it wakes
@@ -13,7 +14,8 @@ use crate::sys::lock::lock;
 ///
 /// In a burst it lets frames gather: woken again within [`BURST`], the background first sleeps for
 /// [`GATHER`], and then writes many frames at once. The whole thread sleeps, since the timers of
-/// the runtime are too coarse; a tenth of a millisecond does not hurt the other links.
+/// the runtime are too coarse; a tenth of a millisecond does not hurt the other links. What is no
+/// burst (see [`Turn`]) never waits for that.
 #[derive(Debug, Default)]
 pub(crate) struct Waker {
     ready: Mutex<Vec<Arc<Notify>>>,
@@ -31,17 +33,22 @@ impl Waker {
         lock(&self.ready).push(work);
     }
 
+    /// Wakes the background for the frames of a call.
+    pub(crate) fn wake(&self, turn: &Turn) {
+        if turn.is_urgent() { self.wake_urgently() } else { self.wake_soon() }
+    }
+
     /// Wakes the background, unless it is awake and has not looked at the list yet.
-    pub(crate) fn wake(&self) {
+    pub(crate) fn wake_soon(&self) {
         if !self.awake.swap(true, Ordering::AcqRel) {
             self.notify.notify_one();
         }
     }
 
-    /// Like [`Waker::wake`], for something that a caller waits for.
+    /// Like [`Waker::wake_soon`], for something that a caller waits for.
     pub(crate) fn wake_urgently(&self) {
         self.urgent.store(true, Ordering::Release);
-        self.wake();
+        self.wake_soon();
     }
 
     pub(crate) async fn run(&self) {

@@ -6,9 +6,11 @@ use std::io::{self, IoSlice};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::sys::fork;
@@ -37,15 +39,22 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Starts to connect. [`Socket::connected`] returns the outcome once the socket is writable.
+    /// Every system call counts: the first query to a thousand gateways makes a thousand
+    /// connections.
     ///
     /// # Errors
     /// When the connection is refused at once, or no socket is available.
     pub(crate) fn connect(to: SocketAddr) -> io::Result<Self> {
         let socket = fork::with_descriptors(|open| {
-            let inner = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            let kind = Type::STREAM.nonblocking();
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let kind = Type::STREAM;
+            let inner = RawSocket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
             open.push(inner.as_raw_fd());
             Ok::<_, io::Error>(Self { inner: ManuallyDrop::new(inner), generation: fork::generation() })
         })?;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
         socket.inner.set_nonblocking(true)?;
         socket.inner.set_tcp_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
@@ -73,21 +82,65 @@ impl Socket {
         let socket = unsafe { AsyncFd::register(Self::connect(to)?)? };
         // The guard's readiness is not cleared: a connected socket stays writable.
         let _ = socket.writable().await?;
-        socket.get_ref().connected()?;
+        socket.get_ref().connected(to)?;
         Ok(socket)
     }
 
-    /// The outcome of the attempt to connect, once the socket is writable.
+    /// Has the background thread's runtime watch the socket for `interest`.
+    ///
+    /// # Errors
+    /// Where the runtime cannot.
+    pub(crate) fn watch(self: &Arc<Self>, interest: Interest) -> io::Result<AsyncFd<Arc<Self>>> {
+        // SAFETY: as in connect_async(); it stays open as long as it is watched, since that holds it too.
+        unsafe { AsyncFd::register_with_interest(Arc::clone(self), interest) }.map_err(io::Error::from)
+    }
+
+    /// Whether the peer has closed the connection, be there anything unread or not.
+    ///
+    /// # Errors
+    /// That of a connection that broke.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn is_closed(&self) -> io::Result<bool> {
+        let mut poll = [libc::pollfd { fd: self.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 }];
+        poll_sockets(&mut poll, Duration::ZERO)?;
+        let [libc::pollfd { revents, .. }] = poll;
+        if revents & libc::POLLERR != 0 {
+            let error = self.inner.take_error()?;
+            return Err(error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
+        }
+        Ok(revents & (libc::POLLRDHUP | libc::POLLHUP) != 0)
+    }
+
+    /// Elsewhere the end shows once all that came before it was read.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn is_closed(&self) -> io::Result<bool> {
+        match self.inner.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+            Ok(peeked) => Ok(peeked == 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the connection for whoever waits on it. For the process that has made it: a fork's child would end its
+    /// parent's connection.
+    pub(crate) fn shutdown(&self) {
+        if self.generation == fork::generation() {
+            // Where it has ended by itself there is nothing left to do.
+            let _ = self.inner.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// The outcome of the attempt to connect to `to`, once the socket is writable.
     ///
     /// # Errors
     /// Where it failed.
-    pub(crate) fn connected(&self) -> io::Result<()> {
+    pub(crate) fn connected(&self, to: SocketAddr) -> io::Result<()> {
         if let Some(error) = self.inner.take_error()? {
             return Err(error);
         }
         // A port in the ephemeral range without a listener can be given to the connecting socket
         // itself, which then talks to itself (TCP's simultaneous open).
-        if self.inner.local_addr()?.as_socket() == self.inner.peer_addr()?.as_socket() {
+        if self.inner.local_addr()?.as_socket() == Some(to) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Ok(())
@@ -133,9 +186,9 @@ impl Socket {
         Ok(unsafe { info.assume_init() })
     }
 
-    /// Query connections block; everything else does not.
-    pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
-        self.inner.set_nonblocking(!blocking)
+    /// From now on receives wait. Sends never do.
+    pub(crate) fn set_blocking(&self) -> io::Result<()> {
+        self.inner.set_nonblocking(false)
     }
 
     /// How long a blocking [`Socket::recv`] waits.
@@ -204,10 +257,9 @@ impl Drop for Socket {
     }
 }
 
-/// Waits until one of the sockets is ready or `timeout` has passed. Returns whether any is ready.
-/// The time-out of `poll(2)` is rounded up to a millisecond; an interrupting signal counts as "none
-/// yet".
-pub(crate) fn poll(sockets: &mut [libc::pollfd], timeout: Duration) -> io::Result<bool> {
+/// Waits until one of the sockets is ready or `timeout` has passed; answers whether any is. `poll(2)`, with the time-out
+/// rounded up to a millisecond; an interrupting signal counts as "none yet".
+pub(crate) fn poll_sockets(sockets: &mut [libc::pollfd], timeout: Duration) -> io::Result<bool> {
     let millis = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int;
     // SAFETY: the pointer and the length are those of a live, exclusively borrowed slice.
     let ready = unsafe { libc::poll(sockets.as_mut_ptr(), sockets.len() as libc::nfds_t, millis) };

@@ -235,21 +235,33 @@ pub fn session_len(cluster: &Cluster, peer: &Peer) -> Result<usize, Error> {
     cluster.session(peer.id(1), PATIENT, read).map(|()| len)
 }
 
-/// Has the clients of a gateway counted, which replies the barrier on its link first: what the
-/// query says then.
-pub fn count_behind_barrier(cluster: &Cluster, peer: &Peer, link: &mut Conn) -> i64 {
+/// Has the clients of a gateway counted that has commands outstanding: the query comes behind them, on the link. The count.
+pub fn count_behind_commands(cluster: &Cluster, link: &mut Conn) -> i64 {
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| cluster.client_count(b"", PATIENT));
-        link.pass_barrier();
-        let mut query = peer.accept();
-        query.expect(Command::GetClientCountByGroup);
-        query.reply("i:1;");
-        asking.join().unwrap().unwrap()
+        let counting = scope.spawn(|| cluster.client_count(b"", PATIENT));
+        link.expect(Command::GetClientCountByGroup);
+        link.reply("i:1;");
+        counting.join().unwrap().unwrap()
     })
 }
 
-/// Any port at a host of this process alone. While nobody listens there, it is given to no test
-/// that runs in another process.
+/// How many bytes have come at the other end of a connection, in this process, that nobody has read there.
+#[cfg(target_os = "linux")]
+pub fn unread(conn: &Conn) -> usize {
+    let hex = |address: SocketAddr| {
+        let SocketAddr::V4(address) = address else { panic!("{address}") };
+        format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port())
+    };
+    let (there, here) = (hex(conn.0.peer_addr().unwrap()), hex(conn.0.local_addr().unwrap()));
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut rows = sockets.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row[1] == there && row[2] == here).expect("its other end");
+    let (_, received) = row[4].split_once(':').unwrap();
+    usize::from_str_radix(received, 16).unwrap()
+}
+
+/// Any port at a host of this process alone. While nobody listens there, it is given to no test that runs in another
+/// process.
 pub fn own_address() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     format!("127.{}.{middle}.{low}:0", 64 | (high & 63))

@@ -1,57 +1,75 @@
-//! The hand-over of frames from the calling thread to the background: an ordered queue, bounded in bytes.
+//! The hand-over of frames from calling threads to the connection: an ordered queue, bounded in bytes.
 //!
-//! Two write to the socket, never at once, and always in the order in which frames were accepted:
+//! Two write to the connection, never at once, and always in the order in which frames were accepted:
 //!
-//! - the **caller**, for a lone frame: while the queue is empty and the background is not busy, it sends the frame
-//!   itself, without waiting, under the queue's lock;
+//! - the **caller**: while nothing waits and the background is not writing, it writes its frame itself, without
+//!   waiting, under the queue's lock; a query takes all that waits with it;
 //! - the **background**, for a burst: frames are appended, and it is woken once for many of them
-//!   ([`Pushed::announce`]), takes them in batches and writes each batch without holding the lock.
+//!   ([`Pushed::Announce`]), takes them in batches and writes each batch without holding the lock.
 //!
-//! `announced` is the turn: true from the frame that the caller could not or would not send itself until the
-//! background has found nothing more to take. The caller sends itself only while it is false, so that no frame
-//! overtakes another.
+//! `writing` keeps the two apart: it is true while the background has a batch that is not all written. So no frame
+//! overtakes another. Which calls are a burst is decided in [`crate::runtime::pace`].
 //!
-//! # Barriers
-//! A query travels on another connection than the commands. To let it see them, a barrier is queued behind them: a
-//! question (command 11 about connection 0) whose answer proves that the gateway has processed all before it.
+//! # Queries behind commands
+//! A gateway processes what comes on a connection in its order, and its reply to a query proves that it has processed
+//! all commands before it. So where commands are outstanding, a query goes on this connection, behind them
+//! ([`SendQueue::query`]), and its caller reads the reply: it has the [`ReadTurn`]. Where somebody else has it, or the
+//! connection is not there yet, a **barrier** is queued instead (command 11 about connection 0), whose reply whoever
+//! waits for it reads ([`SendQueue::wait_confirmed`]).
+//!
+//! Replies carry no number. `due` lists those that are to come: a caller that gave up leaves its reply there, and the
+//! next one that reads passes over it.
 
 mod chunk;
+pub(crate) mod connection;
 mod state;
 mod sync;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::link::counters::Counters;
 use crate::link::frame::FrameBytes;
 use crate::link::send_queue::state::{Membership, State};
 use crate::link::send_queue::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::receive::{MAX_BLOCKING_RECV, Receiver};
+use crate::runtime::pace::{Turn, Way};
+
+use crate::link::send_queue::chunk::{BATCH_BYTES, BATCH_CHUNKS, CHUNK};
+use crate::link::send_queue::connection::Connection;
 
 pub(crate) use crate::link::send_queue::chunk::{BARRIER, Batch};
-pub(crate) use crate::link::send_queue::state::{Barrier, Failure, Phase, Pushed, Sink};
+pub(crate) use crate::link::send_queue::state::{Barrier, Failure, Phase, Pushed, ReadTurn};
 
-/// A batch takes chunks until it has this many bytes …
-const BATCH_BYTES: usize = 256 << 10;
-/// … or this many slices.
-const BATCH_CHUNKS: usize = 64;
+/// What became of a query, see [`SendQueue::query`].
+pub(crate) enum Queried<C> {
+    /// No commands are outstanding: it can go over another connection.
+    NotNeeded,
+    /// It is on its way, and this caller reads the reply.
+    Sent(ReadTurn<C>, Pushed),
+    /// Somebody else reads, or the connection is not there: a barrier is due.
+    Unavailable,
+    /// The connection has been given up, for this reason.
+    Broken(&'static str),
+}
 
 /// An ordered queue of frames to one gateway.
 #[derive(Debug)]
-pub(crate) struct SendQueue<S> {
-    state: Mutex<State<S>>,
+pub(crate) struct SendQueue<C> {
+    state: Mutex<State<C>>,
     changed: Condvar,
     limit: usize,
 }
 
-impl<S: Sink + Clone> SendQueue<S> {
+impl<C: Connection> SendQueue<C> {
     pub(crate) fn new(limit: usize) -> Self {
         Self { state: Mutex::new(State::new()), changed: Condvar::new(), limit }
     }
 
     // ---- the calling thread ----
 
-    /// Accepts a frame. With `lone_allowed`, a lone frame is sent at once by this thread.
+    /// Accepts a frame. Where nothing waits and it is the caller's turn, it is written at once by this thread.
     #[inline]
-    pub(crate) fn push(&self, frame: FrameBytes<'_>, lone_allowed: bool) -> Pushed {
+    pub(crate) fn push(&self, frame: FrameBytes<'_>, turn: &mut Turn) -> Pushed {
         let mut state = lock(&self.state);
         let len = frame.len();
         if state.membership != Membership::Member {
@@ -62,8 +80,9 @@ impl<S: Sink + Clone> SendQueue<S> {
         }
         state.issued += 1;
         state.counters.accepted += 1;
+        let idle = state.is_idle();
         state.append(frame);
-        if lone_allowed && !state.announced && state.send_lone() {
+        if idle && turn.way() == Way::Caller && state.write_one() {
             return Pushed::Done;
         }
         state.announce()
@@ -78,19 +97,42 @@ impl<S: Sink + Clone> SendQueue<S> {
 
     /// A frame that is over the limit by itself is taken as the original takes every frame: as long as the limit is not
     /// reached yet. Otherwise it could never be sent.
-    fn has_room(&self, state: &State<S>, len: usize) -> bool {
+    fn has_room(&self, state: &State<C>, len: usize) -> bool {
         state.bytes + len <= self.limit || (len > self.limit && state.bytes < self.limit)
     }
 
-    /// Whether there are frames that the gateway is not yet known to have
-    /// processed.
-    pub(crate) fn outstanding(&self) -> bool {
-        let state = lock(&self.state);
-        state.issued > state.confirmed
+    /// Sends a query behind the frames that the gateway is not known to have processed, together with those that wait.
+    pub(crate) fn query(&self, frame: &[u8]) -> Queried<C> {
+        let mut state = lock(&self.state);
+        if state.issued == state.confirmed {
+            return Queried::NotNeeded;
+        }
+        if state.membership != Membership::Member {
+            return Queried::Unavailable;
+        }
+        // A long one would take the room of commands.
+        if frame.len() > CHUNK {
+            return Queried::Unavailable;
+        }
+        let Some(turn) = state.take_read_turn() else { return Queried::Unavailable };
+        if state.due.is_empty() && !(turn.receiver.is_empty() && turn.connection.is_quiet()) {
+            // It would be taken for the reply; unless it is the end, which the background is about to find.
+            if turn.connection.is_closed() {
+                return Queried::Unavailable;
+            }
+            let reason = "the gateway sent something that nobody asked for";
+            state.broken = Some(reason);
+            turn.connection.shutdown();
+            return Queried::Broken(reason);
+        }
+        state.append_query(frame, false);
+        let pushed = if state.write_all() { Pushed::Done } else { state.announce() };
+        Queried::Sent(turn, pushed)
     }
 
-    /// Queues a barrier behind all frames, unless they are confirmed or one is on its way already. `None`: nothing to
-    /// wait for. Otherwise what to pass to [`SendQueue::wait_confirmed`], and whether the background has to be told.
+    /// Queues a barrier behind all frames, unless they are confirmed, or a reply that confirms them is due. `None`:
+    /// nothing to wait for. Otherwise what to pass to [`SendQueue::wait_confirmed`], and whether the background has to
+    /// be told.
     pub(crate) fn barrier(&self) -> Option<(Barrier, Pushed)> {
         let mut state = lock(&self.state);
         let barrier = Barrier { issued: state.issued, attempts: state.attempts };
@@ -100,25 +142,68 @@ impl<S: Sink + Clone> SendQueue<S> {
         if state.membership == Membership::Over || !state.queue_barrier() {
             return Some((barrier, Pushed::Done));
         }
-        Some((barrier, state.announce()))
+        let pushed = if state.write_all() { Pushed::Done } else { state.announce() };
+        Some((barrier, pushed))
     }
 
-    /// Waits until the gateway has processed the frames before a barrier. False: the deadline has passed.
+    /// Waits until the gateway has processed the frames before a barrier, and reads the replies where nobody else
+    /// does. False: the deadline has passed.
     ///
     /// # Errors
-    /// Where the connection has ended since, or an attempt to make it has failed, and it is not there again; or where the
-    /// frames were given up.
+    /// Where the connection has ended since, or an attempt to make it has failed, and it is not there again; or where
+    /// the frames were given up.
     pub(crate) fn wait_confirmed(&self, barrier: Barrier, deadline: Instant) -> Result<bool, Failure> {
-        self.wait(deadline, |state| {
+        let mut state = lock(&self.state);
+        loop {
             if state.confirmed >= barrier.issued {
-                return Some(Ok(()));
+                return Ok(true);
             }
             if state.membership == Membership::Over {
                 let reason = "it has left the cluster, and did not take what was sent to it".into();
-                return Some(Err(Failure { reason, rejected: false, at: Instant::now() }));
+                return Err(Failure { reason, rejected: false, at: Instant::now() });
             }
-            state.failure_since(barrier.attempts).map(Err)
-        })
+            if let Some(failure) = state.failure_since(barrier.attempts) {
+                return Err(failure);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let turn = if state.due.is_empty() { None } else { state.take_read_turn() };
+            state = match turn {
+                Some(turn) => {
+                    let before = state.confirmed;
+                    drop(state);
+                    self.read(turn, left.min(MAX_BLOCKING_RECV));
+                    let state = lock(&self.state);
+                    // What has come in time counts, also where nobody has looked until now.
+                    if left.is_zero() && state.confirmed == before {
+                        return Ok(false);
+                    }
+                    state
+                }
+                None if left.is_zero() => return Ok(false),
+                None => self.sleep(state, left),
+            };
+        }
+    }
+
+    /// Reads replies that nobody waits for in particular.
+    fn read(&self, mut turn: ReadTurn<C>, timeout: Duration) {
+        let result = turn.connection.receive(&mut turn.receiver, timeout);
+        self.give_back(turn, result.is_ok());
+    }
+
+    /// Ends a turn to read. What was passed over is confirmed. Without `usable` the connection has ended, which the
+    /// background is about to find.
+    pub(crate) fn give_back(&self, turn: ReadTurn<C>, usable: bool) {
+        let ReadTurn { mut receiver, number, .. } = turn;
+        let mut state = lock(&self.state);
+        // That of a connection that has ended is of no use.
+        if state.connections == number && matches!(state.phase, Phase::Online(_)) {
+            state.confirm(receiver.take_passed());
+            if usable {
+                state.receiver = Some(receiver);
+            }
+        }
+        self.wake(state);
     }
 
     /// How many attempts to connect have ended.
@@ -139,41 +224,39 @@ impl<S: Sink + Clone> SendQueue<S> {
 
     /// Waits until a frame of `len` bytes has room. False: the deadline has passed.
     pub(crate) fn wait_room(&self, len: usize, deadline: Instant) -> bool {
-        let room = |state: &State<S>| {
-            (self.has_room(state, len) || state.membership != Membership::Member).then_some(Ok(()))
-        };
-        matches!(self.wait(deadline, room), Ok(true))
+        self.wait(deadline, |state| self.has_room(state, len) || state.membership != Membership::Member)
     }
 
     /// Waits until every frame is handed to the kernel, or given up. False: the deadline has passed.
     pub(crate) fn wait_written(&self, deadline: Instant) -> bool {
         // Not the bytes: what still waits may be a barrier that nobody waits for any more.
-        let written = |state: &State<S>| {
+        self.wait(deadline, |state| {
             let counters = &state.counters;
-            (counters.accepted == counters.written + counters.dropped).then_some(Ok(()))
-        };
-        matches!(self.wait(deadline, written), Ok(true))
+            counters.accepted == counters.written + counters.dropped
+        })
     }
 
-    fn wait(
-        &self,
-        deadline: Instant,
-        mut done: impl FnMut(&State<S>) -> Option<Result<(), Failure>>,
-    ) -> Result<bool, Failure> {
+    fn wait(&self, deadline: Instant, mut done: impl FnMut(&State<C>) -> bool) -> bool {
         let mut state = lock(&self.state);
         loop {
-            if let Some(result) = done(&state) {
-                return result.map(|()| true);
+            if done(&state) {
+                return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(false);
+                return false;
             }
-            state.sleepers += 1;
-            (state, _) =
-                self.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner);
-            state.sleepers -= 1;
+            state = self.sleep(state, left);
         }
+    }
+
+    /// Waits until something has changed, or for as long as `left`.
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<C>>, left: Duration) -> MutexGuard<'a, State<C>> {
+        state.sleepers += 1;
+        let (mut state, _) =
+            self.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.sleepers -= 1;
+        state
     }
 
     /// Why the connection is not there; empty where it is, or where nobody has needed it.
@@ -182,7 +265,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     }
 
     /// The state of the connection.
-    pub(crate) fn phase(&self) -> Phase<S> {
+    pub(crate) fn phase(&self) -> Phase<C> {
         lock(&self.state).phase.clone()
     }
 
@@ -213,11 +296,14 @@ impl<S: Sink + Clone> SendQueue<S> {
         lock(&self.state).phase = Phase::Connecting;
     }
 
-    /// The connection is there: callers may send lone frames themselves, once what waits has been written.
-    pub(crate) fn online(&self, sink: S) {
+    /// The connection is there: callers may write to it, once what waits has been written.
+    pub(crate) fn online(&self, connection: C) {
         let mut state = lock(&self.state);
-        state.phase = Phase::Online(sink);
-        // The background takes what waits now; until it has, it is its turn.
+        state.phase = Phase::Online(connection);
+        state.connections += 1;
+        state.receiver = Some(Receiver::shared());
+        (state.replied, state.broken) = (false, None);
+        // The background takes what waits now, without being told.
         state.announced = true;
         state.attempts += 1;
         state.trouble = None;
@@ -225,7 +311,7 @@ impl<S: Sink + Clone> SendQueue<S> {
     }
 
     /// The attempt failed, or the connection ended. The unwritten rest of the batch goes back to the front, its first
-    /// frame whole; a barrier whose question went down with the connection is asked again.
+    /// frame whole; a barrier that went down with the connection is queued again.
     pub(crate) fn failed(&self, failure: Failure, batch: &mut Batch) {
         self.settle(batch);
         let mut state = lock(&self.state);
@@ -234,9 +320,10 @@ impl<S: Sink + Clone> SendQueue<S> {
         state.attempts += 1;
         // The queue keeps everything; the background takes it after the next connect, without being told.
         state.announced = true;
+        state.writing = false;
         let cut = match batch.chunks.front_mut() {
             Some(cut) => Some(cut),
-            // A lone frame of which the caller sent a part.
+            // One of which a caller wrote a part.
             None => state.waiting.front_mut(),
         };
         if let Some(cut) = cut {
@@ -247,7 +334,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         while let Some(chunk) = batch.chunks.pop_back() {
             state.waiting.push_front(chunk);
         }
-        state.recount_barriers();
+        state.forget_replies();
         self.wake(state);
     }
 
@@ -264,7 +351,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         idle
     }
 
-    /// Takes the next batch. False: there is nothing to write, and the turn is the caller's again.
+    /// Takes the next batch. False: there is nothing to write, and callers may write again.
     pub(crate) fn take(&self, batch: &mut Batch) -> bool {
         let mut state = lock(&self.state);
         state.settle(batch);
@@ -274,6 +361,7 @@ impl<S: Sink + Clone> SendQueue<S> {
             bytes += chunk.unsent().len();
             batch.chunks.push_back(chunk);
         }
+        state.writing = !batch.is_empty();
         if batch.is_empty() {
             state.announced = false;
             state.refusing = false;
@@ -292,15 +380,34 @@ impl<S: Sink + Clone> SendQueue<S> {
         self.wake(state);
     }
 
-    /// The answer to the oldest barrier has come. False: none was due.
-    pub(crate) fn confirm(&self) -> bool {
-        let mut state = lock(&self.state);
-        let Some(issued) = state.barriers.pop_front() else {
-            return false;
+    /// Reads replies that have come and that nobody waits for, without waiting.
+    pub(crate) fn read_now(&self) {
+        let turn = {
+            let mut state = lock(&self.state);
+            if state.due.is_empty() { None } else { state.take_read_turn() }
         };
-        state.confirmed = state.confirmed.max(issued);
-        self.wake(state);
-        true
+        if let Some(turn) = turn {
+            self.read(turn, Duration::ZERO);
+        }
+    }
+
+    /// Whether anything has been replied on this connection.
+    pub(crate) fn has_replied(&self) -> bool {
+        lock(&self.state).replied
+    }
+
+    /// Why the connection was given up by a caller, if it was.
+    pub(crate) fn broken(&self) -> Option<&'static str> {
+        lock(&self.state).broken
+    }
+
+    /// Gives the connection up: what the gateway replies cannot be relied on.
+    pub(crate) fn distrust(&self) {
+        let mut state = lock(&self.state);
+        if let Phase::Online(connection) = &state.phase {
+            connection.shutdown();
+            state.broken = Some("the gateway replied with something else than the reply");
+        }
     }
 
     /// The gateway has left the cluster: nothing more is accepted, what is queued is still sent. A barrier goes behind it, so
@@ -350,7 +457,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         state.membership != Membership::Member && accepted == written + dropped && processed
     }
 
-    /// Ends the queue of a gateway that has left the cluster, and gives up what waits; answers how many frames that were.
+    /// Ends the queue of a gateway that has left the cluster, and gives up what waits; returns how many frames that were.
     /// `None`: it was taken back meanwhile.
     pub(crate) fn end(&self, batch: &mut Batch) -> Option<u64> {
         self.settle(batch);
@@ -361,9 +468,10 @@ impl<S: Sink + Clone> SendQueue<S> {
         state.membership = Membership::Over;
         batch.chunks.clear();
         state.waiting.clear();
-        state.barriers.clear();
+        state.due.clear();
+        state.receiver = None;
         state.bytes = 0;
-        state.announced = false;
+        (state.announced, state.writing) = (false, false);
         let counters = &mut state.counters;
         let dropped = counters.accepted - counters.written - counters.dropped;
         counters.dropped += dropped;
@@ -371,7 +479,7 @@ impl<S: Sink + Clone> SendQueue<S> {
         Some(dropped)
     }
 
-    fn wake(&self, state: MutexGuard<'_, State<S>>) {
+    fn wake(&self, state: MutexGuard<'_, State<C>>) {
         let sleepers = state.sleepers > 0;
         drop(state);
         if sleepers {

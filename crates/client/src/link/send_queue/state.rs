@@ -1,41 +1,25 @@
 //! What the lock of a queue guards, and what happens under it.
 
 use std::collections::VecDeque;
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gatewayworker_wire::Head;
 
 use crate::link::counters::Counters;
 use crate::link::frame::FrameBytes;
-use crate::link::send_queue::chunk::{BARRIER, Batch, CHUNK, Chunk, Data};
-
-/// How many frames in a row a caller sends itself: as many as a callback has for its client (an answer, a binding, a
-/// group, the session), which then are with the gateway when the callback ends, as with the original. Later ones come in a
-/// burst, and go through the background.
-pub(super) const LONE_FRAMES: u32 = 8;
-/// After this time without one, the next frame is the first of a row again.
-#[cfg(not(all(test, gatewayworker_loom)))]
-const LONE_AFTER: Duration = Duration::from_micros(300);
-/// The clock must not decide what loom tries.
-#[cfg(all(test, gatewayworker_loom))]
-const LONE_AFTER: Duration = Duration::ZERO;
-
-/// What frames are written to by the caller.
-pub(crate) trait Sink {
-    /// Sends without waiting; the number of bytes taken.
-    fn send_now(&self, bytes: &[u8]) -> io::Result<usize>;
-}
+use crate::link::send_queue::chunk::{BARRIER, BATCH_BYTES, BATCH_CHUNKS, Batch, CHUNK, Chunk, Data};
+use crate::link::send_queue::connection::Connection;
+use crate::receive::Receiver;
 
 /// How far the connection behind a queue is.
 #[derive(Clone, Debug)]
-pub(crate) enum Phase<S> {
+pub(crate) enum Phase<C> {
     /// Nobody has needed it yet.
     Unused,
     /// Being connected.
     Connecting,
     /// Connected and authenticated.
-    Online(S),
+    Online(C),
     /// The last attempt failed, or the connection ended; it is tried again.
     Failed(Failure),
 }
@@ -75,36 +59,63 @@ pub(crate) enum Pushed {
     Retired,
 }
 
-/// What to wait for after [`SendQueue::barrier`].
+/// What to wait for after [`SendQueue::barrier`](super::SendQueue::barrier).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Barrier {
     /// The number of frames before it.
     pub(super) issued: u64,
-    /// How many attempts to connect had ended when it was queued. From then on a failure is one that it went through, also
-    /// for a caller that comes to wait for it later.
+    /// How many attempts to connect had ended when it was queued. From then on a failure is one that it went through,
+    /// also for a caller that comes to wait for it later.
     pub(super) attempts: u64,
 }
 
+/// A reply that is to come on the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// The number of frames before the query: the reply proves that the gateway has processed them.
+    pub(super) issued: u64,
+    /// Somebody waits for what it proves: it is a barrier, or serves as one.
+    pub(super) barrier: bool,
+}
+
+/// The right to read from the connection: one caller has it at a time.
 #[derive(Debug)]
-pub(super) struct State<S> {
-    pub(super) phase: Phase<S>,
+pub(crate) struct ReadTurn<C> {
+    pub(crate) connection: C,
+    pub(crate) receiver: Receiver,
+    /// The number of the connection among those of this queue.
+    pub(super) number: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State<C> {
+    pub(super) phase: Phase<C>,
     pub(super) membership: Membership,
     /// Not yet taken by the background.
     pub(super) waiting: VecDeque<Chunk>,
     /// The bytes in `waiting` and in the batch.
     pub(super) bytes: usize,
+    /// The background has a batch that is not all written: nobody else may write.
+    pub(super) writing: bool,
+    /// The background knows that there is work, or comes to look by itself.
     pub(super) announced: bool,
     /// How many frames were ever accepted, and how many of them the gateway is known to have processed.
     pub(super) issued: u64,
     pub(super) confirmed: u64,
-    /// For each barrier without an answer: the number of frames before it.
-    pub(super) barriers: VecDeque<u64>,
+    /// The replies that are to come, in their order.
+    pub(super) due: VecDeque<Due>,
+    /// Where replies are read into; none while somebody reads, or where there is nothing to read from.
+    pub(super) receiver: Option<Receiver>,
+    /// How many connections there were.
+    pub(super) connections: u64,
+    /// Something has been replied on this connection.
+    pub(super) replied: bool,
+    /// Why the connection was given up from here.
+    pub(super) broken: Option<&'static str>,
     /// How many attempts to connect have ended.
     pub(super) attempts: u64,
     /// Why the last one failed, or the connection ended; none while it is there. It stays while another one is made.
     pub(super) trouble: Option<Failure>,
-    pub(super) last_lone: Option<Instant>,
-    pub(super) lone_left: u32,
     pub(super) sleepers: usize,
     /// Frames have been refused, and the queue has not been empty since.
     pub(super) refusing: bool,
@@ -113,21 +124,24 @@ pub(super) struct State<S> {
     pub(super) counters: Counters,
 }
 
-impl<S> State<S> {
+impl<C> State<C> {
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Unused,
             membership: Membership::Member,
             waiting: VecDeque::new(),
             bytes: 0,
+            writing: false,
             announced: false,
             issued: 0,
             confirmed: 0,
-            barriers: VecDeque::new(),
+            due: VecDeque::new(),
+            receiver: None,
+            connections: 0,
+            replied: false,
+            broken: None,
             attempts: 0,
             trouble: None,
-            last_lone: None,
-            lone_left: LONE_FRAMES,
             sleepers: 0,
             refusing: false,
             spare: Vec::new(),
@@ -136,22 +150,22 @@ impl<S> State<S> {
     }
 }
 
-impl<S: Sink> State<S> {
-    /// Sends the only frame that waits: the turn is the caller's, so that there was none before it. False: it is not all sent.
-    pub(super) fn send_lone(&mut self) -> bool {
-        debug_assert!(!self.announced && self.waiting.len() == 1, "nothing else waits");
-        let (Phase::Online(sink), Some(chunk)) = (&self.phase, self.waiting.front_mut()) else {
+impl<C: Connection> State<C> {
+    /// Whether the next frame would be the first to be written, so that a caller may write it.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && !self.writing && matches!(self.phase, Phase::Online(_))
+    }
+
+    /// Writes the only frame that waits. False: it is not all written.
+    #[inline]
+    pub(super) fn write_one(&mut self) -> bool {
+        debug_assert!(!self.writing && self.waiting.len() == 1, "nothing else waits");
+        let (Phase::Online(connection), Some(chunk)) = (&self.phase, self.waiting.front_mut()) else {
             return false;
         };
-        let now = Instant::now();
-        if self.last_lone.is_none_or(|last| now.duration_since(last) >= LONE_AFTER) {
-            self.lone_left = LONE_FRAMES;
-        }
-        self.last_lone = Some(now);
-        let Some(left) = self.lone_left.checked_sub(1) else { return false };
-        self.lone_left = left;
         // An error here is met again, and dealt with, by the background.
-        let Ok(sent) = sink.send_now(chunk.unsent()) else { return false };
+        let Ok(sent) = connection.send_now(chunk.unsent()) else { return false };
         chunk.sent = sent;
         self.bytes -= sent;
         self.counters.written_bytes += sent as u64;
@@ -164,6 +178,22 @@ impl<S: Sink> State<S> {
             self.keep(buffer);
         }
         true
+    }
+
+    /// Writes all that waits, where it is no more than a batch. False: something is left.
+    pub(super) fn write_all(&mut self) -> bool {
+        let Phase::Online(connection) = &self.phase else { return false };
+        if self.writing || self.bytes > BATCH_BYTES || self.waiting.len() > BATCH_CHUNKS {
+            return false;
+        }
+        let mut batch = Batch::default();
+        std::mem::swap(&mut batch.chunks, &mut self.waiting);
+        // As in write_one().
+        let _ = batch.write(connection);
+        std::mem::swap(&mut batch.chunks, &mut self.waiting);
+        self.counters.direct += batch.written_frames;
+        self.settle(&mut batch);
+        self.waiting.is_empty()
     }
 
     /// Appends a frame.
@@ -196,24 +226,50 @@ impl<S: Sink> State<S> {
         }
     }
 
-    /// Queues a barrier behind all frames. False: one is on its way already.
+    /// Appends a query, whose reply is due from now on. It is no frame of a caller, and not counted as one.
+    pub(super) fn append_query(&mut self, frame: &[u8], barrier: bool) {
+        self.due.push_back(Due { issued: self.issued, barrier });
+        self.append(FrameBytes::Copied(frame));
+        if let Some(chunk) = self.waiting.back_mut() {
+            chunk.frames -= 1;
+        }
+    }
+
+    /// Queues a barrier behind all frames. False: a reply that proves as much is due already.
     pub(super) fn queue_barrier(&mut self) -> bool {
-        if self.barriers.back() == Some(&self.issued) {
+        if let Some(due) = self.due.back_mut()
+            && due.issued == self.issued
+        {
+            due.barrier = true;
             return false;
         }
-        self.barriers.push_back(self.issued);
         self.counters.barriers += 1;
         self.append_barrier();
         true
     }
 
-    /// Appends the question of a barrier. It is no frame of a caller, and not counted as one.
-    pub(super) fn append_barrier(&mut self) {
+    fn append_barrier(&mut self) {
         // The frame has neither extension data nor body, so that it cannot be too long.
         let Ok(head) = Head::new(BARRIER, 0).encode(0, 0) else { return };
-        self.append(FrameBytes::Copied(&head));
-        if let Some(chunk) = self.waiting.back_mut() {
-            chunk.frames -= 1;
+        self.append_query(&head, true);
+    }
+
+    /// The right to read, if nobody has it and the connection is there.
+    pub(super) fn take_read_turn(&mut self) -> Option<ReadTurn<C>> {
+        let Phase::Online(connection) = &self.phase else { return None };
+        let connection = connection.clone();
+        let mut receiver = self.receiver.take()?;
+        receiver.pass_over(self.due.len());
+        Some(ReadTurn { connection, receiver, number: self.connections })
+    }
+
+    /// This many replies have come.
+    pub(super) fn confirm(&mut self, replies: usize) {
+        for _ in 0..replies {
+            if let Some(due) = self.due.pop_front() {
+                self.replied = true;
+                self.confirmed = self.confirmed.max(due.issued);
+            }
         }
     }
 
@@ -243,14 +299,16 @@ impl<S: Sink> State<S> {
         }
     }
 
-    /// After a connection has ended: barriers whose question is not queued any more went down with it. A later one
-    /// covers them; without a later one, the question is queued anew.
-    pub(super) fn recount_barriers(&mut self) {
-        let queued: usize = self.waiting.iter().map(Chunk::unsent_barriers).sum();
-        let lost = self.barriers.len().saturating_sub(queued);
-        let last_lost = self.barriers.drain(..lost).next_back();
-        if let (Some(issued), 0) = (last_lost, queued) {
-            self.barriers.push_back(issued);
+    /// After a connection has ended: no reply is to come any more. What was a query is not sent again, with nobody
+    /// there to read. Only a barrier is, behind all that waits: it may be waited for until the next connection.
+    pub(super) fn forget_replies(&mut self) {
+        self.receiver = None;
+        let barrier = self.due.iter().any(|due| due.barrier);
+        self.due.clear();
+        let dropped: usize = self.waiting.iter_mut().map(Chunk::drop_queries).sum();
+        self.bytes -= dropped;
+        self.waiting.retain(|chunk| !chunk.bytes().is_empty());
+        if barrier {
             self.append_barrier();
         }
     }

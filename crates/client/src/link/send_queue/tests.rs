@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use bytes::Bytes;
 use gatewayworker_wire::{Command, Head};
 
 use super::chunk::CHUNK;
-use super::state::LONE_FRAMES;
 use super::*;
 use crate::link::frame::SHARED_FROM;
+use crate::receive::query_error::QueryError;
 
 /// A connection whose kernel takes as much as the test says.
 #[derive(Clone, Debug, Default)]
@@ -23,11 +23,15 @@ struct Script {
     /// What the next direct sends answer: `None` is an error; without a script, all is taken.
     takes: VecDeque<Option<usize>>,
     written: Vec<u8>,
+    /// How many replies have come that nobody has read, and how often somebody has looked.
+    replies: usize,
+    looks: usize,
+    ended: bool,
 }
 
 impl Wire {
     fn scripted(takes: &[Option<usize>]) -> Self {
-        let script = Script { takes: takes.iter().copied().collect(), written: Vec::new() };
+        let script = Script { takes: takes.iter().copied().collect(), ..Script::default() };
         Self(Arc::new(Mutex::new(script)))
     }
 
@@ -37,20 +41,20 @@ impl Wire {
 
     /// The frames that have arrived whole, by their numbers, barriers left out.
     fn numbers(&self) -> Vec<u32> {
-        parse(&self.written())
-            .0
-            .into_iter()
-            .filter(|frame| !frame.barrier)
-            .map(|frame| frame.number)
-            .collect()
+        parse(&self.written()).0.into_iter().filter(|frame| !frame.query).map(|frame| frame.number).collect()
     }
 
-    fn barriers(&self) -> usize {
-        parse(&self.written()).0.iter().filter(|frame| frame.barrier).count()
+    /// How many queries have arrived whole, barriers among them.
+    fn queries(&self) -> usize {
+        parse(&self.written()).0.iter().filter(|frame| frame.query).count()
+    }
+
+    fn reply(&self) {
+        lock(&self.0).replies += 1;
     }
 }
 
-impl Sink for Wire {
+impl Connection for Wire {
     fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut script = lock(&self.0);
         let taken = match script.takes.pop_front() {
@@ -64,23 +68,51 @@ impl Sink for Wire {
         script.written.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
+
+    fn send_vectored_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send_now(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>())
+    }
+
+    fn is_quiet(&self) -> bool {
+        lock(&self.0).replies == 0
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.0).ended
+    }
+
+    fn receive(&self, receiver: &mut Receiver, _: Duration) -> Result<(), QueryError> {
+        let mut script = lock(&self.0);
+        script.looks += 1;
+        let come = script.replies.min(receiver.ahead());
+        script.replies -= come;
+        receiver.passed_over(come);
+        if script.ended {
+            return Err(QueryError::Closed { clean: true, error: io::ErrorKind::UnexpectedEof.into() });
+        }
+        Ok(())
+    }
+
+    fn shutdown(&self) {
+        lock(&self.0).ended = true;
+    }
 }
 
 struct Received {
     number: u32,
-    barrier: bool,
+    query: bool,
 }
 
 /// The whole frames of a connection, and the bytes of the one that its end has cut.
 fn parse(bytes: &[u8]) -> (Vec<Received>, Vec<u8>) {
     let (mut received, mut rest) = (Vec::new(), bytes);
     while let Some((frame, len)) = gatewayworker_wire::Frame::decode(rest, usize::MAX).unwrap() {
-        let barrier = frame.head.command == BARRIER as u8;
+        let query = Command::try_from(frame.head.command).unwrap().is_query();
         assert!(
             frame.body.iter().all(|byte| *byte == frame.head.connection as u8),
             "the bytes of a frame belong together"
         );
-        received.push(Received { number: frame.head.connection, barrier });
+        received.push(Received { number: frame.head.connection, query });
         rest = &rest[len..];
     }
     (received, rest.to_vec())
@@ -99,20 +131,41 @@ fn small(number: u32) -> Vec<u8> {
 const SMALL: usize = Head::LEN + 4;
 
 fn copied(queue: &SendQueue<Wire>, number: u32) -> Pushed {
-    queue.push(FrameBytes::Copied(&small(number)), false)
+    queue.push(FrameBytes::Copied(&small(number)), &mut Turn::background())
 }
 
-/// As if the caller had sent as many frames itself as it does in a row, and no time had passed since.
-fn in_a_burst(queue: &SendQueue<Wire>) {
-    let mut state = lock(&queue.state);
-    state.last_lone = Some(Instant::now() + Duration::from_secs(3600));
-    state.lone_left = 0;
-}
-
-/// A lone frame, as long as the one before it is some time ago.
+/// A frame that its caller writes, wherever it may.
 fn lone(queue: &SendQueue<Wire>, number: u32) -> Pushed {
-    lock(&queue.state).last_lone = None;
-    queue.push(FrameBytes::Copied(&small(number)), true)
+    queue.push(FrameBytes::Copied(&small(number)), &mut Turn::caller())
+}
+
+/// A query of the link.
+fn query(queue: &SendQueue<Wire>) -> Queried<Wire> {
+    queue.query(&Head::new(Command::GetClientCountByGroup, 0).encode(0, 0).unwrap())
+}
+
+fn sent(queried: Queried<Wire>) -> (ReadTurn<Wire>, Pushed) {
+    match queried {
+        Queried::Sent(turn, pushed) => (turn, pushed),
+        Queried::NotNeeded => panic!("nothing is outstanding"),
+        Queried::Unavailable => panic!("the link does not carry it"),
+        Queried::Broken(reason) => panic!("{reason}"),
+    }
+}
+
+/// The gateway replies to the next query, and somebody reads it. False: none was due.
+fn confirm(queue: &SendQueue<Wire>, wire: &Wire) -> bool {
+    let due = lock(&queue.state).due.len();
+    if due > 0 {
+        wire.reply();
+    }
+    queue.read_now();
+    lock(&queue.state).due.len() < due
+}
+
+fn outstanding(queue: &SendQueue<Wire>) -> bool {
+    let state = lock(&queue.state);
+    state.issued > state.confirmed
 }
 
 fn failure() -> Failure {
@@ -164,27 +217,11 @@ fn a_lone_frame_goes_directly_and_nobody_is_told() {
 }
 
 #[test]
-fn a_caller_sends_the_frames_of_a_callback_itself_and_leaves_a_burst_to_the_background() {
-    let wire = Wire::default();
-    let queue = online(PLENTY, &wire);
-    // As if no time passed between them.
-    lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
-    for number in 1..=LONE_FRAMES {
-        assert_eq!(queue.push(FrameBytes::Copied(&small(number)), true), Pushed::Done);
-        lock(&queue.state).last_lone = Some(Instant::now() + Duration::from_secs(3600));
-    }
-    assert_eq!(wire.numbers().len(), LONE_FRAMES as usize);
-    assert_eq!(queue.push(FrameBytes::Copied(&small(LONE_FRAMES + 1)), true), Pushed::Announce);
-    assert_eq!(wire.numbers().len(), LONE_FRAMES as usize);
-}
-
-#[test]
 fn frames_of_a_burst_announce_once_and_keep_their_order() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     assert_eq!(lone(&queue, 1), Pushed::Done);
-    in_a_burst(&queue);
-    let pushed: Vec<_> = (2..=5).map(|n| queue.push(FrameBytes::Copied(&small(n)), true)).collect();
+    let pushed: Vec<_> = (2..=5).map(|n| copied(&queue, n)).collect();
     assert_eq!(pushed, [Pushed::Announce, Pushed::Done, Pushed::Done, Pushed::Done]);
     assert_eq!(wire.numbers(), [1], "those of the burst wait for the background");
     drain(&queue, &wire);
@@ -193,7 +230,7 @@ fn frames_of_a_burst_announce_once_and_keep_their_order() {
 }
 
 #[test]
-fn a_frame_of_a_fan_out_never_goes_directly() {
+fn frame_for_the_background_never_goes_directly() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     assert_eq!(copied(&queue, 1), Pushed::Announce);
@@ -267,7 +304,7 @@ fn a_large_frame_is_shared_and_not_copied() {
     let queues = [online(PLENTY, &wire), online(PLENTY, &wire)];
     let large = Bytes::from(frame(1, SHARED_FROM));
     for queue in &queues {
-        assert_eq!(queue.push(FrameBytes::Shared(&large), false), Pushed::Announce);
+        assert_eq!(queue.push(FrameBytes::Shared(&large), &mut Turn::background()), Pushed::Announce);
         let mut batch = Batch::default();
         assert!(queue.take(&mut batch));
         assert_eq!(batch.slices()[0].as_ptr(), large.as_ptr());
@@ -281,7 +318,7 @@ fn small_frames_are_joined_and_large_ones_stay_in_their_place() {
     let large = Bytes::from(frame(3, SHARED_FROM));
     copied(&queue, 1);
     copied(&queue, 2);
-    queue.push(FrameBytes::Shared(&large), false);
+    queue.push(FrameBytes::Shared(&large), &mut Turn::background());
     copied(&queue, 4);
     let mut batch = Batch::default();
     assert!(queue.take(&mut batch));
@@ -320,12 +357,12 @@ fn a_frame_over_the_limit_is_taken_as_long_as_the_limit_is_not_reached() {
     let wire = Wire::default();
     let queue = online(100, &wire);
     let oversized = frame(1, 1000);
-    assert_eq!(queue.push(FrameBytes::Copied(&oversized), false), Pushed::Announce);
-    assert_eq!(queue.push(FrameBytes::Copied(&frame(2, 1000)), false), Pushed::Full);
+    assert_eq!(queue.push(FrameBytes::Copied(&oversized), &mut Turn::background()), Pushed::Announce);
+    assert_eq!(queue.push(FrameBytes::Copied(&frame(2, 1000)), &mut Turn::background()), Pushed::Full);
     assert_eq!(copied(&queue, 3), Pushed::Full);
     drain(&queue, &wire);
     assert_eq!(copied(&queue, 4), Pushed::Announce);
-    assert_eq!(queue.push(FrameBytes::Copied(&frame(5, 1000)), false), Pushed::Done);
+    assert_eq!(queue.push(FrameBytes::Copied(&frame(5, 1000)), &mut Turn::background()), Pushed::Done);
     drain(&queue, &wire);
     assert_eq!(wire.numbers(), [1, 4, 5]);
 }
@@ -523,21 +560,20 @@ fn barrier(queue: &SendQueue<Wire>) -> Option<(u64, Pushed)> {
 }
 
 #[test]
-fn there_is_no_barrier_where_nothing_is_outstanding() {
+fn no_barrier_where_nothing_is_outstanding() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
-    assert!(!queue.outstanding() && queue.barrier().is_none());
+    assert!(!outstanding(&queue) && queue.barrier().is_none());
     copied(&queue, 1);
-    assert!(queue.outstanding());
+    assert!(outstanding(&queue));
     queue.barrier().unwrap();
-    drain(&queue, &wire);
-    assert!(queue.confirm());
-    assert!(!queue.outstanding() && queue.barrier().is_none());
+    assert!(confirm(&queue, &wire));
+    assert!(!outstanding(&queue) && queue.barrier().is_none());
     assert_eq!(queue.counters().barriers, 1);
 }
 
 #[test]
-fn a_barrier_goes_behind_all_frames_and_is_no_frame_of_a_caller() {
+fn barrier_goes_behind_all_frames_and_counts_as_none() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     copied(&queue, 1);
@@ -552,77 +588,99 @@ fn a_barrier_goes_behind_all_frames_and_is_no_frame_of_a_caller() {
 }
 
 #[test]
-fn a_frame_that_went_directly_needs_a_barrier_too() {
+fn barrier_takes_along_what_waits() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
-    assert_eq!(lone(&queue, 1), Pushed::Done);
-    assert_eq!(barrier(&queue), Some((1, Pushed::Announce)));
-    assert_eq!(barrier(&queue), Some((1, Pushed::Done)), "the same one serves the next question");
-    drain(&queue, &wire);
-    assert_eq!(wire.barriers(), 1);
+    copied(&queue, 1);
+    copied(&queue, 2);
+    assert_eq!(barrier(&queue), Some((2, Pushed::Done)));
+    assert_eq!((wire.numbers(), wire.queries()), (vec![1, 2], 1), "the caller has written all of it");
+    assert_eq!(queue.counters().direct, 2);
 }
 
 #[test]
-fn answers_confirm_barriers_in_their_order_and_an_answer_too_many_is_noticed() {
+fn one_barrier_serves_all_that_wait_for_the_same_frames() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    assert_eq!(lone(&queue, 1), Pushed::Done);
+    assert_eq!(barrier(&queue), Some((1, Pushed::Done)));
+    assert_eq!(barrier(&queue), Some((1, Pushed::Done)), "the same one serves the next query");
+    assert_eq!(wire.queries(), 1);
+}
+
+#[test]
+fn barrier_waits_for_the_batch_of_the_background() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    copied(&queue, 1);
+    let mut batch = Batch::default();
+    assert!(queue.take(&mut batch));
+    assert_eq!(barrier(&queue), Some((1, Pushed::Done)), "the background comes back for it");
+    assert!(wire.written().is_empty());
+    write(&mut batch, &wire, usize::MAX);
+    drain(&queue, &wire);
+    assert_eq!((wire.numbers(), wire.queries()), (vec![1], 1));
+}
+
+#[test]
+fn replies_confirm_barriers_in_their_order() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     copied(&queue, 1);
     let (first, _) = queue.barrier().unwrap();
     copied(&queue, 2);
     let (second, _) = queue.barrier().unwrap();
-    drain(&queue, &wire);
     let now = Instant::now();
     assert!(!queue.wait_confirmed(first, now).unwrap());
-    assert!(queue.confirm());
+    assert!(confirm(&queue, &wire));
     assert!(queue.wait_confirmed(first, now).unwrap());
     assert!(!queue.wait_confirmed(second, now).unwrap());
-    assert!(queue.outstanding());
-    assert!(queue.confirm());
+    assert!(outstanding(&queue));
+    assert!(confirm(&queue, &wire));
     assert!(queue.wait_confirmed(second, now).unwrap());
-    assert!(!queue.confirm());
+    assert!(!confirm(&queue, &wire));
 }
 
 #[test]
-fn a_barrier_whose_answer_was_lost_is_asked_again() {
+fn lost_barrier_is_queued_again() {
     let (first, second) = (Wire::default(), Wire::default());
     let queue = online(PLENTY, &first);
     copied(&queue, 1);
     let (barrier, _) = queue.barrier().unwrap();
-    drain(&queue, &first);
-    assert_eq!(first.barriers(), 1);
+    assert_eq!(first.queries(), 1);
     queue.failed(failure(), &mut Batch::default());
-    assert!(queue.outstanding(), "the gateway may not have seen the frame");
+    assert!(outstanding(&queue), "the gateway may not have seen the frame");
     assert_adds_up(queue.counters());
     queue.online(second.clone());
     drain(&queue, &second);
-    assert_eq!(second.barriers(), 1);
-    assert!(queue.confirm());
+    assert_eq!(second.queries(), 1);
+    assert!(confirm(&queue, &second));
     assert!(queue.wait_confirmed(barrier, Instant::now()).unwrap());
-    assert!(!queue.confirm());
+    assert!(!confirm(&queue, &second));
 }
 
 #[test]
-fn a_lost_barrier_is_covered_by_a_later_one_that_is_still_queued() {
+fn one_barrier_replaces_all_that_were_lost() {
     let (first, second) = (Wire::default(), Wire::default());
     let queue = online(PLENTY, &first);
     copied(&queue, 1);
     queue.barrier().unwrap();
-    drain(&queue, &first);
     copied(&queue, 2);
     let (later, _) = queue.barrier().unwrap();
+    copied(&queue, 3);
     queue.failed(failure(), &mut Batch::default());
     queue.online(second.clone());
     drain(&queue, &second);
-    assert_eq!((second.numbers(), second.barriers()), (vec![2], 1));
-    assert!(queue.confirm());
+    assert_eq!((second.numbers(), second.queries()), (vec![3], 1));
+    assert!(confirm(&queue, &second));
     assert!(queue.wait_confirmed(later, Instant::now()).unwrap());
-    assert!(!queue.confirm());
+    assert!(!confirm(&queue, &second));
 }
 
 #[test]
-fn a_barrier_that_was_cut_is_asked_once_and_counts_as_no_frame() {
+fn barrier_that_was_cut_goes_out_once_and_counts_as_no_frame() {
     for cut in [SMALL, SMALL + 1, SMALL + Head::LEN - 1, SMALL + Head::LEN] {
-        let (first, second) = (Wire::default(), Wire::default());
+        let (first, second) = (Wire::scripted(&[Some(0)]), Wire::default());
         let queue = online(PLENTY, &first);
         copied(&queue, 1);
         queue.barrier().unwrap();
@@ -634,28 +692,32 @@ fn a_barrier_that_was_cut_is_asked_once_and_counts_as_no_frame() {
         assert_eq!((queue.counters().written, queue.counters().queued), (1, 1));
         queue.online(second.clone());
         drain(&queue, &second);
-        assert_eq!((second.numbers(), second.barriers()), (vec![2], 1), "cut at {cut}");
-        assert!(queue.confirm());
-        assert!(!queue.confirm());
+        assert_eq!((second.numbers(), second.queries()), (vec![2], 1), "cut at {cut}");
+        assert!(confirm(&queue, &second));
+        assert!(!confirm(&queue, &second));
     }
 }
 
 #[test]
-fn who_waits_for_a_barrier_learns_that_the_connection_was_lost() {
+fn whoever_waits_for_a_barrier_learns_of_the_lost_connection() {
     let wire = Wire::default();
     let queue = online(PLENTY, &wire);
     copied(&queue, 1);
     let (barrier, _) = queue.barrier().unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| queue.wait_confirmed(barrier, Instant::now() + SAFETY_NET));
+        // It reads, finds the end, and leaves it to the background to find it too.
+        until(|| lock(&wire.0).looks > 0);
+        wire.shutdown();
         until(|| lock(&queue.state).sleepers == 1);
         queue.failed(failure(), &mut Batch::default());
         assert_eq!(waiting.join().unwrap().unwrap_err().reason, "lost");
     });
 }
 
+/// Also while the next connection is made.
 #[test]
-fn who_comes_late_to_a_lost_barrier_learns_of_it_too_also_while_the_next_connection_is_made() {
+fn whoever_comes_late_to_a_lost_barrier_learns_of_it_too() {
     let queue = online(PLENTY, &Wire::default());
     copied(&queue, 1);
     let (barrier, _) = queue.barrier().unwrap();
@@ -668,25 +730,187 @@ fn who_comes_late_to_a_lost_barrier_learns_of_it_too_also_while_the_next_connect
     copied(&queue, 2);
     let (later, _) = queue.barrier().unwrap();
     assert!(!queue.wait_confirmed(later, now).unwrap());
-    // Where the connection is there again, so is the question of the barrier that was lost.
+    // Where the connection is there again, so is the barrier that was lost.
     let second = Wire::default();
     queue.online(second.clone());
     assert!(!queue.wait_confirmed(barrier, now).unwrap());
     drain(&queue, &second);
-    assert!(queue.confirm());
+    assert!(confirm(&queue, &second));
     assert!(queue.wait_confirmed(barrier, now).unwrap() && !queue.wait_confirmed(later, now).unwrap());
-    assert!(queue.confirm());
+    assert!(confirm(&queue, &second));
     assert!(queue.wait_confirmed(later, now).unwrap());
 }
 
 #[test]
-fn who_waits_for_writing_does_not_wait_for_a_barrier() {
-    let wire = Wire::default();
+fn whoever_waits_for_writing_does_not_wait_for_a_barrier() {
+    let wire = Wire::scripted(&[None, Some(0)]);
     let queue = online(PLENTY, &wire);
     lone(&queue, 1);
+    drain(&queue, &wire);
+    lock(&wire.0).takes = VecDeque::from([Some(0)]);
     queue.barrier().unwrap();
     assert!(queue.counters().queued_bytes > 0);
     assert!(queue.wait_written(Instant::now()));
+}
+
+// ---- queries behind commands ----
+
+#[test]
+fn query_without_outstanding_commands_does_not_need_the_link() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    assert!(matches!(query(&queue), Queried::NotNeeded));
+    lone(&queue, 1);
+    let (mut turn, _) = sent(query(&queue));
+    turn.receiver.passed_over(0);
+    // The reply of the query itself confirms what was before it.
+    turn.receiver.pass_over(1);
+    turn.receiver.passed_over(1);
+    queue.give_back(turn, true);
+    assert!(matches!(query(&queue), Queried::NotNeeded));
+    assert!(wire.written().len() > SMALL);
+}
+
+#[test]
+fn query_takes_along_what_waits() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    for number in 1..=3 {
+        copied(&queue, number);
+    }
+    let (_turn, pushed) = sent(query(&queue));
+    assert_eq!(pushed, Pushed::Done);
+    assert_eq!((wire.numbers(), wire.queries()), (vec![1, 2, 3], 1));
+    let counters = queue.counters();
+    assert_eq!((counters.direct, counters.written, counters.queued_bytes), (3, 3, 0));
+    // The background was told of the frames, and finds nothing.
+    assert!(!queue.take(&mut Batch::default()));
+    assert_eq!(lone(&queue, 4), Pushed::Done);
+    assert_eq!(wire.numbers(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn query_goes_behind_the_batch_of_the_background() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    copied(&queue, 1);
+    let mut batch = Batch::default();
+    assert!(queue.take(&mut batch));
+    copied(&queue, 2);
+    let (_turn, pushed) = sent(query(&queue));
+    assert_eq!(pushed, Pushed::Done, "the background comes back for it");
+    assert!(wire.written().is_empty());
+    write(&mut batch, &wire, usize::MAX);
+    drain(&queue, &wire);
+    let order: Vec<u32> = parse(&wire.written()).0.iter().map(|frame| frame.number).collect();
+    assert_eq!(order, [1, 2, 0], "0 is the query");
+}
+
+#[test]
+fn query_that_the_kernel_takes_in_part_is_left_to_the_background() {
+    for taken in [Some(0), Some(10), Some(SMALL + 5), None] {
+        let wire = Wire::scripted(&[taken]);
+        let queue = online(PLENTY, &wire);
+        copied(&queue, 1);
+        drain(&queue, &Wire::default());
+        copied(&queue, 2);
+        let (_turn, pushed) = sent(query(&queue));
+        assert_eq!(pushed, Pushed::Done, "it was told of the frame");
+        drain(&queue, &wire);
+        assert_eq!((wire.numbers(), wire.queries()), (vec![2], 1), "{taken:?}");
+        assert_adds_up(queue.counters());
+    }
+}
+
+#[test]
+fn one_caller_reads_at_a_time_and_others_need_a_barrier() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    lone(&queue, 1);
+    let (turn, _) = sent(query(&queue));
+    assert!(matches!(query(&queue), Queried::Unavailable));
+    lone(&queue, 2);
+    let (barrier, _) = queue.barrier().unwrap();
+    assert!(!confirm(&queue, &wire), "nobody else may read");
+    let now = Instant::now();
+    assert!(!queue.wait_confirmed(barrier, now).unwrap());
+    queue.give_back(turn, true);
+    // The reply that nobody has read belongs to the query.
+    queue.read_now();
+    assert!(!queue.wait_confirmed(barrier, now).unwrap());
+    assert!(confirm(&queue, &wire));
+    assert!(queue.wait_confirmed(barrier, now).unwrap());
+}
+
+#[test]
+fn late_reply_is_passed_over_by_the_next_query() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    lone(&queue, 1);
+    let (turn, _) = sent(query(&queue));
+    assert_eq!(turn.receiver.ahead(), 0);
+    queue.give_back(turn, true);
+    assert!(outstanding(&queue), "nothing has been replied");
+    let (turn, _) = sent(query(&queue));
+    assert_eq!(turn.receiver.ahead(), 1);
+    drop(turn);
+    assert_eq!(lock(&queue.state).due.len(), 2);
+}
+
+#[test]
+fn reply_that_nobody_asked_for_ends_the_connection() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    lone(&queue, 1);
+    wire.reply();
+    assert!(matches!(query(&queue), Queried::Broken(_)));
+    assert!(lock(&wire.0).ended && queue.broken().is_some());
+    assert_eq!(wire.queries(), 0, "it would have been taken for the reply");
+}
+
+#[test]
+fn query_that_went_down_with_its_connection_is_not_sent_again() {
+    for cut in [0, 10, SMALL, SMALL + 10, SMALL + Head::LEN] {
+        let (first, second) = (Wire::scripted(&[Some(cut)]), Wire::default());
+        let queue = online(PLENTY, &first);
+        copied(&queue, 1);
+        let (turn, _) = sent(query(&queue));
+        copied(&queue, 2);
+        queue.failed(failure(), &mut Batch::default());
+        queue.online(second.clone());
+        queue.give_back(turn, true);
+        drain(&queue, &second);
+        assert_eq!([first.numbers(), second.numbers()].concat(), [1, 2], "cut at {cut}");
+        assert_eq!(second.queries(), 0, "nobody reads the reply");
+        assert!(lock(&queue.state).due.is_empty() && outstanding(&queue));
+        assert_adds_up(queue.counters());
+    }
+}
+
+#[test]
+fn turn_of_an_ended_connection_is_none_of_the_next_one() {
+    let (first, second) = (Wire::default(), Wire::default());
+    let queue = online(PLENTY, &first);
+    lone(&queue, 1);
+    let (mut turn, _) = sent(query(&queue));
+    queue.failed(failure(), &mut Batch::default());
+    queue.online(second.clone());
+    drain(&queue, &second);
+    let (barrier, _) = queue.barrier().unwrap();
+    turn.receiver.pass_over(1);
+    turn.receiver.passed_over(1);
+    queue.give_back(turn, true);
+    assert!(!queue.wait_confirmed(barrier, Instant::now()).unwrap(), "that was of another connection");
+    assert!(confirm(&queue, &second));
+}
+
+#[test]
+fn retired_queue_takes_no_query() {
+    let wire = Wire::default();
+    let queue = online(PLENTY, &wire);
+    lone(&queue, 1);
+    queue.retire();
+    assert!(matches!(query(&queue), Queried::Unavailable));
 }
 
 // ---- everything at once ----
@@ -706,8 +930,10 @@ struct Model {
     accepted: Vec<u32>,
     /// The number of frames that were accepted before each barrier whose confirmation nobody has seen.
     awaited: Vec<Barrier>,
-    /// How many barriers of the present connection were answered.
-    answered: usize,
+    /// How many queries of the present connection were replied to, barriers among them.
+    replied: usize,
+    /// Somebody who reads the reply to a query.
+    reading: Option<ReadTurn<Wire>>,
 }
 
 impl Model {
@@ -724,7 +950,8 @@ impl Model {
             told: false,
             accepted: Vec::new(),
             awaited: Vec::new(),
-            answered: 0,
+            replied: 0,
+            reading: None,
         }
     }
 
@@ -736,8 +963,9 @@ impl Model {
             78..80 => self.queue.settle(&mut self.batch),
             80..85 => self.end_of_connection(),
             85..91 => self.connect(),
-            91..95 => self.barrier(),
-            95..99 => self.answer(),
+            91..93 => self.barrier(),
+            93..95 => self.query(),
+            95..99 => self.reply(),
             _ => self.rest(),
         }
         self.check();
@@ -752,13 +980,8 @@ impl Model {
             _ => self.random.usize(..60),
         };
         let bytes = Bytes::from(frame(number, body));
-        let (alone, burst) = (self.random.bool(), self.random.u32(..4) == 0);
-        // Instead of time that passes or does not.
-        if burst {
-            in_a_burst(&self.queue);
-        } else {
-            lock(&self.queue.state).last_lone = None;
-        }
+        let alone = self.random.bool();
+        let mut turn = if alone { Turn::caller() } else { Turn::background() };
         if let Some(wire) = self.wires.last() {
             let next = match self.random.u32(..6) {
                 0 => Some(self.random.usize(..bytes.len())),
@@ -772,7 +995,7 @@ impl Model {
         let direct = self.queue.counters().direct;
         let shared = self.random.bool();
         let encoded = if shared { FrameBytes::Shared(&bytes) } else { FrameBytes::Copied(&bytes) };
-        match self.queue.push(encoded, alone) {
+        match self.queue.push(encoded, &mut turn) {
             Pushed::Full => {
                 assert!(!room, "{queued} + {} of {}", bytes.len(), self.limit);
                 return;
@@ -783,7 +1006,7 @@ impl Model {
             }
             Pushed::Done if !self.told => {
                 assert_eq!(self.queue.counters().direct, direct + 1, "nobody knows of it");
-                assert!(alone && self.up && !burst);
+                assert!(alone && self.up);
             }
             Pushed::Done => {}
             Pushed::Retired => panic!("it was not retired"),
@@ -819,7 +1042,11 @@ impl Model {
         let whole = self.received().len() as u64;
         assert_eq!(self.queue.counters().written, whole, "every frame that has got out is counted");
         if !self.awaited.is_empty() {
-            assert!(!lock(&self.queue.state).barriers.is_empty(), "a lost barrier is asked again");
+            assert!(!lock(&self.queue.state).due.is_empty(), "a lost barrier is queued again");
+        }
+        // Whoever reads has learned of it.
+        if let Some(turn) = self.reading.take() {
+            self.queue.give_back(turn, false);
         }
     }
 
@@ -829,37 +1056,85 @@ impl Model {
             self.queue.connecting();
             self.wires.push(Wire::default());
             self.queue.online(self.wires.last().unwrap().clone());
-            (self.up, self.told, self.answered) = (true, true, 0);
+            (self.up, self.told, self.replied) = (true, true, 0);
+        }
+    }
+
+    /// What the kernel takes of what a caller writes.
+    fn script(&mut self) {
+        if let Some(wire) = self.wires.last() {
+            let next = match self.random.u32(..4) {
+                0 => Some(self.random.usize(..100)),
+                1 => None,
+                _ => Some(usize::MAX),
+            };
+            lock(&wire.0).takes = VecDeque::from([next]);
         }
     }
 
     fn barrier(&mut self) {
         let issued = self.accepted.len() as u64;
-        let on_its_way = lock(&self.queue.state).barriers.back() == Some(&issued);
+        let on_its_way = lock(&self.queue.state).due.back().is_some_and(|due| due.issued == issued);
+        self.script();
         match self.queue.barrier() {
             Some((barrier, pushed)) => {
                 assert_eq!(barrier.issued, issued);
-                assert_eq!(pushed == Pushed::Announce, !self.told && !on_its_way, "told if it was not");
-                self.told |= !on_its_way;
+                assert!(pushed != Pushed::Announce || !self.told && !on_its_way, "told if it was not");
+                self.told |= pushed == Pushed::Announce;
                 self.awaited.push(barrier);
             }
-            None => assert!(!self.queue.outstanding()),
+            None => assert!(!outstanding(&self.queue)),
         }
     }
 
-    /// The gateway answers a barrier that it has received.
-    fn answer(&mut self) {
-        if self.up && self.wires.last().unwrap().barriers() > self.answered {
-            self.answered += 1;
-            assert!(self.queue.confirm());
-            let now = Instant::now();
-            let received = self.received().len() as u64;
-            self.awaited.retain(|barrier| {
-                let confirmed = self.queue.wait_confirmed(*barrier, now).unwrap();
-                assert!(!confirmed || received >= barrier.issued, "the gateway has not got all: {barrier:?}");
-                !confirmed
-            });
+    fn query(&mut self) {
+        self.script();
+        match query(&self.queue) {
+            Queried::NotNeeded => assert!(!outstanding(&self.queue)),
+            Queried::Unavailable => assert!(!self.up || self.reading.is_some()),
+            Queried::Broken(reason) => panic!("{reason}"),
+            Queried::Sent(turn, pushed) => {
+                assert!(self.up && self.reading.is_none() && self.queue.broken().is_none());
+                self.told |= pushed == Pushed::Announce;
+                // It may give up at once.
+                if self.random.bool() {
+                    self.reading = Some(turn);
+                } else {
+                    self.queue.give_back(turn, true);
+                }
+            }
         }
+    }
+
+    /// The gateway replies to a query that it has received, and somebody reads.
+    fn reply(&mut self) {
+        if !self.up || self.wires.last().unwrap().queries() <= self.replied {
+            return;
+        }
+        self.replied += 1;
+        let wire = self.wires.last().unwrap().clone();
+        wire.reply();
+        if let Some(mut turn) = self.reading.take() {
+            wire.receive(&mut turn.receiver, Duration::ZERO).unwrap();
+            if turn.receiver.ahead() > 0 || wire.is_quiet() {
+                self.reading = Some(turn);
+                return;
+            }
+            // This one is its own.
+            lock(&wire.0).replies -= 1;
+            turn.receiver.pass_over(1);
+            turn.receiver.passed_over(1);
+            self.queue.give_back(turn, true);
+        } else {
+            self.queue.read_now();
+        }
+        let now = Instant::now();
+        let received = self.received().len() as u64;
+        self.awaited.retain(|barrier| {
+            let confirmed = self.queue.wait_confirmed(*barrier, now).unwrap();
+            assert!(!confirmed || received >= barrier.issued, "the gateway has not got all: {barrier:?}");
+            !confirmed
+        });
     }
 
     fn rest(&mut self) {
@@ -893,17 +1168,19 @@ impl Model {
             self.write();
             self.check();
         }
-        while self.wires.last().unwrap().barriers() > self.answered {
-            self.answer();
+        while self.wires.last().unwrap().queries() > self.replied {
+            self.reply();
         }
-        assert_eq!(self.awaited, [], "every barrier was answered");
+        assert_eq!(self.awaited, [], "every barrier was replied to");
+        assert!(self.reading.is_none() && lock(&self.queue.state).due.is_empty());
         assert_eq!(self.received(), self.accepted);
         for pair in self.wires.windows(2) {
             let (_, cut) = parse(&pair[0].written());
             let again = pair[1].written();
             let common = cut.len().min(again.len());
-            let is_barrier = cut.get(4).is_some_and(|command| *command == BARRIER as u8);
-            assert!(is_barrier || cut[..common] == again[..common], "the cut frame comes first again");
+            let command = cut.get(4).and_then(|command| Command::try_from(*command).ok());
+            let is_query = command.is_none_or(Command::is_query);
+            assert!(is_query || cut[..common] == again[..common], "the cut frame comes first again");
         }
         let counters = self.queue.counters();
         assert_eq!((counters.queued, counters.queued_bytes), (0, 0));
@@ -944,8 +1221,9 @@ fn no_caller_waits_for_ever_while_another_thread_writes() {
         });
         for number in 1..=FRAMES {
             let deadline = Instant::now() + SAFETY_NET;
+            let mut turn = if number % 3 == 0 { Turn::caller() } else { Turn::background() };
             loop {
-                match queue.push(FrameBytes::Copied(&small(number)), number % 3 == 0) {
+                match queue.push(FrameBytes::Copied(&small(number)), &mut turn) {
                     Pushed::Full => assert!(queue.wait_room(SMALL, deadline)),
                     Pushed::Announce => {
                         told.fetch_add(1, Ordering::SeqCst);
