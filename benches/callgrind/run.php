@@ -20,7 +20,8 @@ const CLIENTS = 1000;
 /** Row ⇒ [method, calls]. */
 const ROWS = [
     'sendToUid, 4 gateways' => ['sendToUid', 10_000],
-    'sendToClient' => ['sendToClient', 10_000],
+    'sendToClient, an answered message' => ['sendToClient', 10_000],
+    'joinGroup, getClientCountByGroup' => ['joinGroup, getClientCountByGroup', 200],
     'setSession' => ['setSession', 10_000],
     'isOnline' => ['isOnline', 200],
     'getAllUidList, 4 × 1,000' => ['getAllUidList', 10],
@@ -104,7 +105,7 @@ if ($valgrind === '') {
     fail('valgrind was not found');
 }
 $versions = ['php' => PHP_VERSION, 'rustc' => version('rustc'), 'valgrind' => $valgrind];
-$process = proc_open([$benchpeer, (string) GATEWAYS, (string) CLIENTS], [1 => ['pipe', 'w']], $pipes);
+$process = proc_open([$benchpeer, (string) GATEWAYS, (string) CLIENTS, 'mixed'], [1 => ['pipe', 'w']], $pipes);
 $peer = trim((string) fgets($pipes[1]));
 register_shutdown_function(static function () use ($process): void {
     proc_terminate($process);
