@@ -76,6 +76,12 @@ impl Context {
         Self::of(call).filter(|context| context.own_ids)
     }
 
+    /// Whether the class encodes sessions in a way of its own.
+    #[inline]
+    pub fn has_own_sessions(&self) -> bool {
+        self.own_sessions
+    }
+
     /// As [`Context::of`], where the class encodes sessions in a way of its own.
     #[inline]
     pub fn with_own_sessions(call: &Call<'_>) -> Option<Self> {

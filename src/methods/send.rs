@@ -34,6 +34,7 @@ pub fn to_current_client(call: &mut Call<'_>) -> Result {
     to(call, client, 0, Some(1))
 }
 
+#[cold]
 fn to_indirect(call: &Call<'_>, id: &Zval, message: &Zval, raw: bool) -> Result<Zval> {
     indirect::command(call, Command::SendToOne, id, message, &string(b""), raw)
 }
@@ -109,9 +110,7 @@ fn to_some(call: &Call<'_>, mut ids: Vec<ClientId>) -> Result {
 pub fn to_uid(call: &mut Call<'_>) -> Result {
     let raw = (call.class() == GatewayClass::Worker).then_some(2);
     if Overrides::of(call).sends {
-        let uids = arguments::json_list(call.arg_or_null(0))?.unwrap_or_default();
-        let raw = raw.is_some_and(|raw| call.flag(raw));
-        return indirect::to_all(call, Command::SendToUid, &uids, call.arg_or_null(1), raw).map(|_sent| ());
+        return to_uid_indirect(call, raw);
     }
     let body = Body::of(call, 1, raw)?;
     let uids = arguments::json_list(call.arg_or_null(0))?;
@@ -144,6 +143,14 @@ pub fn to_group(call: &mut Call<'_>) -> Result {
     Ok(())
 }
 
+#[cold]
+fn to_uid_indirect(call: &Call<'_>, raw: Option<usize>) -> Result {
+    let uids = arguments::json_list(call.arg_or_null(0))?.unwrap_or_default();
+    let raw = raw.is_some_and(|raw| call.flag(raw));
+    indirect::to_all(call, Command::SendToUid, &uids, call.arg_or_null(1), raw).map(|_sent| ())
+}
+
+#[cold]
 fn to_group_indirect(call: &mut Call<'_>) -> Result {
     let groups = call.arg_or_null(0);
     let groups = if groups.is_array() { groups.shallow_clone() } else { list_of(groups) };

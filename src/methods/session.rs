@@ -59,12 +59,15 @@ pub fn set_socket_session(call: &mut Call<'_>) -> Result {
 /// `setSession($client_id, array $session): void`
 pub fn set(call: &mut Call<'_>) -> Result {
     let session = session(call)?;
-    if let Some(context) = current(call) {
+    let context = Context::of(call);
+    if let Some(context) = context
+        && is_current(context, call)
+    {
         globals::set_session(&session);
         context.set_old_session(&session);
         no_exception()?;
     }
-    let text = encode(call, &session)?;
+    let text = encode(context, &session)?;
     if call.is_on_own_class() {
         return send_serialized(call, ClientCommand::SetSession, text);
     }
@@ -78,7 +81,10 @@ pub fn set(call: &mut Call<'_>) -> Result {
 /// `updateSession($client_id, array $session): void`
 pub fn update(call: &mut Call<'_>) -> Result {
     let session = session(call)?;
-    if let (Some(context), Some(changes)) = (current(call), session.array()) {
+    let context = Context::of(call);
+    if let (Some(context), Some(changes)) = (context, session.array())
+        && is_current(context, call)
+    {
         let now = globals::session_as_array();
         let merged = match now.array() {
             Some(now) => serializer::replace_recursive(now, changes),
@@ -90,7 +96,7 @@ pub fn update(call: &mut Call<'_>) -> Result {
         context.set_old_session(&merged);
         no_exception()?;
     }
-    let text = encode(call, &session)?;
+    let text = encode(context, &session)?;
     send_serialized(call, ClientCommand::UpdateSession, text)
 }
 
@@ -212,8 +218,8 @@ fn sessions(call: &mut Call<'_>, group: Option<&PhpString>) -> Result {
 
 /// A session as it is stored at the gateway.
 #[inline]
-fn encode(call: &Call<'_>, session: &Zval) -> Result<Serialized> {
-    match Context::with_own_sessions(call) {
+fn encode(context: Option<Context>, session: &Zval) -> Result<Serialized> {
+    match context.filter(Context::has_own_sessions) {
         None => Ok(serializer::serialize(session).ok_or(Failure::Thrown)?),
         Some(context) => Ok(Serialized::Engine(context.encode(session)?)),
     }
@@ -237,8 +243,9 @@ fn no_exception() -> Result {
     if object::exception_pending() { Err(Failure::Thrown.into()) } else { Ok(()) }
 }
 
-/// The context, where the call is about the current client: outside of a callback null is that.
-fn current(call: &Call<'_>) -> Option<Context> {
+/// Whether the call is about the current client: outside of a callback null is that.
+#[inline]
+fn is_current(context: Context, call: &Call<'_>) -> bool {
     let id = call.arg_or_null(0);
-    Context::of(call).filter(|context| context.is_current(id) || (id.is_null() && context.is_cleared()))
+    context.is_current(id) || (id.is_null() && context.is_cleared())
 }
