@@ -73,7 +73,7 @@ fn show_gateway(gateway: &GatewayStatus) {
 
 /// Most clusters have none, and no row then.
 fn show_ended(ended: &EndedLinks) {
-    let EndedLinks { links, accepted, written, dropped } = ended;
+    let EndedLinks { links, accepted, written, dropped, .. } = ended;
     if *links > 0 {
         let text = format!("{links}, {accepted} accepted, {written} written, {dropped} dropped");
         info_table_row!("links to gateways that have left", row(&text));

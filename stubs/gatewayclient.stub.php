@@ -917,7 +917,12 @@ class Gateway
      *             links: int,
      *             accepted: int,
      *             written: int,
-     *             dropped: int
+     *             dropped: int,
+     *             reconnects: int,
+     *             queries: int,
+     *             queries_failed: int,
+     *             queries_timed_out: int,
+     *             queries_retried: int
      *         },
      *         gateways: list<array{
      *             address: string,

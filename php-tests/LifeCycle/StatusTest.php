@@ -79,7 +79,8 @@ final class StatusTest extends LifeCycleTestCase
             $cluster = $this->order($script, 'status')['clusters'][0];
             return count($cluster['gateways']) === 1;
         }, 'for its link to end');
-        self::assertSame(['links' => 1, 'accepted' => 1, 'written' => 1, 'dropped' => 0], $cluster['ended']);
+        self::assertSame(['links' => 1, 'accepted' => 1, 'written' => 1, 'dropped' => 0, 'reconnects' => 0, 'queries' => 0,
+            'queries_failed' => 0, 'queries_timed_out' => 0, 'queries_retried' => 0], $cluster['ended']);
     }
 
     public function testTheStubTellsEveryKeyInItsPlace(): void

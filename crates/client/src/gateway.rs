@@ -1,9 +1,11 @@
 //! One gateway of a cluster: its two kinds of connection.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::address::GatewayAddress;
 use crate::link::CommandLink;
+use crate::link::counters::EndedLinks;
 use crate::link::observer::LinkObserver;
 use crate::pool::QueryPool;
 use crate::runtime::background::Background;
@@ -34,5 +36,16 @@ impl Gateway {
             ),
             address,
         })
+    }
+
+    /// Adds what it has counted to the total of those that are gone.
+    pub(crate) fn count_as_ended(&self, ended: &mut EndedLinks) {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let queries = &self.queries.counters;
+        ended.add(self.link.counters(), self.link.reconnects());
+        ended.queries += of(&queries.sent);
+        ended.queries_failed += of(&queries.failed);
+        ended.queries_timed_out += of(&queries.timed_out);
+        ended.queries_retried += of(&queries.retried);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod cluster;
+mod ended_file;
 pub mod error;
 mod gateway;
 mod last_error;

@@ -174,7 +174,7 @@ impl Process {
             let _ = thread.join();
         }
         if let Some(directory) = &process.background.settings.status_path {
-            status_file::remove(directory);
+            status_file::end(directory, process.status(), process.log());
         }
         Shutdown { undelivered, log: process.log().take() }
     }

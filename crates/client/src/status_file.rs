@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::ended_file;
 use crate::error::reason;
 use crate::runtime::log::Log;
 use crate::status::ProcessStatus;
@@ -81,17 +82,14 @@ impl StatusFile {
 /// writing works again or fails differently.
 pub(crate) async fn run(status: impl Fn() -> ProcessStatus, log: Arc<Log>, directory: PathBuf) {
     let file = StatusFile::new(&directory);
-    let mut bytes = Vec::new();
+    // What is there is of a process of our number that was killed, or of this one before it became another program.
+    take_in(&directory, &file, &log);
     let mut told = None;
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs_f64();
-        let published = Published { status: status(), time };
-        bytes.clear();
-        let written = serde_json::to_writer(&mut bytes, &published).map_err(io::Error::from);
-        match written.and_then(|()| file.write(&bytes)) {
+        match publish(&file, status()) {
             Ok(()) => told = None,
             Err(error) => {
                 let error = reason(&error);
@@ -105,9 +103,29 @@ pub(crate) async fn run(status: impl Fn() -> ProcessStatus, log: Arc<Log>, direc
     }
 }
 
-/// Removes the file of this process. The background has ended.
-pub(crate) fn remove(directory: &Path) {
+fn publish(file: &StatusFile, status: ProcessStatus) -> io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs_f64();
+    let bytes = serde_json::to_vec(&Published { status, time })?;
+    file.write(&bytes)
+}
+
+fn take_in(directory: &Path, file: &StatusFile, log: &Log) {
+    if let Err((path, error)) = ended_file::take_in(directory, &file.path) {
+        let what = format_args!("{}: {}", path.display(), reason(&error));
+        log.event("gatewayworker.status_path", "does not count ended processes", what);
+    }
+}
+
+/// Takes the file of this process away. The background has ended. Where somebody counts what ended processes have done, the
+/// last word of this one is taken in first; its file stays where that does not work, and a reader takes it in.
+pub(crate) fn end(directory: &Path, status: ProcessStatus, log: &Log) {
     let file = StatusFile::new(directory);
+    if ended_file::is_wanted(directory) {
+        if publish(&file, status).is_ok() {
+            take_in(directory, &file, log);
+        }
+        return;
+    }
     for path in [file.path, file.beside] {
         // It does not exist if it could not be written, which was logged.
         let _ = fs::remove_file(path);

@@ -19,6 +19,7 @@ const CLIENT: &[Folder] = &[
         &[
             "process",
             "status_file",
+            "ended_file",
             "status",
             "cluster",
             "query",
@@ -74,7 +75,7 @@ const CLIENT: &[Folder] = &[
     ("register", &["driver", "grace", "shared", "status"]),
     ("runtime", &["thread", "background", "events", "waker", "pace", "log"]),
     ("address", &["map", "resolve"]),
-    ("sys", &["socket", "fork", "descriptors", "signals", "lock"]),
+    ("sys", &["socket", "directory_lock", "fork", "descriptors", "signals", "lock"]),
 ];
 
 /// `src/`: the extension.

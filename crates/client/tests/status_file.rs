@@ -133,3 +133,81 @@ fn an_error_is_told_once_and_the_file_comes_when_it_can() {
     wait_until("the file", || file.is_file());
     assert_eq!(process.log().take(), Vec::<String>::new());
 }
+
+/// What is counted of ended processes.
+fn ended(place: &Place) -> Json {
+    read(&place.directory.join("ended.json")).unwrap()
+}
+
+/// Sends once to a peer, and waits until the file says so.
+fn send_once(place: &Place, peer: &Peer) {
+    let cluster = worker("counted", &[peer]);
+    cluster.send_to_client(peer.id(1), Message::text(b"hi"), PATIENT).unwrap();
+    wait_until("the file to follow", || {
+        read(&place.file()).is_some_and(|now| now["clusters"][0]["gateways"][0]["accepted"] == 1)
+    });
+}
+
+#[test]
+fn the_counters_of_an_ended_process_are_kept_where_somebody_asked_for_them() {
+    let place = Place::new("kept");
+    fs::write(
+        place.directory.join("ended.json"),
+        r#"{"processes":7,"clusters":{"worker":{"accepted":100}}}"#,
+    )
+    .unwrap();
+    publish_in(&place.directory);
+    let peer = Peer::listen();
+    send_once(&place, &peer);
+    // After the file was written last.
+    worker("counted", &[&peer]).send_to_client(peer.id(1), Message::text(b"ho"), PATIENT).unwrap();
+    Process::shutdown(SAFETY_NET);
+    assert_eq!(place.entries(), 1, "its own file is gone");
+    assert_eq!(ended(&place)["processes"], 8);
+    assert_eq!(ended(&place)["clusters"]["worker"]["accepted"], 102);
+    assert_eq!(ended(&place)["clusters"]["worker"]["written"], 2);
+    assert_eq!(fs::metadata(place.directory.join("ended.json")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_last_word_of_a_process_stays_where_it_cannot_be_counted() {
+    let place = Place::new("stays");
+    let broken = place.directory.join("ended.json");
+    fs::write(&broken, "broken").unwrap();
+    publish_in(&place.directory);
+    let peer = Peer::listen();
+    send_once(&place, &peer);
+    let told = Process::shutdown(SAFETY_NET).log;
+    assert_eq!(fs::read(&broken).unwrap(), b"broken");
+    assert_eq!(read(&place.file()).unwrap()["clusters"][0]["gateways"][0]["written"], 1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let due = format!("gatewayworker.status_path does not count ended processes: {}: ", broken.display());
+    assert!(told[0].starts_with(&due), "{told:?}");
+}
+
+#[test]
+fn what_a_killed_process_of_our_number_left_is_counted_before_its_file_is_replaced() {
+    let place = Place::new("number");
+    fs::write(place.directory.join("ended.json"), "{}").unwrap();
+    let left = r#"{"pid":1,"clusters":[{"register":{"registers":["r:1","r:2"]},"ended":{"dropped":1},
+        "gateways":[{"dropped":3,"queries":5},{"dropped":4}]}]}"#;
+    fs::write(place.file(), left).unwrap();
+    publish_in(&place.directory);
+    wait_until("a file of ours", || read(&place.file()).is_some_and(|now| now["pid"] != 1));
+    assert_eq!(ended(&place)["processes"], 1);
+    assert_eq!(ended(&place)["clusters"]["r:1,r:2"]["dropped"], 8);
+    assert_eq!(ended(&place)["clusters"]["r:1,r:2"]["queries"], 5);
+}
+
+#[test]
+fn a_link_in_the_place_of_the_totals_is_not_followed() {
+    let place = Place::new("total-link");
+    let victim = place.directory.join("victim");
+    fs::write(&victim, "{}").unwrap();
+    symlink(&victim, place.directory.join("ended.json")).unwrap();
+    publish_in(&place.directory);
+    wait_until("the file", || place.file().exists());
+    Process::shutdown(SAFETY_NET);
+    assert_eq!(fs::read(&victim).unwrap(), b"{}");
+    assert!(!place.file().exists());
+}

@@ -381,7 +381,7 @@ impl State {
                 old.link.retire();
                 // One that was never needed, or not for long, has nothing to send.
                 if old.link.is_over() {
-                    self.ended.add(old.link.counters());
+                    old.count_as_ended(&mut self.ended);
                 } else {
                     self.retiring.push(Arc::clone(old));
                 }
@@ -399,7 +399,7 @@ impl State {
     /// Removes and returns the gateways whose links have ended, and keeps their totals.
     fn take_ended(&mut self) -> Vec<Arc<Gateway>> {
         let gone: Vec<_> = self.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect();
-        gone.iter().for_each(|gateway| self.ended.add(gateway.link.counters()));
+        gone.iter().for_each(|gateway| gateway.count_as_ended(&mut self.ended));
         gone
     }
 

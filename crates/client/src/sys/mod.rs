@@ -2,6 +2,7 @@
 //! except for one block each in `process.rs` and `query/parked.rs`.
 
 pub(crate) mod descriptors;
+pub(crate) mod directory_lock;
 pub mod fork;
 pub(crate) mod lock;
 pub(crate) mod signals;
