@@ -27,6 +27,7 @@ final class DocumentationTest extends TestCase
         'docs/deployment.md' => 'docs/zh-CN/deployment.md',
         'docs/faq.md' => 'docs/zh-CN/faq.md',
         'docs/install.md' => 'docs/zh-CN/install.md',
+        'docs/monitoring.md' => 'docs/zh-CN/monitoring.md',
         'UPGRADING.md' => 'docs/zh-CN/upgrading.md',
     ];
 
