@@ -27,6 +27,9 @@ final class DocumentationTest extends TestCase
         'docs/deployment.md' => 'docs/zh-CN/deployment.md',
         'docs/faq.md' => 'docs/zh-CN/faq.md',
         'docs/install.md' => 'docs/zh-CN/install.md',
+        'docs/editors.md' => 'docs/zh-CN/editors.md',
+        'docs/methods.md' => 'docs/zh-CN/methods.md',
+        'docs/settings.md' => 'docs/zh-CN/settings.md',
         'docs/monitoring.md' => 'docs/zh-CN/monitoring.md',
         'UPGRADING.md' => 'docs/zh-CN/upgrading.md',
     ];
@@ -94,7 +97,7 @@ final class DocumentationTest extends TestCase
     public function testABrokenLinkIsFound(): void
     {
         self::assertTrue(self::leadsSomewhere('README.md', 'docs/faq.md#php-fpm'));
-        self::assertTrue(self::leadsSomewhere('docs/zh-CN/faq.md', '../../README.zh-CN.md#方法'));
+        self::assertTrue(self::leadsSomewhere('docs/zh-CN/faq.md', 'methods.md#方法'));
         self::assertFalse(self::leadsSomewhere('README.md', 'docs/none.md'));
         self::assertFalse(self::leadsSomewhere('README.md', 'docs/faq.md#none'));
         self::assertFalse(self::leadsSomewhere('docs/faq.md', 'README.md'), 'it is in the folder above');

@@ -79,6 +79,29 @@ final class StubTest extends GatewayTestCase
         self::assertSame(Surface::of(Gateway::class, \ReflectionMethod::IS_PROTECTED), $stub['protected']);
     }
 
+    /**
+     * A method that is missing there, or has other parameters, is wrong in the reference of both languages.
+     */
+    public function testTheReferenceNamesEveryMethodWithItsParameters(): void
+    {
+        foreach (['docs/methods.md', 'docs/zh-CN/methods.md'] as $page) {
+            preg_match_all('/`(\w+)\(([^`]*)\)(?:: \w+)?`/', (string) file_get_contents(Implementation::root() . "/$page"), $rows);
+            $named = [];
+            foreach ($rows[1] as $place => $method) {
+                preg_match_all('/\$(\w+)/', $rows[2][$place], $parameters);
+                $named[$method] ??= $parameters[1];
+            }
+            foreach ($this->stub()[Gateway::class]['methods'] as $method => $parameters) {
+                if (strpos($method, 'destory') === 0) {
+                    continue;
+                }
+                self::assertArrayHasKey($method, $named, "$page has a row for $method()");
+                self::assertSame(array_column($parameters, 'name'), $named[$method], "the parameters of $method() in $page");
+            }
+            self::assertSame([], array_diff(array_keys($named), array_keys($this->stub()[Gateway::class]['methods'])), $page);
+        }
+    }
+
     public function testTheStubOfGatewayClientHasTheMethodsOfThatClass(): void
     {
         $php = Php::run(
