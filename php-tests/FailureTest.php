@@ -272,12 +272,14 @@ final class FailureTest extends ClusterTestCase
         $this->enter('client with secret');
         $client = $this->text(1);
         Gateway::$secretKey = 'wrong';
-        $one = $this->observe(static function () use ($client) {
+        $isOnline = static function () use ($client) {
             return Gateway::isOnline($client->clientId());
-        });
-        $this->assertQueryFailed($one, $this->cluster->internal(1), '/secret|key|auth|reject/i');
+        };
+        // Only the register knows whose the id is, and it refuses the key already.
+        $this->assertQueryFailed($this->observe($isOnline), $this->cluster->register(), '/secret|key|auth|reject/i');
 
         Gateway::setBusinessWorker($this->worker($this->cluster->internalAddresses()));
+        $this->assertQueryFailed($this->observe($isOnline), $this->cluster->internal(1), '/secret|key|auth|reject/i');
         $all = $this->observe(static function () {
             return Gateway::getAllClientCount();
         });

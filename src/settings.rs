@@ -21,6 +21,7 @@ struct Values {
     max_reply: usize,
     defaults: Defaults,
     address_map: AddressMap,
+    trust_client_ids: bool,
     status_path: Option<PathBuf>,
 }
 
@@ -43,6 +44,7 @@ thread_local! {
             max_reply: 256 << 20,
             defaults: Defaults { register_address: String::new(), secret_key: String::new() },
             address_map: AddressMap::EMPTY,
+            trust_client_ids: false,
             status_path: None,
         })
     };
@@ -84,7 +86,7 @@ struct Setting {
     set: fn(&mut Values, &str) -> Result<(), &'static str>,
 }
 
-static SETTINGS: [Setting; 11] = [
+static SETTINGS: [Setting; 12] = [
     Setting {
         name: c"gatewayworker.enable",
         default: c"1",
@@ -179,6 +181,15 @@ static SETTINGS: [Setting; 11] = [
         set: |values, text| {
             values.address_map = AddressMap::parse(text)
             .map_err(|_| "expected pairs of the form advertised-ip[:port]=reachable-ip[:port], with commas between")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: c"gatewayworker.trust_client_ids",
+        default: c"0",
+        changes: Changes::ByServer,
+        set: |values, text| {
+            values.trust_client_ids = flag(text)?;
             Ok(())
         },
     },
@@ -328,6 +339,7 @@ pub fn core() -> Settings {
         send_buffer: values.send_buffer,
         max_reply: values.max_reply,
         address_map: values.address_map.clone(),
+        trust_client_ids: values.trust_client_ids,
         status_path: values.status_path.clone(),
         ..Settings::default()
     })

@@ -115,7 +115,7 @@ final class PhpinfoTest extends LifeCycleTestCase
             '~^cannot connect to tcp://.* \(\d+\.\d s ago\)$~',
             $rows['list of register <b title="x">&amp;\' % %s, 127.0.0.1:1, last error'][0]
         );
-        self::assertCount(11, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
+        self::assertCount(12, preg_grep('~^gatewayworker\.~', array_keys($rows)), 'and for each setting');
     }
 
     /**

@@ -27,6 +27,7 @@ final class SettingsTest extends LifeCycleTestCase
         'secret_key' => '',
         'send_buffer' => '10240000',
         'status_path' => '',
+        'trust_client_ids' => '0',
     ];
 
     /** Must not show up anywhere. */
@@ -92,6 +93,7 @@ final class SettingsTest extends LifeCycleTestCase
                 'enable' => ['maybe', '2'],
                 'gateway_client' => ['perhaps'],
                 'partial_results' => ['some', '2'],
+                'trust_client_ids' => ['all', '2'],
                 'flush_timeout' => ['-1', 'soon', '', 'nan', 'inf', '1e9'],
                 'query_timeout' => ['0', '-1', 'soon', '', 'nan', 'inf', '1e9'],
                 'send_buffer' => ['much', '0', '-1', '', '9999999999', '5G', '1.5M', 'M'],
@@ -140,6 +142,7 @@ final class SettingsTest extends LifeCycleTestCase
         foreach (
             [
                 'partial_results' => ['on', 'Off', '1'],
+                'trust_client_ids' => ['on', 'Off', '1'],
                 'gateway_client' => ['on', 'Off', 'yes', 'true', '1'],
                 'flush_timeout' => ['0', '0.5', '86400', ' 3 '],
                 'query_timeout' => ['0.001', '30'],

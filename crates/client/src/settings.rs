@@ -16,6 +16,10 @@ pub struct Settings {
     pub address_map: AddressMap,
     /// The resolver for names of registers and gateways.
     pub resolver: Resolver,
+    /// Whether a client id alone names a gateway that is connected to and told the secret key, listed
+    /// by a register or not. Client ids often come from browsers: anybody can make one up. Without
+    /// it, only gateways that the register lists are.
+    pub trust_client_ids: bool,
     /// The directory for the status file of this process, if there is to be one: see
     /// [`crate::status`].
     pub status_path: Option<PathBuf>,
@@ -28,6 +32,7 @@ impl Default for Settings {
             max_reply: 256 << 20,
             address_map: AddressMap::default(),
             resolver: system_resolver,
+            trust_client_ids: false,
             status_path: None,
         }
     }

@@ -217,8 +217,10 @@ fn a_child_of_a_child_has_connections_of_its_own_too() {
     let _alone = alone();
     let peer = Peer::listen();
     let id_of = |number| peer.id(number);
+    let started = register_of(&[&peer.address]);
+    let register = register_address(&started);
     let send = |number| {
-        let cluster = client("nested", "", &["127.0.0.1:1"]);
+        let cluster = client("nested", "", &[&register]);
         cluster.send_to_client(id_of(number), Message::text(b"hi"), PATIENT).unwrap();
     };
     send(1);

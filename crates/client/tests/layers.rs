@@ -45,6 +45,7 @@ const CLIENT: &[Folder] = &[
             "send",
             "round_trip",
             "addressed",
+            "client_gateway",
             "self",
             "members",
             "gateway_list",

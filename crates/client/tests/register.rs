@@ -335,18 +335,3 @@ fn several_clusters_are_talked_to_at_the_same_time() {
     );
     assert!(peers[2].pending().is_none());
 }
-
-/// A gateway that is first known from a client id keeps its link when it is listed.
-#[test]
-fn unlisted_gateway_keeps_its_link_when_it_is_listed() {
-    let peer = Peer::listen();
-    let register = register_of(&[]);
-    let cluster = client("stray", "", &[&register_address(&register)]);
-    cluster.send_to_client(peer.id(1), Message::text(b"hi"), PATIENT).unwrap();
-    let mut link = peer.accept();
-    link.expect(Command::SendToOne);
-    control(&register, json!({"cmd": "add_address", "address": peer.address}));
-    cluster.discover(false, PATIENT).unwrap();
-    cluster.send_to_all(Message::text(b"hi"), PATIENT).unwrap();
-    link.expect(Command::SendToAll);
-}

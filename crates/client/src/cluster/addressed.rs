@@ -43,7 +43,7 @@ impl Cluster {
     /// # Errors
     /// As the operations that send to one client.
     pub fn send_frame(&self, address: &str, frame: &[u8], options: CallOptions) -> Result<(), Error> {
-        let gateway = self.members.at(address)?;
+        let gateway = self.gateway_at(address, options)?;
         let large = (frame.len() >= SHARED_FROM).then(|| Bytes::copy_from_slice(frame));
         let frame = large.as_ref().map_or(FrameBytes::Copied(frame), FrameBytes::Shared);
         self.send_patiently(&gateway, frame, options)
@@ -64,7 +64,7 @@ impl Cluster {
         let replies = {
             let gateways: Vec<Arc<Gateway>> = frames
                 .iter()
-                .map(|(address, _)| self.members.at(address.as_ref()))
+                .map(|(address, _)| self.gateway_at(address.as_ref(), options))
                 .collect::<Result<_, Error>>()?;
             let queries: Vec<Query<'_>> = gateways
                 .iter()

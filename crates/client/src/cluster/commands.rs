@@ -53,7 +53,8 @@ impl Cluster {
     /// Sends to these clients (`sendToAll` with a list, command 6): one frame per gateway
     /// concerned.
     pub fn send_to_clients(&self, ids: &[ClientId], message: Message<'_>, options: CallOptions) -> Result {
-        let frames = by_gateway(ids, |connections| connections_json(b"{\"connections\":", connections));
+        let ids = self.with_addresses(ids, options)?;
+        let frames = by_gateway(&ids, |connections| connections_json(b"{\"connections\":", connections));
         self.send_to_some(message.head(Command::SendToAll, 0), &frames, message.body, options)
     }
 
@@ -64,7 +65,8 @@ impl Cluster {
         message: Message<'_>,
         options: CallOptions,
     ) -> Result {
-        let special = by_gateway(excluded, |connections| connections_json(b"{\"exclude\":", connections));
+        let excluded = self.with_addresses(excluded, options)?;
+        let special = by_gateway(&excluded, |connections| connections_json(b"{\"exclude\":", connections));
         self.send_to_each(message.head(Command::SendToAll, 0), b"", &special, message.body, options)
     }
 
@@ -103,7 +105,8 @@ impl Cluster {
         if excluded.is_empty() {
             return self.send_to_every(head, &ext(None), message.body, options);
         }
-        let special = by_gateway(excluded, |connections| ext(Some(connections)));
+        let excluded = self.with_addresses(excluded, options)?;
+        let special = by_gateway(&excluded, |connections| ext(Some(connections)));
         self.send_to_each(head, &ext(None), &special, message.body, options)
     }
 

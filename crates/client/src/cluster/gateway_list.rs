@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::address::is_named;
 use crate::gateway::Gateway;
 
 /// A list of gateways as the register or the caller gave it, and what became of each entry.
@@ -37,6 +38,23 @@ impl List {
 
     pub(super) fn named(&self, name: &str) -> Option<&UnresolvedName> {
         self.named.iter().find(|named| named.name == name)
+    }
+
+    /// The gateway of the ids with this port and the ip 0. Gateways whose `lanIp` is a name have
+    /// such ids: `ip2long()` takes no names. Of several, it is the one on this machine, as the
+    /// original connects to 0.0.0.0; none if that leaves a choice.
+    pub(super) fn by_name(&self, port: u16) -> Option<&Arc<Gateway>> {
+        let named = || {
+            let is_it =
+                |gateway: &&Arc<Gateway>| gateway.address.port == port && is_named(&gateway.address.text);
+            self.gateways.iter().filter(is_it)
+        };
+        let here = |gateway: &&Arc<Gateway>| gateway.address.reach.ip().is_loopback();
+        match named().count() {
+            1 => named().next(),
+            _ if named().filter(here).count() == 1 => named().find(here),
+            _ => None,
+        }
     }
 
     /// Adds a gateway unless it is in the list, perhaps under another name. Call

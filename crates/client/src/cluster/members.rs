@@ -27,6 +27,8 @@ pub(crate) struct Members {
     /// For the links, which report to it.
     me: Weak<Self>,
     secret: Secret,
+    /// Whether client ids only name gateways of the lists: nobody else is connected to.
+    listed_only: bool,
     background: Arc<Background>,
     state: Mutex<State>,
 }
@@ -38,7 +40,7 @@ struct State {
     /// The gateways that queries go to, if the caller gives another list for them.
     queried: Option<List>,
     look_ups: LookUpPause,
-    /// Unlisted gateways, which are known from client ids only.
+    /// Unlisted gateways. Client ids named them, or the application itself ([`Members::at`]).
     unlisted: HashMap<GatewayKey, Arc<Gateway>>,
     /// Gateways that have left and still send what is queued. The end of the process waits for
     /// them, and a gateway that returns in time is taken from here.
@@ -51,8 +53,14 @@ struct State {
 }
 
 impl Members {
-    pub(crate) fn new(secret: Secret, background: Arc<Background>) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { me: Weak::clone(me), secret, background, state: Mutex::default() })
+    pub(crate) fn new(secret: Secret, listed_only: bool, background: Arc<Background>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            secret,
+            listed_only,
+            background,
+            state: Mutex::default(),
+        })
     }
 
     /// Runs `with` on the members, in their order. It looks names up first, so only calling threads
@@ -104,16 +112,31 @@ impl Members {
         (everybody, ended)
     }
 
-    /// The gateway of a client, whether it is a member or not.
+    /// The gateway of a client; none if no list names it and client ids are not trusted.
     #[inline]
-    pub(crate) fn of_client(&self, id: ClientId) -> Arc<Gateway> {
+    pub(crate) fn of_client(&self, id: ClientId) -> Option<Arc<Gateway>> {
         let key = GatewayKey::from(id);
         let state = lock(&self.state);
         let mut known = state.listed.gateways.iter().chain(&state.last_unlisted);
         if let Some(gateway) = known.find(|gateway| gateway.address.key() == key) {
-            return Arc::clone(gateway);
+            return Some(Arc::clone(gateway));
         }
-        self.unlisted(state, id)
+        self.found_late(state, id)
+    }
+
+    /// As [`Members::of_client`], for a client whose gateway is not in the list by its address.
+    #[cold]
+    fn found_late<'a>(&'a self, mut state: MutexGuard<'a, State>, id: ClientId) -> Option<Arc<Gateway>> {
+        if !self.listed_only {
+            return Some(self.unlisted(state, id));
+        }
+        if !state.listed.named.is_empty() {
+            state = self.look_up(state);
+        }
+        let key = GatewayKey::from(id);
+        let mut known = state.known().chain(state.unlisted.values());
+        let by_address = known.find(|gateway| gateway.address.key() == key);
+        by_address.or_else(|| (id.ip == 0).then(|| state.listed.by_name(id.port)).flatten()).cloned()
     }
 
     /// The addresses in the list, as they were given.
@@ -121,30 +144,42 @@ impl Members {
         lock(&self.state).listed.followed.clone()
     }
 
-    /// The gateway at an address that the caller names.
+    /// The listed gateway of this name.
+    pub(crate) fn by_text(&self, address: &str) -> Option<Arc<Gateway>> {
+        lock(&self.state).known().find(|gateway| *gateway.address.text == *address).cloned()
+    }
+
+    /// The id of a client at an address, with the connection 0.
+    ///
+    /// # Errors
+    /// Where its name cannot be looked up.
+    pub(crate) fn id_at(&self, address: &str) -> Result<ClientId, Error> {
+        let settings = &self.background.settings;
+        let found = GatewayAddress::resolve(address, settings.resolver, &settings.address_map)
+            .map_err(|error| Error::Unreachable { gateway: address.into(), reason: error.to_string() })?;
+        Ok(ClientId { ip: found.ip, port: found.port, connection: 0 })
+    }
+
+    /// The gateway at an address that the application names, which may be none of the list.
     ///
     /// # Errors
     /// Where its name cannot be looked up.
     pub(crate) fn at(&self, address: &str) -> Result<Arc<Gateway>, Error> {
-        let state = lock(&self.state);
-        let known = state.known().find(|gateway| *gateway.address.text == *address).cloned();
-        drop(state);
-        if let Some(gateway) = known {
+        if let Some(gateway) = self.by_text(address) {
             return Ok(gateway);
         }
-        let settings = &self.background.settings;
-        let found = GatewayAddress::resolve(address, settings.resolver, &settings.address_map)
-            .map_err(|error| Error::Unreachable { gateway: address.into(), reason: error.to_string() })?;
-        Ok(self.of_client(ClientId { ip: found.ip, port: found.port, connection: 0 }))
+        let id = self.id_at(address)?;
+        if let Some(gateway) = self.of_client(id) {
+            return Ok(gateway);
+        }
+        Ok(self.unlisted(lock(&self.state), id))
     }
 
     /// It keeps the lock: a list that arrived in between would create the same gateway twice.
     #[cold]
     fn unlisted(&self, mut state: MutexGuard<'_, State>, id: ClientId) -> Arc<Gateway> {
         let key = GatewayKey::from(id);
-        if let Some(queried) = &state.queried
-            && let Some(gateway) = queried.gateways.iter().find(|gateway| gateway.address.key() == key)
-        {
+        if let Some(gateway) = state.known().find(|gateway| gateway.address.key() == key) {
             return Arc::clone(gateway);
         }
         if state.unlisted.len() >= MAX_UNLISTED && !state.unlisted.contains_key(&key) {
@@ -432,7 +467,7 @@ mod tests {
 
     fn members() -> Arc<Members> {
         let process = Process::current(Settings::default).unwrap();
-        Members::new(Secret::new(b""), Arc::clone(&process.background))
+        Members::new(Secret::new(b""), false, Arc::clone(&process.background))
     }
 
     /// A gateway is one gateway however a list and an id of its clients meet.
@@ -476,7 +511,8 @@ mod tests {
         for with_frames in [true, false] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
-            let link = members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).link.clone();
+            let link =
+                members.of_client(ClientId { ip: 0x7f00_0001, port, connection: 1 }).unwrap().link.clone();
             let send = || {
                 let mut wake = false;
                 link.push(FrameBytes::Copied(&frame), &mut Turn::caller(), &mut wake).unwrap();

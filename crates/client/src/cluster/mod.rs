@@ -2,6 +2,7 @@
 //! one per call of the PHP class.
 
 mod addressed;
+mod client_gateway;
 pub mod commands;
 mod encode;
 mod gateway_list;
@@ -55,7 +56,9 @@ pub struct Cluster {
 
 impl Cluster {
     pub(crate) fn new(id: ClusterId, background: Arc<Background>) -> Self {
-        let members = Members::new(id.secret.clone(), Arc::clone(&background));
+        let listed_only =
+            matches!(id.discovery, Discovery::Registers(_)) && !background.settings.trust_client_ids;
+        let members = Members::new(id.secret.clone(), listed_only, Arc::clone(&background));
         let register = match &id.discovery {
             Discovery::Registers(registers) => {
                 let (registers, secret, members) =

@@ -21,7 +21,7 @@ impl Cluster {
         mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let replies = {
-            let gateway = self.members.of_client(id);
+            let gateway = self.gateway_of(id, options)?;
             let frame = Head::new(command, id.connection).encode(0, 0)?;
             query::run(command, &[Query { gateway: &gateway, frame: &frame }], options)?
         };
@@ -39,7 +39,7 @@ impl Cluster {
         mut read: impl FnMut(&[u8]) -> Result<(), ReplyError>,
     ) -> Result<(), Error> {
         let replies = {
-            let gateway = self.members.of_client(id);
+            let gateway = self.gateway_of(id, options)?;
             let frame = Head::new(command, 0).frame(&ext, b"")?;
             query::run(command, &[Query { gateway: &gateway, frame: &frame }], options)?
         };

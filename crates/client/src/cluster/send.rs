@@ -54,7 +54,7 @@ impl Cluster {
     ) -> Result<(), Error> {
         let frame = EncodedFrame::new(head, ext, body)?;
         let frame = frame.encoded();
-        let gateway = self.members.of_client(id);
+        let gateway = self.gateway_of(id, options)?;
         if gateway.link.is_online() || !self.waits() {
             let (mut turn, mut wake) = (Turn::of(1), false);
             let pushed = gateway.link.push(frame, &mut turn, &mut wake);
@@ -126,6 +126,10 @@ impl Cluster {
     ) -> Result<(), Error> {
         let mut deadline = Deadline::of(options);
         self.wait_for_fan_out(&mut deadline)?;
+        if self.waits() {
+            // For the log: there is nobody to exclude at a gateway that does not exist.
+            self.gateways_of(special.iter().map(|(id, _)| *id), options)?;
+        }
         let special = special
             .iter()
             .map(|(id, ext)| Ok((GatewayKey::from(*id), EncodedFrame::new(head, ext, body)?)))
@@ -160,7 +164,8 @@ impl Cluster {
 
     /// Sends frames to the gateways of some clients, each with its own extension data. As in a
     /// fan-out, one reachable gateway is enough. But an unlisted gateway gets its frame only if it
-    /// can be reached: otherwise nobody would ever take it.
+    /// can be reached: otherwise nobody would ever take it. And where client ids are not trusted, it
+    /// gets nothing.
     pub(crate) fn send_to_some(
         &self,
         head: Head,
@@ -168,7 +173,11 @@ impl Cluster {
         body: &[u8],
         options: CallOptions,
     ) -> Result<(), Error> {
-        let gateways: Vec<_> = frames.iter().map(|(id, _)| self.members.of_client(*id)).collect();
+        let known = self.gateways_of(frames.iter().map(|(id, _)| *id), options)?;
+        let exts = known.iter().zip(frames).filter(|(gateway, _)| gateway.is_some()).map(|(_, (_, ext))| ext);
+        let frames: Vec<_> =
+            exts.map(|ext| EncodedFrame::new(head, ext, body)).collect::<Result<_, FrameTooLong>>()?;
+        let gateways: Vec<_> = known.into_iter().flatten().collect();
         let mut deadline = Deadline::of(options);
         if self.waits() && gateways.iter().any(|gateway| !gateway.link.is_online()) {
             let outcome = self.wait_connected(&gateways, WaitFor::All, &mut deadline);
@@ -176,8 +185,6 @@ impl Cluster {
             self.members.forget_unlisted(&gone);
             outcome?;
         }
-        let frames: Vec<_> =
-            frames.iter().map(|(_, ext)| EncodedFrame::new(head, ext, body)).collect::<Result<_, _>>()?;
         let mut fan_out = self.start_fan_out(gateways.len());
         for (gateway, frame) in gateways.iter().zip(&frames) {
             if self.waits() && !gateway.link.is_online() && !self.members.is_listed(gateway) {

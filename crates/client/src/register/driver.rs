@@ -41,6 +41,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             state.online = false;
             listed = state.lists > lists;
             let refreshed = state.wanted > state.serving;
+            state.settled &= refreshed;
             drop(state);
             if refreshed {
                 break;
@@ -101,9 +102,11 @@ impl Shared {
                 // Callers wait: leave time for the other registers.
                 _ => (state.timeout / share).max(SHORTEST_TURN),
             };
-            // A refresh wants the list as it is now.
-            let afresh = state.wanted > state.serving;
+            // A refresh gets the list as it is now, but not at the cost of gateways that may still
+            // come back, unless it wants just that.
+            let afresh = state.wanted > state.serving && (state.exact || state.settled);
             state.serving = state.wanted;
+            state.exact = false;
             (limit, GracePeriod::new(if afresh { Vec::new() } else { state.followed.clone() }))
         };
         let connect = async {
@@ -145,7 +148,10 @@ impl Shared {
                 () = &mut late, if !listed => {
                     return Error::RegisterSilent { registers: self.name(index), after: limit };
                 }
-                () = grace.grace_over() => self.follow(grace.give_up()),
+                () = grace.grace_over() => {
+                    self.follow(grace.give_up());
+                    lock(&self.state).settled = true;
+                }
                 _ = ping.tick() => {
                     if let Err(error) = socket.get_ref().send_now(register::PING) {
                         return self.unreachable(index, reason(&error));
@@ -176,6 +182,7 @@ impl Shared {
         state.lists += 1;
         state.list_at = Some(Instant::now());
         state.online = true;
+        state.settled = grace.is_over();
         state.error = None;
         drop(state);
         self.changed.notify_all();

@@ -35,6 +35,11 @@ impl GracePeriod {
         self.known.iter().cloned().chain(added).collect()
     }
 
+    /// Whether no gateway is waited for.
+    pub(super) fn is_over(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Ready when the grace period is over; never if no gateway is waited for.
     pub(super) async fn grace_over(&self) {
         match self.until {

@@ -26,8 +26,27 @@ use crate::sys::lock::lock;
 
 pub(crate) use crate::register::shared::OnList;
 
+/// A list is old after this long: one that has just arrived need not be requested again.
+const OLD: Duration = Duration::from_secs(1);
+/// The pause between two refreshes for client ids whose gateway is not in the list. Anybody can make
+/// such ids up. Longer than gateways are waited for that a restarted register does not know yet.
+const REFRESH_PAUSE: Duration = Duration::from_secs(10);
+/// As a multiple of the time that the refresh took: a register that hangs costs callers no more than
+/// a tenth of their time.
+const REFRESH_SHARE: u32 = 9;
+
 /// The handle of a live subscription, for calling threads.
 pub(crate) struct Register(Arc<Shared>);
+
+/// Why the list is requested again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refresh {
+    /// The caller wants the list as it is now.
+    Exact,
+    /// A gateway may have been added. This must not cost gateways that the register, restarted, does
+    /// not know yet.
+    ForAdditions,
+}
 
 impl fmt::Debug for Register {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +80,23 @@ impl Register {
                 return Ok(());
             }
         }
-        self.wait_for_list(fresh, timeout)
+        self.wait_for_list(fresh.then_some(Refresh::Exact), timeout)
+    }
+
+    /// Requests the list again if it is old and was not requested for the same reason a short while
+    /// ago. For a client id whose gateway it lacks. The last list stays valid whatever comes of it.
+    #[cold]
+    pub(crate) fn refresh_old(&self, timeout: Duration) {
+        let mut next = lock(&self.0.refresh);
+        let began = Instant::now();
+        let is_old = lock(&self.0.state).list_at.is_none_or(|at| at + OLD <= began);
+        if !is_old || next.is_some_and(|next| began < next) {
+            return;
+        }
+        // The driver logs why a register cannot be reached.
+        let _ = self.wait_for_list(Some(Refresh::ForAdditions), timeout);
+        let took = began.elapsed();
+        *next = Some(began + took + took.saturating_mul(REFRESH_SHARE).max(REFRESH_PAUSE));
     }
 
     /// Looks names up again once all registers have failed: a container may have moved. The
@@ -105,7 +140,8 @@ impl Register {
     }
 
     #[cold]
-    fn wait_for_list(&self, fresh: bool, timeout: Duration) -> Result<(), Error> {
+    fn wait_for_list(&self, refresh: Option<Refresh>, timeout: Duration) -> Result<(), Error> {
+        let fresh = refresh.is_some();
         let deadline = Instant::now() + timeout;
         let trouble = self.look_up();
         let mut state = lock(&self.0.state);
@@ -119,6 +155,7 @@ impl Register {
         let mut wanted = 0;
         if fresh && state.started {
             state.wanted += 1;
+            state.exact |= refresh == Some(Refresh::Exact);
             wanted = state.wanted;
         }
         if !state.started {

@@ -27,6 +27,9 @@ pub(super) struct Shared {
     pub(super) last_error: LastError,
     pub(super) changed: Condvar,
     pub(super) nudge: Notify,
+    /// When the list may be requested again because an id names a gateway that is not in it. Locked
+    /// meanwhile, so that other threads wait for the same list.
+    pub(super) refresh: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,10 @@ pub(super) struct State {
     /// The number of refreshes requested, and the one that the current connection serves.
     pub(super) wanted: u64,
     pub(super) serving: u64,
+    /// A refresh wants the list as it is, without gateways that may still come back.
+    pub(super) exact: bool,
+    /// The last list is the register's own, and the connection that it came on still stands.
+    pub(super) settled: bool,
 }
 
 impl Shared {
@@ -64,9 +71,10 @@ impl Shared {
         background: Arc<Background>,
     ) -> Self {
         let (state, changed, nudge) = (Mutex::default(), Condvar::new(), Notify::new());
+        let refresh = Mutex::default();
         let last_error = LastError::default();
         let named = registers.iter().any(|register| address::is_named(register));
-        Self { registers, named, secret, on_list, background, state, last_error, changed, nudge }
+        Self { registers, named, secret, on_list, background, state, last_error, changed, nudge, refresh }
     }
 
     /// The registers, as messages name them.

@@ -34,6 +34,15 @@ pub const PATIENT: CallOptions = CallOptions {
 pub const SEND_BUFFER: usize = 1 << 20;
 pub const MAX_REPLY: usize = 1 << 20;
 
+/// See [`trust_client_ids`].
+static TRUST: AtomicBool = AtomicBool::new(false);
+
+/// Has client ids alone name gateways to connect to. Every test of a file calls it first, or none:
+/// it counts for the process.
+pub fn trust_client_ids() {
+    TRUST.store(true, Ordering::Relaxed);
+}
+
 /// The state of this process. `make test-rust` gives each test a process of its own. The plain
 /// `cargo test` does not: all tests of a file share it then, each with clusters of its own, and
 /// none may change what is the process's.
@@ -44,6 +53,7 @@ pub fn process() -> &'static Process {
         send_buffer: SEND_BUFFER,
         max_reply: MAX_REPLY,
         address_map,
+        trust_client_ids: TRUST.load(Ordering::Relaxed),
         ..Settings::default()
     })
     .unwrap()
