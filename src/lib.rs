@@ -41,6 +41,7 @@ extern "C" fn startup(_kind: i32, module: i32) -> i32 {
         settings::register(module);
         if settings::enabled() {
             engine::autoload::start();
+            engine::exec::start(flush_before_exec);
             exceptions::register();
             classes::register(GatewayClass::Worker, &surface::GATEWAY);
             if settings::gateway_client() {
@@ -78,6 +79,7 @@ extern "C" fn request_startup(_kind: i32, _module: i32) -> i32 {
         context::forget();
         overrides::forget();
         classes::start_request();
+        engine::exec::start_request();
     })
 }
 
@@ -88,6 +90,16 @@ extern "C" fn request_shutdown(_kind: i32, _module: i32) -> i32 {
         settings::keep_flush_timeout();
         log::write_background_lines();
     })
+}
+
+/// Delivers what was accepted before another program takes the place of this process, which then has
+/// no end.
+fn flush_before_exec() {
+    let timeout = settings::flush_timeout();
+    for left in Process::existing().map(|process| process.flush(timeout)).unwrap_or_default() {
+        log::undelivered(&left, timeout);
+    }
+    log::write_background_lines();
 }
 
 fn forget() {

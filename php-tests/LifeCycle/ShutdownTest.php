@@ -38,6 +38,8 @@ final class ShutdownTest extends LifeCycleTestCase
             'SIGTERM, async' => 0,
             'SIGTERM, dispatched' => 0,
             'shutdown function' => 0,
+            'pcntl_exec' => 3,
+            'pcntl_exec that fails' => 0,
             'destructor' => 0,
             'closed output' => 0,
         ];

@@ -12,6 +12,7 @@
 //! | [`names`] | names of properties and classes, allocated once |
 //! | [`class`] | descriptions of classes, and the tables by which they are registered |
 //! | [`autoload`] | a class that is loaded on demand as the alias of another |
+//! | [`exec`] | what runs before `pcntl_exec()` |
 //! | [`object`] | classes, static and instance properties, method calls, exceptions |
 //! | [`serializer`] | `serialize`, `unserialize`, `json_encode` |
 //! | [`unserializer`] | serialized values of a gateway, without the engine where they are plain |
@@ -22,6 +23,7 @@
 pub mod array;
 pub mod autoload;
 pub mod class;
+pub mod exec;
 pub mod frame;
 pub mod globals;
 pub mod hash_table;

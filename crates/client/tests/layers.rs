@@ -125,6 +125,7 @@ const EXTENSION: &[Folder] = &[
         &[
             "class",
             "autoload",
+            "exec",
             "frame",
             "ini",
             "unserializer",

@@ -100,6 +100,11 @@ switch ($how) {
         posix_kill(getmypid(), SIGTERM);
         pcntl_signal_dispatch();
         // no break: the handler ends it
+    case 'pcntl_exec':
+        pcntl_exec(PHP_BINARY, ['-n', '-r', 'exit(3);']);
+        // no break: it does not return
+    case 'pcntl_exec that fails':
+        exit(@pcntl_exec('/nowhere/to/be/found') === false ? 0 : 1);
     case 'closed output':
         fclose(STDOUT);
         fclose(STDERR);
