@@ -32,7 +32,7 @@ SECTION = @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo board board-screenshot test build install uninstall lint bench bench-core callgrind soak clean \
-	setup-build setup-test setup-browser compile test-rust test-php test-board test-php84 audit fuzz endurance valgrind \
+	deb test-deb dist setup-build setup-test setup-browser compile test-rust test-php test-board test-php84 audit fuzz endurance valgrind \
 	asan
 # The steps of `make test` come one after the other; cargo uses all processors by itself.
 .NOTPARALLEL:
@@ -168,6 +168,19 @@ audit: ## check advisories, licences, duplicates and sources of the dependencies
 	$(SECTION) "audit"
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo install --locked cargo-deny" >&2; exit 1; }
 	$(CARGO) deny check $(AUDIT)
+
+# Without a setup: these are run where a release is made, after `make build`.
+deb: ## make a Debian package of what was built last, for the PHP at hand (PHP, PHP_CONFIG), in target/deb
+	$(SECTION) "Debian package"
+	@PHP="$(PHP)" scripts/deb.sh $(EXTENSION) $(CARGO_TARGET_DIR)/deb
+
+test-deb: ## try that package in a folder that holds a bare Debian (needs root); SUITE=trixie for that of PHP 8.4
+	$(SECTION) "Debian package in a bare folder"
+	scripts/test-deb.sh "$$(ls -t $(CARGO_TARGET_DIR)/deb/*.deb | head -n 1)" $(GATEWAYD) $(or $(SUITE),bookworm)
+
+dist: ## pack a release in target/dist: PIE's archive for the PHP at hand, the sources, an SBOM, checksums (TAG=v1.2.3)
+	$(SECTION) "distribution"
+	@PHP="$(PHP)" CARGO="$(CARGO)" TAG="$(TAG)" scripts/dist.sh $(EXTENSION) $(CARGO_TARGET_DIR)/dist
 
 clean: ## remove everything that was built
 	$(CARGO) clean

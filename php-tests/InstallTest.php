@@ -106,6 +106,34 @@ final class InstallTest extends GatewayTestCase
         self::assertStringContainsString('make build', $output);
     }
 
+    /** What it holds; that it works in a bare Debian is what `make test-deb` tries. */
+    public function testTheDebianPackageHoldsWhatDebianExpects(): void
+    {
+        self::requireProgram('dpkg-shlibdeps');
+        self::requireProgram('dpkg-gencontrol');
+        if (preg_match('~^/usr/lib/php/\d+$~D', PHP_EXTENSION_DIR) !== 1) {
+            self::markTestSkipped('this PHP is not packaged as Debian does');
+        }
+        $script = Implementation::root() . '/scripts/deb.sh';
+        [$code, $output] = self::execute([$script, Implementation::sharedObject(), $this->scratch], null, ['PHP' => PHP_BINARY]);
+        self::assertSame(0, $code, $output);
+        $version = PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
+        $package = $this->files()[0];
+        self::assertStringStartsWith("{$this->scratch}/php$version-gatewayworker_" . phpversion('gatewayworker') . '_', $package);
+        [, $depends] = self::execute(['dpkg-deb', '-f', $package, 'Depends']);
+        self::assertStringContainsString('phpapi-' . basename(PHP_EXTENSION_DIR), $depends);
+        self::assertStringContainsString('libc6 (>= ', $depends);
+        self::execute(['dpkg-deb', '-R', $package, "{$this->scratch}/tree"]);
+        $tree = "{$this->scratch}/tree";
+        self::assertFileExists($tree . PHP_EXTENSION_DIR . '/gatewayworker.so');
+        self::assertFileExists("$tree/etc/php/$version/mods-available/gatewayworker.ini");
+        self::assertFileEquals(Implementation::root() . '/bin/gatewayworker-top', "$tree/usr/share/php$version-gatewayworker/gatewayworker-top");
+        foreach (['postinst', 'prerm', 'postrm', 'control', 'triggers'] as $file) {
+            self::assertStringNotContainsString('@', str_replace('maintainers@example.org', '', (string) file_get_contents("$tree/DEBIAN/$file")));
+        }
+        self::assertLoads($tree . PHP_EXTENSION_DIR, "$tree/etc/php/$version/mods-available");
+    }
+
     /** Builds nothing anew: cargo finds what the Makefile has built. */
     public function testPhpizeConfigureMakeAndMakeInstallWork(): void
     {
