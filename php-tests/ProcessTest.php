@@ -79,6 +79,52 @@ final class ProcessTest extends ClusterTestCase
     }
 
     /**
+     * @dataProvider modes
+     * @group better-than-original
+     */
+    public function testConfirmSaysThatTheGatewaysHaveProcessedTheCommands(string $mode): void
+    {
+        $this->enter($mode);
+        $client = $this->text(1);
+        $before = $this->cluster->framesOf(self::SEND_TO_ONE);
+        $php = $this->inAProcess('
+            $confirmed = [Gateway::confirm()];
+            for ($i = 0; $i < 100; $i++) {
+                Gateway::sendToClient($argv[3], "$i");
+            }
+            array_push($confirmed, Gateway::confirm(20.0), Gateway::confirm(timeout: 1));
+            echo json_encode($confirmed);
+            posix_kill(getmypid(), 9); // nothing is left to be done at the end of the process
+        ', strpos($mode, 'worker') === 0, [$client->clientId()]);
+        self::assertSame('[true,true,true]', $php->stdout, $php->stderr);
+        self::assertSame($before + 100, $this->cluster->framesOf(self::SEND_TO_ONE));
+        $this->assertReceived(array_map('strval', range(0, 99)), $client);
+    }
+
+    /**
+     * @group better-than-original
+     */
+    public function testConfirmIsFalseAndNamesTheGatewayThatCannotBeReached(): void
+    {
+        $cluster = Gatewayd::start();
+        try {
+            $this->pointAt($cluster);
+            $dead = $cluster->internalAddresses()[1];
+            $cluster->gateway('stop_gateway', 1);
+            $cluster->gateway('add_address', 1);
+            $php = $this->inAProcess('
+                Gateway::sendToAll("for the dead, too");
+                echo json_encode(Gateway::confirm(0.5));
+                posix_kill(getmypid(), 9);
+            ', false);
+            self::assertSame('false', $php->stdout, $php->stderr);
+            self::assertStringContainsString("gatewayworker: tcp://$dead not confirmed: ", $php->stderr);
+        } finally {
+            $cluster->stop();
+        }
+    }
+
+    /**
      * @group better-than-original
      */
     public function testStatusNamesTheGatewaysInUse(): void

@@ -46,7 +46,7 @@ final class SurfaceTest extends GatewayTestCase
             }
         }
         self::assertSame(
-            ['batchGetClientIdCountByGroup' => 'array', 'flush' => 'bool', 'status' => 'array', 'sent' => 'array'],
+            ['batchGetClientIdCountByGroup' => 'array', 'flush' => 'bool', 'confirm' => 'bool', 'status' => 'array', 'sent' => 'array'],
             $types
         );
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatewayworker_client::Process;
-use gatewayworker_client::process::Undelivered;
+use gatewayworker_client::process::{Unconfirmed, Undelivered};
 
 use crate::engine::globals;
 
@@ -26,4 +26,9 @@ pub fn undelivered(left: &Undelivered, waited: Duration) {
     let waited = waited.as_secs_f64();
     let reason = format!("{frames} still queued after {waited} s (gatewayworker.flush_timeout): {reason}");
     globals::log(&format!("tcp://{gateway}"), "undelivered", &reason);
+}
+
+/// The line in the log about a gateway that has not confirmed.
+pub fn unconfirmed(Unconfirmed { gateway, reason, .. }: &Unconfirmed) {
+    globals::log(&format!("tcp://{gateway}"), "not confirmed", reason);
 }

@@ -127,6 +127,7 @@ fn default(method: &str) -> Zval {
         | "sendToCurrentClient"
         | "setSocketSession"
         | "flush"
+        | "confirm"
         | "sendToGateway"
         | "sendBufferToGateway"
         | "sendCmdAndMessageToClient"

@@ -165,6 +165,12 @@ pub static GATEWAY: ClassSpec = ClassSpec {
             process::flush,
             Type::Bool
         ),
+        method!(
+            c"confirm",
+            [Param { name: c"timeout", default: Some(c"5.0"), ty: Some(Type::Float) }],
+            process::confirm,
+            Type::Bool
+        ),
         method!(c"status", [], process::status, Type::Array),
         method!(c"fake", [optional(c"returns", c"[]")], fake::fake),
         method!(c"sent", [optional(c"method", c"null")], fake::sent, Type::Array),
@@ -255,6 +261,12 @@ pub static GATEWAY_CLIENT: ClassSpec = ClassSpec {
             c"flush",
             [Param { name: c"timeout", default: Some(c"5.0"), ty: Some(Type::Float) }],
             process::flush,
+            Type::Bool
+        ),
+        method!(
+            c"confirm",
+            [Param { name: c"timeout", default: Some(c"5.0"), ty: Some(Type::Float) }],
+            process::confirm,
             Type::Bool
         ),
         method!(c"status", [], process::status, Type::Array),

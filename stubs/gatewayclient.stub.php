@@ -890,6 +890,22 @@ class Gateway
     }
 
     /**
+     * Waits until every gateway has processed all that this process has sent before. That a gateway has processed a
+     * message says that it has written it to its clients' connections, and not that a client has read it. Each gateway
+     * that has not confirmed leaves a line in the error log.
+     *
+     * @param float $timeout How many seconds at most.
+     *
+     * @return bool False where it is not known: a gateway has not confirmed within $timeout or cannot be reached, or since
+     *     the last confirm() messages were given up, or their connection ended before the gateway had confirmed them.
+     *
+     * @link https://www.workerman.net/doc/gateway-worker/lib-gateway-functions.html
+     */
+    public static function confirm(float $timeout = 5.0): bool
+    {
+    }
+
+    /**
      * Shows the state of this process: clusters, gateways, connections and counters. The secret key is not in it.
      * `accepted` is always `written + queued + dropped`; the others count as their names say, since the gateway was
      * first used, and `ended` has the total of the gateways that have left and took their counters along. Ages are in seconds; `last_error` (of the link) and `query_error` stay when all is well again. Latencies

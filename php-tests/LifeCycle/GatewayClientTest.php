@@ -23,7 +23,7 @@ final class GatewayClientTest extends LifeCycleTestCase
         $surface = $this->resultOf('client-class', [], self::ON)['surface'];
         self::assertSame($expected, array_slice($surface, 0, 43), 'those of the original');
         self::assertSame(
-            ['getClientIdByUids', 'destroyClient', 'flush', 'status', 'fake', 'sent'],
+            ['getClientIdByUids', 'destroyClient', 'flush', 'confirm', 'status', 'fake', 'sent'],
             array_keys(array_slice($surface, 43)),
             'and behind them ours'
         );
@@ -46,7 +46,7 @@ final class GatewayClientTest extends LifeCycleTestCase
     {
         $class = $this->resultOf('client-class', [], self::ON);
         self::assertSame(
-            ['batchGetClientIdCountByGroup' => 'array', 'flush' => 'bool', 'status' => 'array', 'sent' => 'array'],
+            ['batchGetClientIdCountByGroup' => 'array', 'flush' => 'bool', 'confirm' => 'bool', 'status' => 'array', 'sent' => 'array'],
             $class['returns'],
             'return types that hinder no override'
         );

@@ -134,6 +134,12 @@ final class Kinds
             },
             'updateSession' => static fn () => Gateway::updateSession($id, $session),
             'flush' => static fn () => Gateway::flush(1.0),
+            'confirm, of a send' => static function () use ($id): void {
+                Gateway::sendToClient($id, 'message');
+                if (!Gateway::confirm(20.0)) {
+                    throw new LogicException('not confirmed');
+                }
+            },
             'fake, a send and its end' => static function (): void {
                 Gateway::fake(['getSession' => ['name' => 'Name']]);
                 Gateway::sendToUid('nobody', ['a' => [1, 2.5, 'text']]);

@@ -11,7 +11,7 @@
 //! | [`presence`] | who is online: `isOnline`, counts and lists of clients |
 //! | [`fake`] | for tests of applications: `fake`, `sent` |
 //! | [`protected`] | the protected methods, for subclasses |
-//! | [`process`] | `setBusinessWorker`, `flush`, `status` |
+//! | [`process`] | `setBusinessWorker`, `flush`, `confirm`, `status` |
 //!
 //! They share [`command`], commands about one client, and [`select`], queries with fields of
 //! clients, and [`ids`], client ids of another form, and

@@ -1,4 +1,6 @@
-//! The process: `setBusinessWorker`, `flush`, `status`.
+//! The process: `setBusinessWorker`, `flush`, `confirm`, `status`.
+
+use std::time::Duration;
 
 use ext_php_rs::types::Zval;
 use gatewayworker_client::Process;
@@ -20,6 +22,34 @@ pub fn set_business_worker(call: &mut Call<'_>) -> Result {
 /// `flush(float $timeout = 5.0): bool`: waits until everything accepted so far, by this process,
 /// has been handed over
 pub fn flush(call: &mut Call<'_>) -> Result {
+    let timeout = timeout(call)?;
+    let left = Process::existing().map(|process| process.flush(timeout)).unwrap_or_default();
+    for left in &left {
+        log::undelivered(left, timeout);
+    }
+    call.return_value.set_bool(left.is_empty());
+    Ok(())
+}
+
+/// `confirm(float $timeout = 5.0): bool`: waits until every gateway has processed all that this
+/// process has sent
+pub fn confirm(call: &mut Call<'_>) -> Result {
+    let timeout = timeout(call)?;
+    let confirmation = Process::existing().map(|process| process.confirm(timeout)).unwrap_or_default();
+    for unconfirmed in &confirmation.late {
+        log::unconfirmed(unconfirmed);
+    }
+    if confirmation.lost > 0 {
+        let reason =
+            format!("frames that were given up or went down with a connection: {}", confirmation.lost);
+        call.complain("not sure", &reason);
+    }
+    call.return_value.set_bool(confirmation.is_complete());
+    Ok(())
+}
+
+/// The argument of `flush` and `confirm`.
+fn timeout(call: &Call<'_>) -> Result<Duration> {
     let timeout = match call.arg(0) {
         None => 5.0,
         Some(value) => match value.zend_str() {
@@ -32,13 +62,7 @@ pub fn flush(call: &mut Call<'_>) -> Result {
             None => value.to_f64(),
         },
     };
-    let timeout = seconds(timeout);
-    let left = Process::existing().map(|process| process.flush(timeout)).unwrap_or_default();
-    for left in &left {
-        log::undelivered(left, timeout);
-    }
-    call.return_value.set_bool(left.is_empty());
-    Ok(())
+    Ok(seconds(timeout))
 }
 
 /// `status(): array`: the state of everything, see the stub for its shape

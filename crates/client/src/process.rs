@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,11 @@ static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 static ENDED: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 /// Held while a process state is created or ended.
 static STARTING: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// The unconfirmed frames at this thread's last [`Process::confirm`], and the process state that it asked.
+    static TOLD: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+}
 
 /// The background of this process.
 pub struct Process {
@@ -159,6 +165,41 @@ impl Process {
             .collect()
     }
 
+    /// Waits until every gateway has processed all that this process has sent to it before. The
+    /// result says what is not known to have been processed; frames that never will be are in the
+    /// next result of each thread.
+    pub fn confirm(&self, timeout: Duration) -> Confirmation {
+        let deadline = Instant::now() + timeout;
+        let clusters = self.clusters();
+        let mut wake = false;
+        let barriers: Vec<_> = clusters
+            .iter()
+            .flat_map(|cluster| cluster.links())
+            .filter_map(|link| link.barrier(&mut wake).map(|barrier| (link, barrier)))
+            .collect();
+        if wake {
+            self.background.waker.wake_urgently();
+        }
+        let mut late = Vec::new();
+        for (link, barrier) in barriers {
+            let reason = match link.wait_barrier(barrier, deadline) {
+                Ok(true) => continue,
+                Ok(false) => {
+                    let failure = link.failure_reason();
+                    let slow = || format!("it has not processed everything within {timeout:?}");
+                    if failure.is_empty() { slow() } else { failure }
+                }
+                Err(error) => error.to_string(),
+            };
+            late.push(Unconfirmed { gateway: Arc::clone(&link.address().text), reason });
+        }
+        let lost = clusters.iter().map(|cluster| cluster.members.unconfirmed()).sum::<u64>();
+        // Never freed, so that no other process state has the same address.
+        let me = std::ptr::from_ref(self).addr();
+        let (process, before) = TOLD.replace((me, lost));
+        Confirmation { late, lost: if process == me { lost - before } else { lost } }
+    }
+
     /// Ends the background of this process, if it has one, after a [`Process::flush`]. Nothing may
     /// use it afterwards.
     pub fn shutdown(flush_timeout: Duration) -> Shutdown {
@@ -197,6 +238,35 @@ pub struct Undelivered {
     /// The number of frames still queued.
     pub frames: u64,
     /// Why the gateway is not connected; empty if it is.
+    pub reason: String,
+}
+
+/// What a [`Process::confirm`] has not confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// The gateways that have not confirmed in time, or cannot be reached.
+    pub late: Vec<Unconfirmed>,
+    /// How many frames were given up since this thread's last [`Process::confirm`], or were on a
+    /// connection that ended before the gateway had confirmed them.
+    pub lost: u64,
+}
+
+impl Confirmation {
+    /// Whether every gateway has processed all.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.late.is_empty() && self.lost == 0
+    }
+}
+
+/// A gateway that has not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unconfirmed {
+    /// The gateway.
+    pub gateway: Arc<str>,
+    /// Why.
     pub reason: String,
 }
 

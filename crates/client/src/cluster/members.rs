@@ -47,6 +47,8 @@ struct State {
     retiring: Vec<Arc<Gateway>>,
     /// The totals of the links that have ended.
     ended: EndedLinks,
+    /// Their frames that will never be known to have been processed.
+    ended_unconfirmed: u64,
     /// The unlisted gateway that was used last: a script that only sends to single clients needs no
     /// list.
     last_unlisted: Option<Arc<Gateway>>,
@@ -97,6 +99,12 @@ impl Members {
     /// Like [`Members::everybody`], with the totals of all other links there ever were. Each link
     /// counts in one of the two.
     pub(crate) fn everybody_and_ended(&self) -> (Vec<Arc<Gateway>>, EndedLinks) {
+        let (everybody, ended, _) = self.snapshot();
+        (everybody, ended)
+    }
+
+    /// Everybody, with the totals and the unconfirmed frames of all other links.
+    fn snapshot(&self) -> (Vec<Arc<Gateway>>, EndedLinks, u64) {
         let mut state = lock(&self.state);
         let gone = state.take_ended();
         let mut everybody = Vec::new();
@@ -105,11 +113,17 @@ impl Members {
                 everybody.push(Arc::clone(gateway));
             }
         }
-        let ended = state.ended;
+        let (ended, unconfirmed) = (state.ended, state.ended_unconfirmed);
         drop(state);
         // As in link_ended().
         drop(gone);
-        (everybody, ended)
+        (everybody, ended, unconfirmed)
+    }
+
+    /// How many frames of this cluster will never be known to have been processed.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        let (everybody, _, ended) = self.snapshot();
+        ended + everybody.iter().map(|gateway| gateway.link.unconfirmed()).sum::<u64>()
     }
 
     /// The gateway of a client; none if no list names it and client ids are not trusted.
@@ -416,7 +430,7 @@ impl State {
                 old.link.retire();
                 // One that was never needed, or not for long, has nothing to send.
                 if old.link.is_over() {
-                    old.count_as_ended(&mut self.ended);
+                    self.add_ended(old);
                 } else {
                     self.retiring.push(Arc::clone(old));
                 }
@@ -431,10 +445,16 @@ impl State {
         if is_it { self.unlisted.remove(&key) } else { None }
     }
 
+    /// Keeps the totals of a gateway whose link has ended.
+    fn add_ended(&mut self, gateway: &Gateway) {
+        gateway.count_as_ended(&mut self.ended);
+        self.ended_unconfirmed += gateway.link.unconfirmed();
+    }
+
     /// Removes and returns the gateways whose links have ended, and keeps their totals.
     fn take_ended(&mut self) -> Vec<Arc<Gateway>> {
         let gone: Vec<_> = self.retiring.extract_if(.., |gateway| gateway.link.is_over()).collect();
-        gone.iter().for_each(|gateway| gateway.count_as_ended(&mut self.ended));
+        gone.iter().for_each(|gateway| self.add_ended(gateway));
         gone
     }
 

@@ -81,6 +81,11 @@ impl CommandLink {
         self.0.queue.counters()
     }
 
+    /// How many frames will never be known to have been processed.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.0.queue.unconfirmed()
+    }
+
     pub(crate) fn phase(&self) -> LinkState {
         if self.0.queue.is_retired() {
             return LinkState::Retired;

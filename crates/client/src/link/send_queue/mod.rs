@@ -269,6 +269,11 @@ impl<C: Connection> SendQueue<C> {
         lock(&self.state).phase.clone()
     }
 
+    /// How many frames were given up, or were on a connection that ended before the gateway had confirmed them.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        lock(&self.state).unconfirmed
+    }
+
     /// The counters, consistent with each other.
     pub(crate) fn counters(&self) -> Counters {
         let state = lock(&self.state);
@@ -334,6 +339,7 @@ impl<C: Connection> SendQueue<C> {
         while let Some(chunk) = batch.chunks.pop_back() {
             state.waiting.push_front(chunk);
         }
+        state.doubt();
         state.forget_replies();
         self.wake(state);
     }
@@ -475,6 +481,7 @@ impl<C: Connection> SendQueue<C> {
         let counters = &mut state.counters;
         let dropped = counters.accepted - counters.written - counters.dropped;
         counters.dropped += dropped;
+        state.doubt();
         self.wake(state);
         Some(dropped)
     }

@@ -102,6 +102,10 @@ pub(super) struct State<C> {
     /// How many frames were ever accepted, and how many of them the gateway is known to have processed.
     pub(super) issued: u64,
     pub(super) confirmed: u64,
+    /// How many of the first frames are accounted for in `unconfirmed`, and how many frames will never be known to have
+    /// been processed: they were given up, or their connection ended first.
+    pub(super) doubted: u64,
+    pub(super) unconfirmed: u64,
     /// The replies that are to come, in their order.
     pub(super) due: VecDeque<Due>,
     /// Where replies are read into; none while somebody reads, or where there is nothing to read from.
@@ -135,6 +139,8 @@ impl<C> State<C> {
             announced: false,
             issued: 0,
             confirmed: 0,
+            doubted: 0,
+            unconfirmed: 0,
             due: VecDeque::new(),
             receiver: None,
             connections: 0,
@@ -297,6 +303,13 @@ impl<C: Connection> State<C> {
         if let Some(buffer) = batch.emptied.take() {
             self.keep(buffer);
         }
+    }
+
+    /// After a connection has ended, or what waits was given up: of what has left the queue, nothing more is confirmed.
+    pub(super) fn doubt(&mut self) {
+        let left = self.counters.written + self.counters.dropped;
+        self.unconfirmed += left.saturating_sub(self.confirmed.max(self.doubted));
+        self.doubted = self.doubted.max(left);
     }
 
     /// After a connection has ended: no reply is to come any more. What was a query is not sent again, with nobody
