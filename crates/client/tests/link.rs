@@ -371,6 +371,44 @@ fn gateway_that_left_gets_its_queue_and_is_closed() {
     wait_until("the end of its link", || listed(cluster) == [&*staying.address]);
 }
 
+/// Another thread reads the reply that confirms the end of the queue. A gateway that leaves at the same time and
+/// confirms nothing is waited for; this one is not.
+#[test]
+fn link_closes_when_a_waiting_thread_reads_the_confirmation() {
+    for _ in 0..20 {
+        let (leaving, silent) = (Peer::listen(), Peer::listen());
+        let cluster = worker("leaves, waited for", &[&leaving, &silent]);
+        send(cluster, &silent, 1);
+        let mut unconfirmed = silent.accept();
+        assert_eq!(unconfirmed.frame().connection, 1);
+        send(cluster, &leaving, 1);
+        let mut link = leaving.accept();
+        assert_eq!(link.frame().connection, 1);
+        let id = leaving.id(1);
+        std::thread::scope(|scope| {
+            // It has the turn to read, so that the other one queues a barrier and reads next.
+            let first = scope.spawn(move || cluster.is_online(id, PATIENT));
+            link.expect(Command::IsOnline);
+            send(cluster, &leaving, 2);
+            assert_eq!(link.frame().connection, 2);
+            let second = scope.spawn(move || cluster.is_online(id, PATIENT));
+            assert!(link.frame().is_barrier());
+            link.reply("i:1;");
+            assert_eq!(first.join().unwrap().unwrap(), 1);
+            cluster.follow::<&str>(&[]);
+            assert!(unconfirmed.frame().is_barrier());
+            link.reply("i:0;");
+            assert!(link.is_closed());
+            unconfirmed.0.set_nonblocking(true).unwrap();
+            let still_open = unconfirmed.0.peek(&mut [0]).unwrap_err();
+            assert_eq!(still_open.kind(), std::io::ErrorKind::WouldBlock);
+            // What becomes of its query is another matter: its gateway has left, and takes no connection.
+            drop(leaving);
+            let _left = second.join().unwrap();
+        });
+    }
+}
+
 /// The query connections of a gateway that left the cluster are closed when its link ends.
 #[test]
 fn query_connections_close_when_the_link_of_a_gateway_ends() {

@@ -194,7 +194,12 @@ impl CommandLink {
     /// # Errors
     /// Where the gateway cannot be reached, or has left the cluster.
     pub(crate) fn wait_barrier(&self, barrier: Barrier, deadline: Instant) -> Result<bool, Error> {
-        self.0.queue.wait_confirmed(barrier, deadline).map_err(|failure| self.0.error(&failure))
+        let waited = self.0.queue.wait_confirmed(barrier, deadline);
+        if self.0.queue.is_retired() {
+            // This thread may have read the confirmation that the background waits for.
+            self.0.membership_changed.notify_one();
+        }
+        waited.map_err(|failure| self.0.error(&failure))
     }
 
     /// Whether frames can be written right now. One relaxed load.
