@@ -700,6 +700,22 @@ fn unasked_bytes_on_the_link_break_it_at_the_next_query() {
     }
 }
 
+/// A long query goes over the pool, behind a barrier. What was there before is no reply to that either.
+#[test]
+#[cfg(target_os = "linux")]
+fn unasked_reply_on_the_link_is_not_taken_for_a_barriers() {
+    let (peer, cluster, mut link) = linked("unasked, barrier");
+    link.reply("i:0;");
+    wait_until("it to come", || unread(&link) > 0);
+    let group = vec![b'g'; 100_000];
+    let error = cluster.client_count(&group, IMPATIENT).unwrap_err();
+    let Error::Unreachable { gateway, reason } = &error else { panic!("{error}") };
+    assert_eq!(**gateway, *peer.address);
+    assert_eq!(&**reason, "the gateway sent something that nobody asked for");
+    assert!(link.is_closed(), "the barrier was not sent on it");
+    assert_eq!(counter(cluster, &peer, "queries_opened"), 0);
+}
+
 #[test]
 fn reply_over_the_limit_leaves_the_link_usable() {
     let (peer, cluster, mut link) = linked("too long");

@@ -189,8 +189,9 @@ impl Shared {
             if drain.is_over(&self.queue) {
                 return Ok(Disconnect::because("the gateway has left the cluster"));
             }
-            if drain.has_begun() && !interest.is_readable() {
-                interest = WATCHED.add(Interest::READABLE);
+            let wanted = if drain.has_begun() { WATCHED.add(Interest::READABLE) } else { WATCHED };
+            if interest != wanted {
+                interest = wanted;
                 drop(watched);
                 watched = Socket::watch(connection.socket(), interest)?;
             }

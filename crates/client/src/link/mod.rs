@@ -171,9 +171,9 @@ impl CommandLink {
         self.0.error(&Failure { reason, rejected: false, at: Instant::now() })
     }
 
-    /// A reply was none: the connection is made anew.
-    pub(crate) fn distrust(&self) {
-        self.0.queue.distrust();
+    /// A reply on the connection of this number was none: it is made anew.
+    pub(crate) fn distrust(&self, number: u64) {
+        self.0.queue.distrust(number);
     }
 
     /// Starts a barrier, see [`SendQueue::barrier`](send_queue::SendQueue::barrier); pass the result to

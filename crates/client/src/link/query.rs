@@ -82,9 +82,10 @@ impl LinkQuery {
         }
     }
 
-    /// The reply, once it is whole. The turn to read is the next caller's.
-    pub(crate) fn take_reply(mut self) -> Option<Reply> {
-        self.turn.as_mut().map(|turn| turn.receiver.take_reply())
+    /// The reply, once it is whole, with the number of the connection for
+    /// [`CommandLink::distrust`](crate::link::CommandLink::distrust). The turn to read is the next caller's.
+    pub(crate) fn take_reply(mut self) -> Option<(u64, Reply)> {
+        self.turn.as_mut().map(|turn| (turn.number, turn.receiver.take_reply()))
     }
 }
 

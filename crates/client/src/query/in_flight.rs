@@ -25,8 +25,8 @@ pub(crate) struct Query<'a> {
 pub(super) struct InFlight<'a> {
     pub(super) gateway: &'a Arc<Gateway>,
     frame: &'a [u8],
-    /// One of several: its reply is held until all have come.
-    pub(super) one_of_many: bool,
+    /// Its reply is held until those of others have come.
+    one_of_many: bool,
     pub(super) progress: Progress,
     /// The connection had been idle: it may have died unnoticed. It needs no authentication.
     reused: bool,
@@ -38,8 +38,9 @@ pub(super) struct InFlight<'a> {
 
 /// How far a query is.
 pub(super) enum Progress {
-    /// It waits for a barrier: commands are outstanding, and it cannot go behind them on the link.
-    Behind(Barrier),
+    /// It is to go over the pool: at once, or when this barrier is passed, since commands are outstanding behind which it
+    /// cannot go on the link.
+    Pending(Option<Barrier>),
     /// Its connection is being made, up to this moment.
     Connecting(QueryConnection, Instant),
     /// It is sent, or nearly. A part of the reply may have come.
@@ -53,42 +54,23 @@ pub(super) enum Progress {
 }
 
 impl<'a> InFlight<'a> {
-    /// What it is about.
-    pub(super) fn query(&self) -> Query<'a> {
-        Query { gateway: self.gateway, frame: self.frame }
-    }
-
-    /// A query that waits for a barrier.
-    pub(super) fn behind(query: &Query<'a>, barrier: Barrier, now: Instant) -> Self {
-        Self::new(query, Progress::Behind(barrier), now)
-    }
-
-    /// A query that has failed already.
-    pub(super) fn failed(query: &Query<'a>, error: QueryError, now: Instant) -> Self {
-        Self::new(query, Progress::Failed(error), now)
-    }
-
-    /// A query that goes behind the commands, on the link.
-    pub(super) fn on_link(query: &Query<'a>, on_link: LinkQuery, now: Instant) -> Self {
-        Self::new(query, Progress::OnLink(on_link), now)
-    }
-
-    /// Sends a query on an idle connection, or starts to make one.
-    pub(super) fn start(query: &Query<'a>, now: Instant, deadline: Instant, options: CallOptions) -> Self {
-        match query.gateway.queries.take(now) {
-            Some(connection) => {
-                let mut in_flight = Self::new(query, Progress::Waiting(connection), now);
-                in_flight.reused = true;
-                in_flight.send(deadline, options);
-                in_flight
-            }
-            None => Self::new(query, Self::open(query.gateway, now, deadline, options), now),
-        }
-    }
-
-    fn new(query: &Query<'a>, progress: Progress, since: Instant) -> Self {
+    /// A query with this progress.
+    pub(super) fn new(query: &Query<'a>, one_of_many: bool, progress: Progress, since: Instant) -> Self {
         let Query { gateway, frame } = *query;
-        Self { gateway, frame, one_of_many: false, progress, reused: false, sent: 0, since }
+        Self { gateway, frame, one_of_many, progress, reused: false, sent: 0, since }
+    }
+
+    /// Sends it over the pool: on an idle connection, or on one that it starts to make.
+    pub(super) fn send_over_pool(&mut self, now: Instant, deadline: Instant, options: CallOptions) {
+        self.since = now;
+        match self.gateway.queries.take(now) {
+            Some(connection) => {
+                self.progress = Progress::Waiting(connection);
+                self.reused = true;
+                self.send(deadline, options);
+            }
+            None => self.progress = Self::open(self.gateway, now, deadline, options),
+        }
     }
 
     fn open(gateway: &Gateway, now: Instant, deadline: Instant, options: CallOptions) -> Progress {
@@ -103,7 +85,7 @@ impl<'a> InFlight<'a> {
         match self.progress {
             Progress::Connecting(..) => true,
             Progress::Waiting(_) => self.sent < self.auth().len() + self.frame.len(),
-            Progress::Behind(_) | Progress::OnLink(_) | Progress::Replied(..) | Progress::Failed(_) => false,
+            Progress::Pending(_) | Progress::OnLink(_) | Progress::Replied(..) | Progress::Failed(_) => false,
         }
     }
 
@@ -128,7 +110,7 @@ impl<'a> InFlight<'a> {
             Progress::Waiting(connection) if self.is_unsent() => Some(connection.poll(libc::POLLOUT)),
             Progress::Waiting(connection) => Some(connection.poll(libc::POLLIN)),
             Progress::OnLink(query) => Some(query.poll()),
-            Progress::Behind(_) | Progress::Replied(..) | Progress::Failed(_) => None,
+            Progress::Pending(_) | Progress::Replied(..) | Progress::Failed(_) => None,
         }
     }
 
@@ -166,7 +148,7 @@ impl<'a> InFlight<'a> {
             Progress::Waiting(_) if is_unsent => return self.send(deadline, options),
             Progress::Waiting(connection) => connection.receive_all(&pool.buffers, deadline, pool.max_reply),
             Progress::OnLink(query) => query.receive_all(deadline, pool.max_reply),
-            Progress::Behind(_) | Progress::Replied(..) | Progress::Failed(_) => return,
+            Progress::Pending(_) | Progress::Replied(..) | Progress::Failed(_) => return,
         };
         match received {
             Ok(true) => self.replied(now - self.since, seen),
@@ -185,12 +167,14 @@ impl<'a> InFlight<'a> {
             Progress::Waiting(mut connection) => {
                 let (serial, reply) = (connection.serial, connection.take_reply());
                 pool.put(connection);
-                (ReplySource::Pool(serial), Some(reply))
+                (ReplySource::Pool(serial), reply)
             }
-            Progress::OnLink(query) => (ReplySource::Link, query.take_reply()),
+            Progress::OnLink(query) => {
+                let Some((number, reply)) = query.take_reply() else { return };
+                (ReplySource::Link(number), reply)
+            }
             other => return self.progress = other,
         };
-        let Some(reply) = reply else { return };
         let reply = if self.one_of_many { reply.shrink(&pool.buffers) } else { reply };
         self.progress = Progress::Replied(source, reply);
     }
@@ -218,7 +202,7 @@ impl<'a> InFlight<'a> {
             Progress::Waiting(_) | Progress::OnLink(_) => {
                 QueryError::Closed { clean: true, error: why.into() }
             }
-            Progress::Behind(_) | Progress::Replied(..) | Progress::Failed(_) => return,
+            Progress::Pending(_) | Progress::Replied(..) | Progress::Failed(_) => return,
         };
         self.progress = Progress::Failed(error);
     }

@@ -52,19 +52,17 @@ pub(crate) fn run(command: Command, queries: &[Query<'_>], options: CallOptions)
     for query in queries {
         QueryCounters::count(&query.gateway.queries.counters.sent);
         let link = &query.gateway.link;
-        let mut query = match link.query(query.frame, &mut wake) {
-            LinkQueried::NotNeeded => InFlight::start(query, start, deadline, options),
-            LinkQueried::Sent(on_link) => InFlight::on_link(query, on_link, start),
-            LinkQueried::Broken(error) => InFlight::failed(query, error, start),
-            LinkQueried::Unavailable => match link.barrier(&mut wake) {
-                Some(barrier) => {
-                    any_behind = true;
-                    InFlight::behind(query, barrier, start)
-                }
-                None => InFlight::start(query, start, deadline, options),
-            },
+        let progress = match link.query(query.frame, &mut wake) {
+            LinkQueried::NotNeeded => Progress::Pending(None),
+            LinkQueried::Sent(on_link) => Progress::OnLink(on_link),
+            LinkQueried::Broken(error) => Progress::Failed(error),
+            LinkQueried::Unavailable => Progress::Pending(link.barrier(&mut wake)),
         };
-        query.one_of_many = queries.len() > 1;
+        any_behind |= matches!(progress, Progress::Pending(Some(_)));
+        let mut query = InFlight::new(query, queries.len() > 1, progress, start);
+        if let Progress::Pending(None) = query.progress {
+            query.send_over_pool(start, deadline, options);
+        }
         all_sent &= !query.is_unsent();
         in_flight.push(query);
     }
@@ -107,7 +105,7 @@ fn collect(
                 }
             }
             // An earlier one has failed, so that nobody has waited for it.
-            Progress::Behind(_) | Progress::Connecting(..) | Progress::Waiting(_) | Progress::OnLink(_) => {}
+            Progress::Pending(_) | Progress::Connecting(..) | Progress::Waiting(_) | Progress::OnLink(_) => {}
         }
     }
     match failure {
@@ -134,16 +132,14 @@ fn await_barriers(
     let limit = if others_wait { options.query_timeout / 2 } else { options.query_timeout };
     let mut failure = None;
     in_flight.retain_mut(|query| {
-        let Progress::Behind(barrier) = query.progress else { return true };
+        let Progress::Pending(Some(barrier)) = query.progress else { return true };
         if failure.is_some() {
             return true;
         }
         let gateway = query.gateway;
         let error = match gateway.link.wait_barrier(barrier, start + limit) {
             Ok(true) => {
-                let one_of_many = query.one_of_many;
-                *query = InFlight::start(&query.query(), Instant::now(), deadline, options);
-                query.one_of_many = one_of_many;
+                query.send_over_pool(Instant::now(), deadline, options);
                 return true;
             }
             Ok(false) => timed_out(gateway, command, limit),

@@ -23,8 +23,8 @@ pub(super) struct ParkedReply {
 pub(crate) enum ReplySource {
     /// One of the pool, by its serial number.
     Pool(u64),
-    /// The command link.
-    Link,
+    /// The command link, by the number of its connection.
+    Link(u64),
 }
 
 impl ParkedReply {
@@ -42,7 +42,7 @@ impl ParkedReply {
         if !valid {
             match source {
                 ReplySource::Pool(serial) => gateway.queries.discard(serial),
-                ReplySource::Link => gateway.link.distrust(),
+                ReplySource::Link(number) => gateway.link.distrust(number),
             }
         }
         gateway

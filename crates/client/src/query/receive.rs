@@ -120,7 +120,7 @@ fn is_over(in_flight: &[InFlight<'_>], on_unavailable: OnUnavailable) -> bool {
             Progress::Replied(..) => {}
             Progress::Failed(error) if on_unavailable == OnUnavailable::Skip && error.is_unavailable() => {}
             Progress::Failed(_) => return true,
-            Progress::Behind(_) | Progress::Connecting(..) | Progress::Waiting(_) | Progress::OnLink(_) => {
+            Progress::Pending(_) | Progress::Connecting(..) | Progress::Waiting(_) | Progress::OnLink(_) => {
                 return false;
             }
         }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use crate::link::counters::Counters;
 use crate::link::frame::FrameBytes;
-use crate::link::send_queue::state::{Membership, State};
+use crate::link::send_queue::state::{Membership, State, UNASKED, Unread};
 use crate::link::send_queue::sync::{Condvar, Mutex, MutexGuard, lock};
 use crate::receive::{MAX_BLOCKING_RECV, Receiver};
 use crate::runtime::pace::{Turn, Way};
@@ -114,17 +114,16 @@ impl<C: Connection> SendQueue<C> {
         if frame.len() > CHUNK {
             return Queried::Unavailable;
         }
-        let Some(turn) = state.take_read_turn() else { return Queried::Unavailable };
-        if state.due.is_empty() && !(turn.receiver.is_empty() && turn.connection.is_quiet()) {
-            // It would be taken for the reply; unless it is the end, which the background is about to find.
-            if turn.connection.is_closed() {
-                return Queried::Unavailable;
+        match state.unread() {
+            Unread::Nothing => {}
+            // The background is about to find it.
+            Unread::End => return Queried::Unavailable,
+            Unread::Unasked => {
+                state.give_up(UNASKED);
+                return Queried::Broken(UNASKED);
             }
-            let reason = "the gateway sent something that nobody asked for";
-            state.broken = Some(reason);
-            turn.connection.shutdown();
-            return Queried::Broken(reason);
         }
+        let Some(turn) = state.take_read_turn() else { return Queried::Unavailable };
         state.append_query(frame, false);
         let pushed = if state.write_all() { Pushed::Done } else { state.announce() };
         Queried::Sent(turn, pushed)
@@ -407,12 +406,11 @@ impl<C: Connection> SendQueue<C> {
         lock(&self.state).broken
     }
 
-    /// Gives the connection up: what the gateway replies cannot be relied on.
-    pub(crate) fn distrust(&self) {
+    /// Gives the connection of this number up, if it is still there: what the gateway replies cannot be relied on.
+    pub(crate) fn distrust(&self, number: u64) {
         let mut state = lock(&self.state);
-        if let Phase::Online(connection) = &state.phase {
-            connection.shutdown();
-            state.broken = Some("the gateway replied with something else than the reply");
+        if state.connections == number {
+            state.give_up("the gateway replied with something else than the reply");
         }
     }
 

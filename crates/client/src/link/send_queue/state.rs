@@ -78,13 +78,26 @@ pub(super) struct Due {
     pub(super) barrier: bool,
 }
 
+/// What has come on a connection while no reply was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    Nothing,
+    /// The gateway has closed the connection.
+    End,
+    /// Bytes that would be taken for the next reply.
+    Unasked,
+}
+
+/// Why a connection with unasked bytes is given up.
+pub(super) const UNASKED: &str = "the gateway sent something that nobody asked for";
+
 /// The right to read from the connection: one caller has it at a time.
 #[derive(Debug)]
 pub(crate) struct ReadTurn<C> {
     pub(crate) connection: C,
     pub(crate) receiver: Receiver,
     /// The number of the connection among those of this queue.
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 #[derive(Debug)]
@@ -249,6 +262,9 @@ impl<C: Connection> State<C> {
             due.barrier = true;
             return false;
         }
+        if self.unread() == Unread::Unasked {
+            self.give_up(UNASKED);
+        }
         self.counters.barriers += 1;
         self.append_barrier();
         true
@@ -258,6 +274,29 @@ impl<C: Connection> State<C> {
         // The frame has neither extension data nor body, so that it cannot be too long.
         let Ok(head) = Head::new(BARRIER, 0).encode(0, 0) else { return };
         self.append_query(&head, true);
+    }
+
+    /// What has come while no reply was due.
+    pub(super) fn unread(&self) -> Unread {
+        let (Phase::Online(connection), Some(receiver)) = (&self.phase, &self.receiver) else {
+            return Unread::Nothing;
+        };
+        if !self.due.is_empty() || receiver.is_empty() && connection.is_quiet() {
+            Unread::Nothing
+        } else if connection.is_closed() {
+            Unread::End
+        } else {
+            Unread::Unasked
+        }
+    }
+
+    /// Ends the connection, for this reason; nobody reads from it any more. The background finds the end.
+    pub(super) fn give_up(&mut self, reason: &'static str) {
+        if let Phase::Online(connection) = &self.phase {
+            connection.shutdown();
+            self.receiver = None;
+            self.broken = Some(reason);
+        }
     }
 
     /// The right to read, if nobody has it and the connection is there.

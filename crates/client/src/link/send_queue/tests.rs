@@ -868,6 +868,45 @@ fn reply_that_nobody_asked_for_ends_the_connection() {
     assert_eq!(wire.queries(), 0, "it would have been taken for the reply");
 }
 
+/// It would be taken for the reply to the barrier. That one is queued again on the next connection.
+#[test]
+fn reply_that_nobody_asked_for_ends_the_connection_of_a_barrier() {
+    for retire in [false, true] {
+        let (first, second) = (Wire::default(), Wire::default());
+        let queue = online(PLENTY, &first);
+        lone(&queue, 1);
+        first.reply();
+        if retire {
+            queue.retire()
+        } else {
+            assert!(queue.barrier().is_some())
+        }
+        assert!(lock(&first.0).ended && queue.broken().is_some());
+        queue.read_now();
+        assert!(outstanding(&queue), "what came is no confirmation");
+        queue.failed(failure(), &mut Batch::default());
+        queue.online(second.clone());
+        drain(&queue, &second);
+        assert_eq!(second.queries(), 1);
+        assert!(confirm(&queue, &second) && !outstanding(&queue));
+    }
+}
+
+#[test]
+fn nonsense_on_an_ended_connection_leaves_the_next_one_alone() {
+    let (first, second) = (Wire::default(), Wire::default());
+    let queue = online(PLENTY, &first);
+    lone(&queue, 1);
+    let (turn, _) = sent(query(&queue));
+    let number = turn.number;
+    queue.failed(failure(), &mut Batch::default());
+    queue.online(second.clone());
+    queue.distrust(number);
+    assert!(!lock(&second.0).ended && queue.broken().is_none());
+    queue.distrust(number + 1);
+    assert!(lock(&second.0).ended && queue.broken().is_some());
+}
+
 #[test]
 fn query_that_went_down_with_its_connection_is_not_sent_again() {
     for cut in [0, 10, SMALL, SMALL + 10, SMALL + Head::LEN] {
