@@ -15,6 +15,10 @@
 
 declare(strict_types=1);
 
+use function GatewayWorker\Bench\median;
+
+require __DIR__ . '/worker/table.php';
+
 $options = getopt('', ['rounds:', 'only:', 'json:']);
 $rounds = (int) ($options['rounds'] ?? 5);
 $only = isset($options['only']) ? explode(',', $options['only']) : null;
@@ -66,27 +70,12 @@ function measure(string $side, string $case, int $count, string $peer): array
     return $result;
 }
 
-/** @param list<float> $values */
-function median(array $values): float
-{
-    sort($values);
-    return (float) $values[intdiv(count($values), 2)];
-}
-
 function microseconds(?float $ns): string
 {
     return $ns === null ? '–' : ($ns >= 1e6 ? sprintf('%.2f ms', $ns / 1e6) : sprintf('%.2f µs', $ns / 1e3));
 }
 
-spl_autoload_register(static function (string $class) use ($root): void {
-    $file = $root . '/php-tests/' . strtr(substr($class, strlen('GatewayWorker\\Tests\\')), '\\', '/') . '.php';
-    if (strpos($class, 'GatewayWorker\\Tests\\') === 0 && is_file($file)) {
-        require $file;
-    }
-});
-
 $table = [];
-require __DIR__ . '/worker/table.php';
 $surroundings = ['rounds' => $rounds, 'gateways' => [1, 4], 'pinned' => [0, 1], 'only' => null, 'seconds' => 0.4];
 if ($only === null || in_array('worker', $only, true)) {
     $table = array_merge($table, GatewayWorker\Bench\table($surroundings));

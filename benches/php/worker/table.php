@@ -16,6 +16,14 @@ namespace GatewayWorker\Bench;
 
 require_once __DIR__ . '/Cluster.php';
 
+// The clusters and php-fpm are those of the tests.
+spl_autoload_register(static function (string $class): void {
+    $file = dirname(__DIR__, 3) . '/php-tests/' . strtr(substr($class, strlen('GatewayWorker\\Tests\\')), '\\', '/') . '.php';
+    if (strpos($class, 'GatewayWorker\\Tests\\') === 0 && is_file($file)) {
+        require $file;
+    }
+});
+
 /** A callback's calls, timed in the callback. */
 const CALLS = [
     'joinGroup, getClientCountByGroup',
@@ -34,10 +42,34 @@ const PAIRS = [
 ];
 
 /** @param list<float> $values */
-function middle(array $values): float
+function median(array $values): float
 {
     sort($values);
     return (float) $values[intdiv(count($values), 2)];
+}
+
+/** The file that loads GatewayWorker; null where there is none. */
+function autoload(): ?string
+{
+    return getenv('GATEWAYWORKER_AUTOLOAD') ?: null;
+}
+
+/**
+ * What is compared: the extension, the userland class where GatewayWorker is there, and another build of the extension
+ * where GATEWAYWORKER_SO_BEFORE names one.
+ *
+ * @return array<string, list<string>> side ⇒ PHP with its options
+ */
+function sides(): array
+{
+    $extension = getenv('GATEWAYWORKER_SO') ?: dirname(__DIR__, 3) . '/target/release/libgatewayworker.so';
+    $before = getenv('GATEWAYWORKER_SO_BEFORE') ?: null;
+    $php = [PHP_BINARY, '-d', 'opcache.enable_cli=1'];
+    return array_filter([
+        'extension' => array_merge($php, ['-d', "extension=$extension"]),
+        'userland' => autoload() === null ? null : $php,
+        'before' => $before === null ? null : array_merge($php, ['-d', "extension=$before"]),
+    ]);
 }
 
 /**
@@ -47,19 +79,8 @@ function middle(array $values): float
  */
 function table(array $options): array
 {
-    $root = dirname(__DIR__, 3);
-    $extension = getenv('GATEWAYWORKER_SO') ?: "$root/target/release/libgatewayworker.so";
-    $client = getenv('BENCHCLIENT') ?: "$root/target/release/benchclient";
-    $autoload = getenv('GATEWAYWORKER_AUTOLOAD') ?: null;
-    $before = getenv('GATEWAYWORKER_SO_BEFORE') ?: null;
-    $php = [PHP_BINARY, '-d', 'opcache.enable_cli=1'];
-    $sides = ['extension' => array_merge($php, ['-d', "extension=$extension"])];
-    if ($autoload !== null) {
-        $sides['userland'] = $php;
-    }
-    if ($before !== null) {
-        $sides['before'] = array_merge($php, ['-d', "extension=$before"]);
-    }
+    $client = getenv('BENCHCLIENT') ?: dirname(__DIR__, 3) . '/target/release/benchclient';
+    [$sides, $autoload] = [sides(), autoload()];
     $rows = [];
     printf("%-64s %10s %10s %7s %10s %10s %7s\n", 'in a BusinessWorker', 'extension', 'userland', 'ratio', 'CPU', 'CPU u.', 'ratio');
     foreach ($options['gateways'] as $gateways) {
@@ -104,9 +125,8 @@ function table(array $options): array
                 $row = ['name' => $name, 'gateways' => $gateways, 'pinned' => (bool) $pinned, 'clients' => $clients];
                 foreach ($runs as $side => $of) {
                     foreach ([$time, 'rtt_ns', 'cpu_ns', 'per_second'] as $key) {
-                        $row[$side][$key === $time ? 'ns' : $key] = middle(array_column($of, $key));
+                        $row[$side][$key === $time ? 'ns' : $key] = median(array_column($of, $key));
                     }
-                    $row[$side]['per_second'] = middle(array_column($of, 'per_second'));
                 }
                 $rows[] = show($row, "$name ($place)");
             }
@@ -127,24 +147,13 @@ function table(array $options): array
  */
 function pairs(array $options): array
 {
-    $root = dirname(__DIR__, 3);
-    $extension = getenv('GATEWAYWORKER_SO') ?: "$root/target/release/libgatewayworker.so";
-    $autoload = getenv('GATEWAYWORKER_AUTOLOAD') ?: null;
-    $before = getenv('GATEWAYWORKER_SO_BEFORE') ?: null;
-    $php = [PHP_BINARY, '-d', 'opcache.enable_cli=1'];
-    $sides = ['extension' => [array_merge($php, ['-d', "extension=$extension"]), '-', 500]];
-    if ($autoload !== null) {
-        $sides['userland'] = [$php, $autoload, 15];
-    }
-    if ($before !== null) {
-        $sides['before'] = [array_merge($php, ['-d', "extension=$before"]), '-', 500];
-    }
+    [$sides, $autoload] = [sides(), autoload()];
     $rows = [];
     printf("\n%-64s %10s %10s %7s %10s %10s\n", 'in client mode', 'extension', 'userland', 'ratio', 'query', 'of query');
     foreach ([1, 4, 16] as $gateways) {
         foreach ($options['pinned'] as $pinned) {
             $pin = $pinned ? ['taskset', '-c', '0'] : [];
-            $cluster = new Cluster($gateways, $pin, $sides['extension'][0], $autoload);
+            $cluster = new Cluster($gateways, $pin, $sides['extension'], $autoload);
             // The client stays for as long as it is measured.
             $stream = stream_socket_client("tcp://{$cluster->text[0]}");
             fwrite($stream, "id\n");
@@ -153,7 +162,9 @@ function pairs(array $options): array
             } while ($id !== '' && $id[0] === '{');
             $runs = [];
             for ($round = 0; $round < $options['rounds']; $round++) {
-                foreach ($sides as $side => [$command, $load, $count]) {
+                foreach ($sides as $side => $command) {
+                    // The userland class takes 44 ms a pair.
+                    [$load, $count] = $side === 'userland' ? [(string) $autoload, 15] : ['-', 500];
                     $cases = array_merge(array_keys(PAIRS), array_values(PAIRS));
                     $command = array_merge($pin, $command, [__DIR__ . '/client-mode.php', $cluster->register, $id, (string) $count, $load], $cases);
                     $run = json_decode((string) shell_exec(implode(' ', array_map('escapeshellarg', $command))), true);
@@ -168,7 +179,7 @@ function pairs(array $options): array
             foreach (PAIRS as $pair => $query) {
                 $row = ['name' => "$pair, client mode", 'gateways' => $gateways, 'pinned' => (bool) $pinned];
                 foreach ($runs as $side => $of) {
-                    $row[$side] = ['ns' => middle(array_column($of, $pair)), 'query_ns' => middle(array_column($of, $query))];
+                    $row[$side] = ['ns' => median(array_column($of, $pair)), 'query_ns' => median(array_column($of, $query))];
                 }
                 $row['ratio'] = isset($row['userland']) ? $row['extension']['ns'] / $row['userland']['ns'] : null;
                 $row['of_query'] = $row['extension']['ns'] / $row['extension']['query_ns'];
@@ -224,12 +235,6 @@ function show(array $row, string $name): array
 }
 
 if (realpath($_SERVER['SCRIPT_FILENAME']) === __FILE__) {
-    spl_autoload_register(static function (string $class): void {
-        $file = dirname(__DIR__, 3) . '/php-tests/' . strtr(substr($class, strlen('GatewayWorker\\Tests\\')), '\\', '/') . '.php';
-        if (strpos($class, 'GatewayWorker\\Tests\\') === 0 && is_file($file)) {
-            require $file;
-        }
-    });
     $given = getopt('', ['rounds:', 'gateways:', 'pinned:', 'only:', 'seconds:', 'json:', 'skip-pairs', 'skip-worker']);
     $options = [
         'rounds' => (int) ($given['rounds'] ?? 5),
