@@ -95,6 +95,29 @@ final class SubclassTest extends ClusterTestCase
         );
     }
 
+    /**
+     * Each address is found, and others are not: the chains of the hash are whole.
+     */
+    public function testTheAddressesOfManyGatewaysAreAllFound(): void
+    {
+        $class = self::subclass('Caller', '');
+        $this->enter('client');
+        for ($round = 0; $round < 20; $round++) {
+            $ids = $expected = [];
+            for ($i = 0; $i < 600; $i++) {
+                $gateway = $i % 300;
+                $ids[] = sprintf('%08x%04x%08x', 0x0a000000 + $gateway, 2900 + $gateway, $i);
+                $expected[long2ip(0x0a000000 + $gateway) . ':' . (2900 + $gateway)][$i] = $i;
+            }
+            $addresses = $class::call('clientIdArrayToAddressArray', $ids);
+            self::assertSame($expected, $addresses);
+            foreach (array_keys($expected) as $number => $address) {
+                self::assertArrayHasKey($address, $addresses);
+                self::assertFalse(isset($addresses["10.9.9.9:$number"]));
+            }
+        }
+    }
+
     public function testTheHelpersHelp(): void
     {
         $class = self::subclass('Caller', '');

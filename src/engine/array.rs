@@ -65,7 +65,8 @@ impl ArrayBuilder {
         }
     }
 
-    /// `array[key]`, for a change in place.
+    /// `array[key]`, for a change in place: an element is never assigned to as a whole, since it holds
+    /// a link of the hash's chains. [`values::replace`] leaves that alone.
     #[inline]
     pub fn get_mut(&mut self, key: Key<'_>) -> Option<&mut Zval> {
         // SAFETY: the array is ours and live; the result is null or points to one of its elements,
@@ -110,6 +111,15 @@ impl ArrayBuilder {
                 values::replace(value, with());
                 zend_hash_move_backwards_ex(array, &raw mut position);
             }
+        }
+    }
+
+    /// Sets `list[key] = value` for the list in a zval that holds an array of ours.
+    pub fn set_int_in(list: &mut Zval, key: i64, value: Zval) {
+        if let Some(array) = list.array_mut() {
+            let mut value = ManuallyDrop::new(value);
+            // SAFETY: array_mut() has separated the array; it takes over the value.
+            unsafe { zend_hash_index_update(std::ptr::from_mut(array), key as u64, &raw mut *value) };
         }
     }
 

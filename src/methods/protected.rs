@@ -239,9 +239,7 @@ pub fn query_buffers(call: &mut Call<'_>) -> Result {
     let mut replies = ArrayBuilder::with_capacity(queries.len());
     run(call, &queries, |ip, port, reply| {
         if let Some(ports) = replies.list_at(Key::Int(i64::from(ip))) {
-            let mut changed = copy(ports);
-            changed.set_int(i64::from(port), reply);
-            *ports = changed.into_zval();
+            ArrayBuilder::set_int_in(ports, i64::from(port), reply);
         }
     })?;
     *call.return_value = replies.into_zval();
@@ -317,9 +315,8 @@ pub fn by_address(clients: &[ClientId]) -> ArrayBuilder {
     for client in clients {
         let address = client.gateway().to_string();
         if let Some(connections) = addresses.list_at(Key::Str(address.as_bytes())) {
-            let mut changed = copy(connections);
-            changed.set_int(i64::from(client.connection), int(i64::from(client.connection)));
-            *connections = changed.into_zval();
+            let connection = i64::from(client.connection);
+            ArrayBuilder::set_int_in(connections, connection, int(connection));
         }
     }
     addresses
